@@ -1,0 +1,1 @@
+"""CIRCUIT + CLAIMS -> VERDICTS."""

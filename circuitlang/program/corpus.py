@@ -1,0 +1,35 @@
+"""Corpus: a checked description of pretraining text: rules and real files, mixed by weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from circuitlang.program.task import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document is one expansion of the rule `name`. `weight`: share of the corpus' text, relative to the others."""
+
+    name: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Real files: `stdlib:**/*.py` (Python's own library) or a glob relative to the project. Each file is a document."""
+
+    pattern: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """`text` is the canonical text of the block."""
+
+    name: str
+    rules: Mapping[str, Rule]
+    documents: tuple[Document, ...]
+    files: tuple[Files, ...]
+    text: str

@@ -1,0 +1,60 @@
+"""Recipe: a checked `model` block: the sizes, the sparsity and the training of one model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from circuitlang.program.corpus import Corpus
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Sizes as Gao et al. 2025 A.1. `heads` x `head_width` need not be `width`; `mlp` is hidden units per channel."""
+
+    layers: int
+    width: int
+    heads: int
+    context: int = 256  # tokens
+    mlp: int = 4
+    vocabulary: int = 2048  # tokens
+    sink: bool = False
+    bigram: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sparsity:
+    """Fractions of nonzero entries. `weights`: block matrices; `embeddings`: token embedding, unembedding and biases;
+    `activations`: what AbsTopK keeps; `floor`: nonzeros per neuron and attention channel that are never taken away."""
+
+    weights: float = 1.0
+    embeddings: float = 1.0
+    activations: float = 1.0
+    floor: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """`tokens` in all; `batch` in sequences of `context` tokens; `anneal`, `warmup`: shares of the run (A.2)."""
+
+    corpus: Corpus
+    tokens: int
+    batch: int = 64
+    learning_rate: float = 0.0128
+    seed: int = 0
+    anneal: float = 0.5
+    warmup: float = 0.01
+    weight_decay: float = 0.1
+    epsilon: float = 0.1
+    validation: int = 200_000  # tokens kept out of training for the validation loss, of rules and of files each
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """`text` is the canonical text of the block and of its corpus."""
+
+    name: str
+    doc: str | None
+    architecture: Architecture
+    sparsity: Sparsity
+    training: Training
+    text: str

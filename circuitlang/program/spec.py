@@ -1,0 +1,82 @@
+"""Spec: a checked hypothesis with its claims. If one exists, everything it names exists and fits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from circuitlang.program.task import Task
+from circuitlang.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class PruneSettings:
+    """How a circuit is searched for (paper section 2.2, A.5). Losses are nats per prompt."""
+
+    loss: float = 0.15  # the target: the smallest circuit with at most this loss on `select`
+    ablate: Literal["mean", "zero"] = "mean"  # what an ablated node becomes: its mean over pretraining text, or 0
+    seeds: tuple[int, ...] = (0,)
+    steps: int = 400
+    batch: int = 32  # datapoints per step; each is one prompt per case
+    learning_rate: float = 0.01
+    penalty: tuple[float, ...] = (1e-3, 3e-3, 1e-2)  # nats per kept node; every one is tried, `select` decides
+    temperature: float = 1.0  # of the sigmoid that stands in for the Heaviside step's derivative
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictSettings:
+    """When a claim counts as shown (docs/verdicts.md)."""
+
+    confidence: float = 0.99
+    samples: tuple[int, int] = (512, 8192)  # datapoints at the first look and at the last
+    competence: float = 0.9  # accuracy of the untouched model below which nothing is judged
+    mass: float = 0.01  # mean probability of answer and foils together, likewise
+
+
+@dataclass(frozen=True, slots=True)
+class Intervention:
+    """`kind` is a name of the vocabulary's interventions; `target` is `circuit`, `random` or (later) a role or arrow.
+    `each` is None or what is taken one at a time: `node`."""
+
+    kind: Literal["keep", "drop"]
+    target: str
+    each: Literal["node"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """`METRIC [given …] [where …] [for case …]`: an expectation over datapoints, or a count for nodes and edges."""
+
+    metric: str
+    interventions: tuple[Intervention, ...] = ()
+    where: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # param -> inclusive range
+    case: str | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`left relation right`; `right` is a number (nats, share or count by the metric) or another quantity."""
+
+    name: str
+    left: Quantity
+    relation: Literal["<", "<=", ">", ">=", "=="]
+    right: float | Quantity
+    text: str
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """`model` is `zoo:NAME`, a checkpoint's path, or the name of a model block. `text`: canonical text of the block."""
+
+    name: str
+    doc: str | None
+    task: Task
+    model: str
+    prune: PruneSettings
+    verdict: VerdictSettings
+    claims: tuple[Claim, ...]
+    text: str
+    span: Span = field(compare=False, repr=False)

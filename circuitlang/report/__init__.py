@@ -1,0 +1,1 @@
+"""VERDICTS -> SOMETHING TO READ."""
