@@ -1,0 +1,148 @@
+"""Save and load models: safetensors with sparse rows, a format version and provenance; never a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from circuitlang.model.config import Config
+from circuitlang.model.transformer import Transformer
+from circuitlang.prompts.tokenizer import Tokenizer, load_tokenizer
+from circuitlang.source import CommandError
+from circuitlang.storage import write_whole
+
+FORMAT = "circuitlang-model"
+VERSION = 1
+ZOO = Path(__file__).parent / "zoo"
+WEIGHTS, TOKENS, CARD = "model.safetensors", "tokenizer.json", "card.json"
+REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model ready to use. `reference`: (row, context) token ids of held-out pretraining text, for means over it.
+    `digest`: SHA-256 of the weights' file and the tokenizer's. `card`: what the training recorded of itself."""
+
+    name: str
+    model: Transformer
+    tokenizer: Tokenizer
+    reference: Tensor
+    digest: str
+    card: Mapping[str, Any]
+
+
+def save(
+    folder: Path, model: Transformer, tokenizer: Tokenizer, reference: Tensor, card: Mapping[str, Any]
+) -> None:
+    """Writes a model's folder. Matrices are stored as the nonzero values of each row, exactly."""
+    tensors: dict[str, Tensor] = {REFERENCE: reference.to(torch.uint16)}
+    for name, parameter in model.state_dict().items():
+        parameter = parameter.detach().cpu().float()
+        if parameter.ndim == 2:
+            tensors |= {f"{name}.{part}": t for part, t in _sparse_rows(parameter).items()}
+        else:
+            tensors[name] = parameter.contiguous()
+    metadata = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "config": json.dumps(model.config.to_json(), sort_keys=True),
+        "tokenizer": tokenizer.digest,
+    }
+    write_whole(folder / TOKENS, tokenizer.to_json())
+    write_whole(folder / CARD, json.dumps(card, indent=1, ensure_ascii=False) + "\n")
+    write_whole(folder / WEIGHTS, to_bytes(dict(sorted(tensors.items())), metadata))
+
+
+def locate(name: str, root: Path) -> Path:
+    """The folder that a spec's `model = …` names: `zoo:NAME`, or a path relative to the project."""
+    if name.startswith("zoo:"):
+        folder = ZOO / name.removeprefix("zoo:").replace("-", "_")
+        if not (folder / WEIGHTS).is_file():
+            known = sorted(path.parent.name.replace("_", "-") for path in ZOO.glob(f"*/{WEIGHTS}"))
+            raise CommandError(f"no model {name}; known: {', '.join(f'zoo:{k}' for k in known) or 'none'}")
+        return folder
+    folder = (root / name).resolve()
+    folder = folder.parent if folder.name == WEIGHTS else folder
+    if not (folder / WEIGHTS).is_file():
+        raise CommandError(f"no model at {name}: {WEIGHTS} is not there")
+    return folder
+
+
+def load(folder: Path, name: str, device: str | torch.device = "cpu") -> Checkpoint:
+    """Reads a model's folder. Raises CommandError for anything truncated, renamed, misshapen or of another version."""
+    path = folder / WEIGHTS
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CommandError(f"cannot read the model {path}: {error}") from error
+    if metadata.get("format") != FORMAT:
+        raise CommandError(f"{path} is not a circuitlang model: its metadata does not say so")
+    if metadata.get("version") != str(VERSION):
+        raise CommandError(
+            f"{path} has format version {metadata.get('version')}; this circuitlang reads version {VERSION}"
+        )
+    tokenizer = load_tokenizer(folder / TOKENS)
+    if tokenizer.digest != metadata.get("tokenizer"):
+        raise CommandError(f"{folder / TOKENS} is not the tokenizer that {WEIGHTS} was trained with")
+    try:
+        model = Transformer(Config.from_json(json.loads(metadata["config"])))
+        reference = tensors.pop(REFERENCE).to(torch.int64)
+        model.load_state_dict(_dense(tensors, model), strict=True)
+        card = json.loads((folder / CARD).read_text(encoding="utf-8")) if (folder / CARD).is_file() else {}
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CommandError(f"{path} is damaged or of another shape than its config says: {error}") from error
+    if tokenizer.size != model.config.vocabulary:
+        raise CommandError(
+            f"{path}: the model has {model.config.vocabulary} tokens, its tokenizer {tokenizer.size}"
+        )
+    digest = hashlib.sha256(path.read_bytes() + tokenizer.digest.encode()).hexdigest()
+    model.to(device).eval().requires_grad_(False)
+    return Checkpoint(name, model, tokenizer, reference.to(device), digest, card)
+
+
+def _sparse_rows(matrix: Tensor) -> dict[str, Tensor]:
+    rows, columns = matrix.nonzero(as_tuple=True)
+    offsets = torch.zeros(matrix.shape[0] + 1, dtype=torch.int64)
+    offsets[1:] = torch.bincount(rows, minlength=matrix.shape[0]).cumsum(0)
+    return {
+        "values": matrix[rows, columns].contiguous(),
+        "columns": columns.to(torch.uint16),
+        "offsets": offsets.to(torch.int32),
+    }
+
+
+def _dense(tensors: Mapping[str, Tensor], model: Transformer) -> dict[str, Tensor]:
+    """The state dict that the stored tensors describe. Raises ValueError where rows or columns do not fit."""
+    dense: dict[str, Tensor] = {}
+    left = set(tensors)
+    for name, parameter in model.state_dict().items():
+        if parameter.ndim != 2:
+            dense[name] = tensors[name]
+            left.discard(name)
+            continue
+        values, columns, offsets = (tensors[f"{name}.{part}"] for part in ("values", "columns", "offsets"))
+        left -= {f"{name}.values", f"{name}.columns", f"{name}.offsets"}
+        columns, counts = columns.to(torch.int64), offsets.to(torch.int64).diff()
+        height, width = parameter.shape
+        fits = len(counts) == height and bool((counts >= 0).all()) and int(counts.sum()) == len(values)
+        if not (fits and len(columns) == len(values) and (not len(columns) or int(columns.max()) < width)):
+            raise ValueError(f"the rows of {name} do not fit its shape {height} x {width}")
+        matrix = torch.zeros(height, width)
+        matrix[torch.arange(height).repeat_interleave(counts), columns] = values
+        dense[name] = matrix
+    if left:
+        raise ValueError(f"unknown tensors: {', '.join(sorted(left)[:5])}")
+    if any(not torch.isfinite(tensor).all() for tensor in dense.values()):
+        raise ValueError("a weight is not a finite number")
+    return dense

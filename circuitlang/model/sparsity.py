@@ -1,0 +1,87 @@
+"""Keep the largest weights: the projection applied to the model after each optimizer step (Gao et al. 2025, A.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from circuitlang.model.transformer import Transformer
+
+
+def sparse_parameters(model: Transformer) -> Iterator[tuple[str, nn.Parameter, str, int | None]]:
+    """Every sparsified tensor as (name, tensor, group, axis of the floor).
+
+    Groups: `weights` (the six block matrices of a layer), `embeddings` (embedding, unembedding and the biases).
+    The floor holds per neuron and per attention channel: rows of what writes q, k, v and neurons, columns of what
+    reads them. Norm gains, sink logits and the bigram table stay dense, as in the authors' models.
+    """
+    for name, parameter in model.named_parameters():
+        if name in ("embed", "unembed") or name.endswith(".bias"):
+            yield name, parameter, "embeddings", None
+        elif parameter.ndim == 2 and name != "bigram":
+            yield name, parameter, "weights", 1 if name.endswith(("out.weight", "down.weight")) else 0
+
+
+@torch.no_grad()
+def keep_largest(weights: Tensor, kept: int, floor: int = 0, axis: int | None = None) -> None:
+    """Zeroes all but the `kept` entries of largest magnitude, in place.
+
+    With `axis` (0: rows, 1: columns) the `floor` largest of each row or column are kept first; they count inside
+    `kept`. Ties at the threshold go to the entries that come first, so the count is exact.
+    """
+    if kept >= weights.numel():
+        return
+    magnitude = weights.detach().abs()
+    lines = magnitude if axis in (0, None) else magnitude.T
+    if axis is not None and floor * lines.shape[0] > kept:
+        raise ValueError(f"a floor of {floor} for {lines.shape[0]} lines does not fit into {kept} nonzeros")
+    mask = magnitude >= _threshold(magnitude, kept)
+    if axis is not None and floor:
+        alive = (mask if axis == 0 else mask.T).sum(1)
+        if int(alive.min()) < floor:
+            order = min(floor, lines.shape[1])
+            best = lines.topk(order, dim=1).indices
+            protected = torch.zeros_like(lines, dtype=torch.bool).scatter_(1, best, True)
+            protected = protected if axis == 0 else protected.T
+            magnitude = torch.where(protected, torch.inf, magnitude)
+            mask = magnitude >= _threshold(magnitude, kept)
+    surplus = int(mask.sum()) - kept
+    if surplus > 0:  # ties, or fewer than `kept` entries that are not zero
+        at = _threshold(magnitude, kept)
+        tied = (magnitude == at).flatten().nonzero().squeeze(1)
+        mask.view(-1)[tied[len(tied) - surplus :]] = False
+    weights.mul_(mask)
+
+
+def _threshold(magnitude: Tensor, kept: int) -> Tensor:
+    """The magnitude of the `kept`-th largest entry. On CPU numpy's partition is several times faster than kthvalue."""
+    rank = magnitude.numel() - kept
+    if magnitude.device.type == "cpu":
+        flat = magnitude.flatten().numpy()
+        return torch.tensor(np.partition(flat, rank)[rank])
+    return magnitude.flatten().kthvalue(rank + 1).values
+
+
+def nonzero_fraction(target: float, progress: float, anneal: float, warmup: float = 0.01) -> float:
+    """Share of nonzero entries at `progress` in [0, 1] of the run: 1 to the target, linearly, between the end of the
+    warm-up and the share `anneal` of the run; constant afterwards (paper A.2; the released script starts at 1 %)."""
+    if target >= 1:
+        return 1.0
+    done = min(1.0, max(0.0, (progress - warmup) / max(anneal - warmup, 1e-9)))
+    return 1.0 + (target - 1.0) * done
+
+
+def project(model: Transformer, weights: float, embeddings: float, floor: int) -> None:
+    """Applies the given fractions of nonzeros to every matrix (and bias vector) of the model."""
+    fractions = {"weights": weights, "embeddings": embeddings}
+    for _name, parameter, group, axis in sparse_parameters(model):
+        kept = max(1, int(fractions[group] * parameter.numel()))
+        keep_largest(parameter.data, kept, floor, axis)
+
+
+def count_nonzeros(model: Transformer) -> dict[str, tuple[int, int]]:
+    """name -> (nonzero, all) for every parameter."""
+    return {name: (int((p != 0).sum()), p.numel()) for name, p in model.named_parameters()}

@@ -1,0 +1,96 @@
+"""Tokenizer: text to token ids with character offsets; a byte-pair encoding trained on the corpus."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tokenizers
+from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
+
+from circuitlang.source import CommandError
+
+END = "<|end|>"
+"""The token between documents, and in front of every prompt."""
+
+# The authors' splitting: letters with one mark in front, digits in groups of at most three, runs of punctuation that
+# absorb the line ends behind them (so that `]\n` is one piece), line ends, spaces.
+PATTERN = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Token ids, and for each token the half-open range of characters it came from."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
+class Tokenizer:
+    """`end`: the id of END. `size`: number of ids."""
+
+    def __init__(self, inner: tokenizers.Tokenizer) -> None:
+        self._inner = inner
+        end = inner.token_to_id(END)
+        if end is None:
+            raise ValueError(f"the tokenizer has no {END} token")
+        self.end: int = end
+        self.size: int = inner.get_vocab_size()
+
+    def encode(self, text: str) -> Encoded:
+        encoding = self._inner.encode(text, add_special_tokens=False)
+        return Encoded(encoding.ids, encoding.offsets)
+
+    def encode_many(self, texts: Sequence[str]) -> list[Encoded]:
+        return [Encoded(e.ids, e.offsets) for e in self._inner.encode_batch(list(texts), add_special_tokens=False)]
+
+    def ids_of_many(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids only; several times faster than `encode_many`."""
+        return [e.ids for e in self._inner.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self._inner.decode(list(ids), skip_special_tokens=False)
+
+    def to_json(self) -> str:
+        return self._inner.to_str(pretty=False)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the tokenizer's file."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
+    """Byte-level BPE of `vocabulary` ids, END among them. The same texts give the same tokenizer."""
+    inner = tokenizers.Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PATTERN), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    inner.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[END],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    inner.train_from_iterator(texts, trainer)
+    if inner.get_vocab_size() != vocabulary:
+        raise CommandError(
+            f"the corpus is too small for a vocabulary of {vocabulary} tokens: it gives {inner.get_vocab_size()}"
+        )
+    return Tokenizer(inner)
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """Reads a tokenizer's JSON. Raises CommandError where it is missing or is none."""
+    try:
+        return Tokenizer(tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise CommandError(f"cannot read the tokenizer {path}: {error.strerror or error}") from error
+    except Exception as error:  # the library raises bare Exception for malformed JSON
+        raise CommandError(f"{path} is not a tokenizer: {error}") from error
