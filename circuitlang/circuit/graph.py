@@ -144,7 +144,13 @@ class CircuitGraph:
         """Raises ValueError when `data` does not describe a circuit."""
         try:
             nodes = tuple(
-                GraphNode(parse_node(n["node"]), float(n["cost"]), float(n["mean"]), n["head"], n["channel"])
+                GraphNode(
+                    node=parse_node(n["node"]),
+                    cost=float(n["cost"]),
+                    mean=float(n["mean"]),
+                    head=_index(n["head"]),
+                    channel=_index(n["channel"]),
+                )
                 for n in data["nodes"]
             )
             edges = tuple(
@@ -164,7 +170,7 @@ class CircuitGraph:
         return cls.from_data(json.loads(text))
 
     def networkx(self) -> networkx.DiGraph:
-        """Every edge of every kind. A node is called "1.neuron[37]", as in `.cir`; a text end ("token", text)."""
+        """Edges of every kind. A node is called "1.neuron[37]", as in `.cir`; a text end ("token", text)."""
         import networkx
 
         graph = networkx.DiGraph(total_nodes=self.total_nodes)
@@ -224,6 +230,17 @@ def attention_edges(nodes: Iterable[GraphNode]) -> tuple[GraphEdge, ...]:
     return tuple(GraphEdge(key, query, 1.0, "attention") for key, query in pairs if query is not None)
 
 
+def jaccard(first: CircuitGraph, second: CircuitGraph) -> tuple[float, float]:
+    """Overlap of two circuits of one model, shared over all: of nodes; of weight edges. Empty sets: 1."""
+    nodes = [{n.node for n in graph.nodes} for graph in (first, second)]
+    edges = [{(e.source, e.target) for e in g.edges if e.kind == "weight"} for g in (first, second)]
+    return _share(*nodes), _share(*edges)
+
+
+def _share(first: set[Any], second: set[Any]) -> float:
+    return len(first & second) / len(first | second) if first or second else 1.0
+
+
 def _end_order(end: End) -> tuple[int, tuple[int, int], int, str]:
     """Tokens first, then nodes in order of computation, `ANSWER` last."""
     if isinstance(end, Node):
@@ -242,6 +259,12 @@ def _end_data(end: End) -> str | dict[str, str]:
 
 def _end(data: str | Mapping[str, str]) -> End:
     return parse_node(data) if isinstance(data, str) else str(data["token"])
+
+
+def _index(data: object) -> int | None:
+    if data is None or (isinstance(data, int) and data >= 0):
+        return data
+    raise ValueError(f"not the number of a head or a channel: {data!r}")
 
 
 def _kind(text: str) -> EdgeKind:

@@ -101,7 +101,7 @@ class Verdict:
 
     @property
     def margin(self) -> float:
-        """How far inside the claimed side the interval lies; negative where it reaches over. No number: −inf."""
+        """How far inside the claimed side the interval lies; negative: reaches over; −inf: no interval."""
         if self.interval is None or self.bound is None:
             return -math.inf
         if self.relation in ("<", "<="):

@@ -1,0 +1,381 @@
+"""Report: everything one check found out, and all that is needed to do it again; the text of report.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
+
+from circuitlang.circuit.graph import CircuitGraph, graph_schema, jaccard
+from circuitlang.claims.verdict import Interval, Outcome, Verdict, exit_status, overall, worst
+from circuitlang.report.escape import lone_surrogates_spelled
+
+SIGNIFICANT_DIGITS = 6  # of every float but seconds; the last digits of a mean differ between devices
+
+
+def _graph(value: object) -> CircuitGraph:
+    if isinstance(value, CircuitGraph):
+        return value
+    if isinstance(value, dict):
+        return CircuitGraph.from_data(value)
+    raise ValueError("not a circuit")
+
+
+Text = Annotated[
+    str, BeforeValidator(lambda text: lone_surrogates_spelled(text) if isinstance(text, str) else text)
+]
+Graph = Annotated[
+    CircuitGraph,
+    PlainValidator(_graph),
+    PlainSerializer(CircuitGraph.to_data),
+    WithJsonSchema(graph_schema()),
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class Measured(_Part):
+    """A mean with its interval, in the metric's unit; `datapoints` is 0 for what is counted, not sampled."""
+
+    value: float
+    low: float
+    high: float
+    datapoints: int = Field(ge=0)
+    method: Text
+
+    @classmethod
+    def of(cls, interval: Interval) -> Self:
+        return cls(
+            value=interval.value,
+            low=interval.low,
+            high=interval.high,
+            datapoints=interval.datapoints,
+            method=interval.method,
+        )
+
+
+class TaskResult(_Part):
+    """What the untouched model makes of the task, on `test`. `outcome`: `fail` means not competent."""
+
+    name: Text
+    model: Text
+    outcome: Outcome
+    prompts: int = Field(ge=0)
+    accuracy: float | None = None
+    loss: float | None = Field(default=None, description="nats per prompt")
+    mass: float | None = Field(default=None, description="probability of answer and foils together")
+    intervals: dict[str, Measured] = Field(default_factory=dict)
+    note: Text = ""
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        model: str,
+        outcome: Outcome,
+        prompts: int,
+        intervals: dict[str, Interval],
+        note: str = "",
+    ) -> Self:
+        """`intervals`: of `accuracy`, `loss`, `mass`; what could not be measured is left out."""
+        values = {metric: interval.value for metric, interval in intervals.items()}
+        return cls(
+            name=name,
+            model=model,
+            outcome=outcome,
+            prompts=prompts,
+            accuracy=values.get("accuracy"),
+            loss=values.get("loss"),
+            mass=values.get("mass"),
+            intervals={metric: Measured.of(interval) for metric, interval in intervals.items()},
+            note=note,
+        )
+
+
+class SeedCircuit(_Part):
+    """The circuit that one pruning seed found. Losses are nats per prompt."""
+
+    seed: int
+    nodes: int = Field(ge=0)
+    edges: int = Field(ge=0, description="nonzero weights between two kept nodes")
+    embedding_edges: int = Field(default=0, ge=0)
+    unembedding_edges: int = Field(default=0, ge=0)
+    reached: bool = Field(description="whether the circuit's loss on select is within the target")
+    penalty: float | None = Field(default=None, description="nats per kept node, as chosen on select")
+    loss_select: float | None = Field(default=None, description="of the circuit alone")
+    loss_test: float | None = Field(default=None, description="of the circuit alone")
+    loss_without: float | None = Field(default=None, description="of the model without the circuit, on test")
+    graph: Graph | None = None
+
+
+class Overlap(_Part):
+    """Jaccard index of two seeds' circuits: shared over all."""
+
+    seeds: tuple[int, int]
+    nodes: float = Field(ge=0, le=1)
+    edges: float = Field(ge=0, le=1)
+
+
+class CircuitResult(_Part):
+    """The circuits of all seeds. The numbers at the top are those of the first seed, whose graph is drawn."""
+
+    nodes: int
+    edges: int
+    total_nodes: int = Field(description="nodes of the whole model that a circuit may keep")
+    loss: float | None = Field(description="of the circuit alone, on test, nats per prompt")
+    target: float | None = Field(default=None, description="the loss that pruning had to reach on select")
+    seeds: tuple[int, ...]
+    per_seed: tuple[SeedCircuit, ...]
+    overlap: tuple[Overlap, ...] = ()
+
+    @classmethod
+    def of(cls, per_seed: Sequence[SeedCircuit], total_nodes: int, target: float | None = None) -> Self:
+        """Overlaps are those of every two seeds whose graphs are given."""
+        first = per_seed[0]
+        drawn = [(circuit.seed, circuit.graph) for circuit in per_seed if circuit.graph is not None]
+        return cls(
+            nodes=first.nodes,
+            edges=first.edges,
+            total_nodes=total_nodes,
+            loss=first.loss_test,
+            target=target,
+            seeds=tuple(circuit.seed for circuit in per_seed),
+            per_seed=tuple(per_seed),
+            overlap=tuple(_overlap(*one, *other) for one, other in combinations(drawn, 2)),
+        )
+
+    def plain_graph(self, seed: int | None = None) -> CircuitGraph:
+        """The circuit as plain data; of the first seed unless told."""
+        wanted = self.seeds[0] if seed is None else seed
+        for circuit in self.per_seed:
+            if circuit.seed == wanted and circuit.graph is not None:
+                return circuit.graph
+        raise ValueError(f"the report holds no graph for seed {wanted}")
+
+    def graph(self, seed: int | None = None) -> Any:
+        """The circuit as a networkx.DiGraph."""
+        return self.plain_graph(seed).networkx()
+
+
+def _overlap(seed: int, graph: CircuitGraph, other_seed: int, other_graph: CircuitGraph) -> Overlap:
+    nodes, edges = jaccard(graph, other_graph)
+    return Overlap(seeds=(seed, other_seed), nodes=nodes, edges=edges)
+
+
+class SeedVerdict(_Part):
+    """What became of a claim for one pruning seed (null: it does not depend on the circuit)."""
+
+    seed: int | None
+    verdict: Outcome
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    datapoints: int = Field(default=0, ge=0)
+    method: Text = ""
+    right_value: float | None = None
+    member: Text | None = None
+    note: Text = ""
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Self:
+        interval = verdict.interval
+        return cls(
+            seed=verdict.seed,
+            verdict=verdict.outcome,
+            value=None if interval is None else interval.value,
+            low=None if interval is None else interval.low,
+            high=None if interval is None else interval.high,
+            datapoints=0 if interval is None else interval.datapoints,
+            method="" if interval is None else interval.method,
+            right_value=verdict.right_value,
+            member=verdict.member,
+            note=verdict.note,
+        )
+
+
+class Counterexample(_Part):
+    """The smallest prompt found on which the claim breaks."""
+
+    prompt: Text
+    expected: Text
+    model_answer: Text
+    circuit_answer: Text
+
+
+class ClaimResult(SeedVerdict):
+    """A claim: its worst verdict over the seeds, and each seed's."""
+
+    name: Text
+    text: Text
+    line: int = Field(ge=0, description="1-based line in the spec's file")
+    relation: Literal["<", "<=", ">", ">=", "=="]
+    bound: float | None
+    right: Text
+    prompts: int = Field(ge=0, description="datapoints times the prompts of each")
+    control: Text | None = Field(
+        default=None, description="held, or the null that reaches the claim; null: not run"
+    )
+    counterexample: Counterexample | None = None
+    seeds: tuple[SeedVerdict, ...]
+
+    @classmethod
+    def over_seeds(
+        cls,
+        verdicts: Iterable[Verdict],
+        prompts_per_datapoint: int,
+        control: str | None = None,
+        counterexample: Counterexample | None = None,
+    ) -> Self:
+        """`verdicts`: of one claim, one per pruning seed."""
+        each = tuple(verdicts)
+        shown = worst(each)
+        top = SeedVerdict.of(shown)
+        return cls(
+            **top.model_dump(),
+            name=shown.name,
+            text=shown.text,
+            line=shown.line,
+            relation=shown.relation,
+            bound=shown.bound,
+            right=shown.right,
+            prompts=top.datapoints * prompts_per_datapoint,
+            control=control,
+            counterexample=counterexample,
+            seeds=tuple(SeedVerdict.of(verdict) for verdict in each),
+        )
+
+
+class ControlResult(_Part):
+    """A null that went through the same pruning and the same claims. Sizes and losses as of a circuit."""
+
+    name: Text
+    verdict: Outcome | None = Field(
+        default=None, description="void where it reaches a claim; null: only informs"
+    )
+    nodes: int | None = Field(
+        default=None, description="needed at the real circuit's loss; null: loss not reached"
+    )
+    edges: int | None = None
+    loss_at_size: float | None = Field(
+        default=None, description="reached with as many nodes as the real circuit"
+    )
+    ratio: float | None = Field(
+        default=None, description="its nodes over the real circuit's, at the same loss"
+    )
+    reaches: tuple[Text, ...] = Field(default=(), description="names of the claims that it reaches")
+    note: Text = ""
+
+
+class BatteryResult(_Part):
+    """One of the checks that every circuit goes through. `gates`: whether it counts in the verdict."""
+
+    name: Text
+    text: Text = ""
+    gates: bool = False
+    verdict: Outcome | None = None
+    measured: Measured | None = None
+    note: Text = ""
+
+
+class Provenance(_Part):
+    """What is needed to make the report again. `versions` and `hashes` are sorted by name."""
+
+    command: tuple[Text, ...]
+    versions: dict[str, Text]
+    hashes: dict[str, Text] = Field(description="content hashes: spec, task, model, prune, code, …")
+    seed: int
+    device: Text
+    threads: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _sorted(self) -> Self:
+        for field in ("versions", "hashes"):
+            object.__setattr__(self, field, dict(sorted(getattr(self, field).items())))
+        return self
+
+
+class Report(_Part):
+    """One check of one spec. The same inputs give the same bytes, but for `seconds` and `cached`."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    spec: Text
+    doc: Text | None = None
+    verdict: Outcome
+    note: Text = ""
+    confidence: float = Field(gt=0, lt=1)
+    task: TaskResult
+    circuit: CircuitResult | None = Field(default=None, description="null where nothing was pruned")
+    claims: tuple[ClaimResult, ...] = ()
+    controls: tuple[ControlResult, ...] = ()
+    battery: tuple[BatteryResult, ...] = ()
+    provenance: Provenance
+    seconds: dict[str, float] = Field(default_factory=dict, description="wall-clock time of each stage")
+    cached: bool = False
+
+    @model_validator(mode="after")
+    def _no_better_than_its_parts(self) -> Self:
+        found = overall_outcome(self.task, self.claims, self.battery)
+        if self.verdict.severity < found.severity:
+            raise ValueError(f"the verdict cannot be {self.verdict} when its parts come to {found}")
+        return self
+
+    @property
+    def exit_status(self) -> int:
+        return exit_status(self.verdict)
+
+    def to_json(self, timings: bool = True) -> str:
+        """What `report.json` holds, in ASCII. Without timings, equal inputs give equal bytes."""
+        data = self.model_dump(mode="json", by_alias=True, exclude=None if timings else {"seconds", "cached"})
+        seconds = {stage: round(value, 3) for stage, value in data.pop("seconds", {}).items()}
+        rounded = _rounded(data)
+        if timings:
+            rounded["seconds"] = seconds
+        return json.dumps(rounded, indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Raises ValueError (pydantic's, with every place) when the text is not a report of this schema."""
+        return cls.model_validate_json(text)
+
+    @classmethod
+    def schema_text(cls) -> str:
+        """The JSON Schema of `to_json`, as docs/report.schema.json holds it."""
+        schema = cls.model_json_schema(by_alias=True, mode="serialization")
+        head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+        return json.dumps({**head, **schema}, indent=1, ensure_ascii=False) + "\n"
+
+
+def overall_outcome(
+    task: TaskResult, claims: Iterable[ClaimResult], battery: Iterable[BatteryResult] = ()
+) -> Outcome:
+    """The verdict of a spec: the worst of the model's competence, every claim, and the battery's gates.
+
+    A model that is not competent fails whatever its claims say; nothing claimed means nothing shown.
+    """
+    if task.outcome is Outcome.FAIL:
+        return Outcome.FAIL
+    judged = [claim.verdict for claim in claims]
+    gates = [check.verdict for check in battery if check.gates and check.verdict is not None]
+    return overall([task.outcome, overall(judged), *gates])
+
+
+def _rounded(data: Any) -> Any:
+    if isinstance(data, float):
+        return float(f"{data:.{SIGNIFICANT_DIGITS}g}")
+    if isinstance(data, dict):
+        return {key: _rounded(value) for key, value in data.items()}
+    return [_rounded(value) for value in data] if isinstance(data, list) else data
