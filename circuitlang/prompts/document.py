@@ -1,0 +1,143 @@
+"""A corpus -> its documents: endless text of its rules, addressed by number, and the real files it names.
+
+Document i is a pure function of (the corpus' text, seed, i), so that processes can share the work by
+ranges. Weights are shares of the text, by characters, so a rule with short documents is chosen more often
+than one with long ones.
+"""
+
+from __future__ import annotations
+
+import sysconfig
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import accumulate, count
+from pathlib import Path, PurePosixPath
+
+from circuitlang.program.corpus import Corpus, Files
+from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
+from circuitlang.prompts.expand import Compiler, Page, plain
+from circuitlang.prompts.stream import Stream, derive, words
+from circuitlang.prompts.unroll import Grammar
+from circuitlang.source import CommandError
+
+STDLIB = "stdlib:"
+_NOT_LIBRARY = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test"})
+
+
+class RuleDocuments:
+    """The rule documents of a corpus: `text(i)` is document i."""
+
+    def __init__(self, corpus: Corpus, seed: int) -> None:
+        self._corpus = corpus
+        self._key = derive("corpus", corpus.text, seed)
+        self._grammar = Grammar(corpus.rules)
+        compiler = Compiler(self._grammar, plain)
+        self._rules = [
+            (compiler.outside(Ref(entry.name, "rule")), derive(self._key, "rule", entry.name))
+            for entry in corpus.documents
+        ]
+
+    @cached_property
+    def cumulative(self) -> list[float]:
+        """Running sums of the chances with which a document comes from each `document` entry."""
+        lengths = [
+            expected_length(self._grammar.unroll(Ref(entry.name, "rule")), self._grammar, {})
+            for entry in self._corpus.documents
+        ]
+        weights = (entry.weight for entry in self._corpus.documents)
+        return list(
+            accumulate(weight / max(1.0, length) for weight, length in zip(weights, lengths, strict=True))
+        )
+
+    def rule_text(self, entry: int, index: int) -> str:
+        """Document `index` of the `document` entry with that number."""
+        step, key = self._rules[entry]
+        pieces: list[str] = []
+        step(pieces.append, words(key + index.to_bytes(8, "little")), _NO_PAGE)
+        return "".join(pieces)
+
+    def text(self, index: int) -> str:
+        """Document `index` of the mixture."""
+        if len(self._rules) == 1:
+            return self.rule_text(0, index)
+        choice = Stream(derive(self._key, "mixture", index))
+        return self.rule_text(choice.weighted(self.cumulative), index)
+
+
+_NO_PAGE = Page({}, {})  # plain text is not labelled; nothing writes to it
+
+
+def rule_documents(corpus: Corpus, seed: int, start: int = 0, stop: int | None = None) -> Iterator[str]:
+    """Rule documents [start, stop), without end when `stop` is None. Two processes that take different
+    ranges make together exactly what one would."""
+    if not corpus.documents:
+        return
+    documents = RuleDocuments(corpus, seed)
+    for index in count(start) if stop is None else range(start, stop):
+        yield documents.text(index)
+
+
+def real_files(corpus: Corpus, root: Path) -> list[tuple[str, str]]:
+    """(name, text) of every real file of the corpus, in the order of its `files` entries, then by path."""
+    return [document for entry in corpus.files for document in files_of(entry, root)]
+
+
+def files_of(entry: Files, root: Path) -> list[tuple[str, str]]:
+    """(name, text) of the files of one `files` entry, sorted by path. Bytes that are not UTF-8 are skipped
+    and line ends are newlines, so that the text depends on the files alone."""
+    library = entry.pattern.startswith(STDLIB)
+    base = Path(sysconfig.get_path("stdlib")) if library else root
+    pattern = entry.pattern.removeprefix(STDLIB)
+    if not pattern or PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
+        raise CommandError(f"the pattern `{entry.pattern}` must lie inside the project.")
+    inside = base.resolve()
+    named: list[tuple[str, Path]] = []
+    for path in base.glob(pattern):
+        relative = path.relative_to(base)
+        if library and _NOT_LIBRARY.intersection(relative.parts):
+            continue
+        if path.is_file() and path.resolve().is_relative_to(inside):
+            named.append((relative.as_posix(), path))
+    if not named:
+        raise CommandError(f"no file matches `{entry.pattern}`.")
+    prefix = STDLIB if library else ""
+    return [(prefix + name, _read(path)) for name, path in sorted(named)]
+
+
+def _read(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "ignore").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def expected_length(expression: Expression, grammar: Grammar, known: dict[str, float]) -> float:
+    """The mean number of characters of an unrolled expression, exact up to rounding. `known` holds finished
+    rules."""
+    match expression:
+        case Text(text):
+            return float(len(text))
+        case Number(low, high):
+            return _digits(low, high)
+        case Ref(symbol):
+            if symbol not in known:
+                known[symbol] = expected_length(grammar.body(symbol), grammar, known)
+            return known[symbol]
+        case Sequence(items):
+            return sum(expected_length(item, grammar, known) for item in items)
+        case Choice(options, weights):
+            lengths = (expected_length(option, grammar, known) for option in options)
+            total = sum(length * weight for length, weight in zip(lengths, weights, strict=True))
+            return total / sum(weights)
+        case Repeat(body, low, high, _, joiner):
+            joiners = sum(max(0, times - 1) for times in range(low, high + 1)) / (high - low + 1)
+            return (low + high) / 2 * expected_length(body, grammar, known) + joiners * len(joiner)
+
+
+def _digits(low: int, high: int) -> float:
+    """The mean length of the integers of [low, high] in decimal."""
+    total, value = 0, low
+    while value <= high:
+        length = len(str(value))
+        longest = 10**length - 1 if value >= 0 else min(-1, -(10 ** (length - 2)))
+        last = min(high, longest)
+        total += length * (last - value + 1)
+        value = last + 1
+    return total / (high - low + 1)

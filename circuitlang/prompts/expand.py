@@ -1,0 +1,254 @@
+"""Checked expressions -> fast closures that append pieces of text, plain (corpora) or labelled (tasks).
+
+One compiler serves both. They differ in what a name becomes: in plain text a rule's closure itself, in
+labelled text a closure that also records a mark. Marks are kept as ranges of pieces while a page grows (no
+lengths are added up that a rejected attempt would throw away) and turned into characters once, at the end.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import accumulate, groupby
+from math import gcd, lcm
+
+from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
+from circuitlang.prompts.stream import WORDS, Word
+from circuitlang.prompts.unroll import Grammar, label
+
+TABLE = 4096  # the largest table of equally likely entries that stands in for a weighted choice
+
+Piece = tuple[str, int, int]  # a mark: name, first piece, piece after the last
+
+
+@dataclass(slots=True)
+class Page:
+    """A labelled text while it is being written. `values`: the finished pages of draws, params and bindings.
+    `counts`: the params' integers, for repetitions."""
+
+    values: dict[str, Page]
+    counts: dict[str, int]
+    pieces: list[str] = field(default_factory=list)
+    marks: list[Piece] = field(default_factory=list)
+
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    def insert(self, name: str, page: Page) -> None:
+        """Add a finished page's text and marks, all of it under the mark `name`."""
+        base = len(self.pieces)
+        self.pieces += page.pieces
+        self.marks.append((name, base, len(self.pieces)))
+        if page.marks:
+            self.marks += [(other, base + start, base + end) for other, start, end in page.marks]
+
+    def ranges(self) -> list[tuple[str, int, int]]:
+        """The marks as characters [start, end), outer before inner; names that gave no text are left out."""
+        at = list(accumulate(map(len, self.pieces), initial=0))
+        return [(name, at[start], at[end]) for name, start, end in self.marks if at[start] < at[end]]
+
+
+Append = Callable[[str], None]
+Step = Callable[[Append, Word, Page], None]
+Compiled = Step | str  # a string where the text is always the same
+Refer = Callable[["Compiler", Ref], Compiled]
+
+
+class Compiler:
+    """Expressions of one grammar -> closures `(append, word, page)`. `refer` says what becomes of a name."""
+
+    def __init__(self, grammar: Grammar, refer: Refer) -> None:
+        self._grammar = grammar
+        self._refer = refer
+        self._rules: dict[str, Compiled] = {}
+
+    def outside(self, expression: Expression) -> Step:
+        """The closure of an expression that stands outside all rules."""
+        return as_step(self.compile(self._grammar.unroll(expression)))
+
+    def rule(self, symbol: str) -> Compiled:
+        """The closure of one copy of a rule, made once."""
+        if symbol not in self._rules:
+            self._rules[symbol] = self.compile(self._grammar.body(symbol))
+        return self._rules[symbol]
+
+    def compile(self, expression: Expression) -> Compiled:
+        match expression:
+            case Text(text):
+                return text
+            case Number(low, high):
+                return _number(low, high)
+            case Ref():
+                return self._refer(self, expression)
+            case Sequence(items):
+                return _sequence([self.compile(item) for item in items])
+            case Choice(options, weights):
+                return _choice([self.compile(option) for option in options], weights)
+            case Repeat(body, low, high, count, joiner):
+                step = as_step(self.compile(body))
+                return _repeat(step, low, high, joiner) if count is None else _counted(step, count, joiner)
+
+
+def plain(compiler: Compiler, ref: Ref) -> Compiled:
+    """Names in plain text leave no trace."""
+    assert ref.kind == "rule", f"{ref.name}: only rules have a text of their own"
+    return compiler.rule(ref.name)
+
+
+def labelled(compiler: Compiler, ref: Ref) -> Compiled:
+    """Names in labelled text leave a mark, and so do the names inside them."""
+    name = label(ref.name)
+    if ref.kind != "rule":
+        return lambda append, word, page: page.insert(name, page.values[name])
+    inner = as_step(compiler.rule(ref.name))
+
+    def step(append: Append, word: Word, page: Page) -> None:
+        marks, start = page.marks, len(page.pieces)
+        place = len(marks)
+        marks.append((name, start, start))
+        inner(append, word, page)
+        marks[place] = (name, start, len(page.pieces))
+
+    return step
+
+
+def as_step(compiled: Compiled) -> Step:
+    if not isinstance(compiled, str):
+        return compiled
+    text = compiled
+
+    def step(append: Append, word: Word, page: Page) -> None:
+        append(text)
+
+    return step
+
+
+def _number(low: int, high: int) -> Compiled:
+    count = high - low + 1
+    if count <= TABLE:
+        return _entries([str(value) for value in range(low, high + 1)])
+    limit = WORDS - WORDS % count
+
+    def step(append: Append, word: Word, page: Page) -> None:
+        value = word()
+        while value >= limit:
+            value = word()
+        append(str(low + value % count))
+
+    return step
+
+
+def _sequence(parts: list[Compiled]) -> Compiled:
+    merged: list[Compiled] = []
+    for constant, group in groupby(parts, lambda part: isinstance(part, str)):
+        pieces = list(group)
+        merged += ["".join(map(str, pieces))] if constant else pieces
+    merged = [part for part in merged if part != ""]
+    if len(merged) <= 1:
+        return merged[0] if merged else ""
+    steps = tuple(map(as_step, merged))
+    if len(steps) == 2:
+        first, second = steps
+
+        def pair(append: Append, word: Word, page: Page) -> None:
+            first(append, word, page)
+            second(append, word, page)
+
+        return pair
+
+    def step(append: Append, word: Word, page: Page) -> None:
+        for part in steps:
+            part(append, word, page)
+
+    return step
+
+
+def _choice(options: list[Compiled], weights: tuple[float, ...]) -> Compiled:
+    table = _table(weights)
+    if table is not None:
+        return _entries([options[index] for index in table])
+    steps = tuple(map(as_step, options))
+    cumulative = list(accumulate(weights))
+    total, last = cumulative[-1], len(cumulative) - 1
+
+    def step(append: Append, word: Word, page: Page) -> None:
+        place = (word() >> 11) * 2.0**-53 * total
+        steps[bisect_right(cumulative, place, 0, last)](append, word, page)
+
+    return step
+
+
+def _table(weights: tuple[float, ...]) -> list[int] | None:
+    """Indices, each as often as its weight says, so that a uniform entry is a weighted choice; None if too
+    long."""
+    shares = [Fraction(repr(weight)) for weight in weights]  # what was written: 0.1 is a tenth
+    unit = lcm(*(share.denominator for share in shares))
+    times = [int(share * unit) for share in shares]
+    common = gcd(*times)
+    if sum(times) > TABLE * common:
+        return None
+    return [index for index, n in enumerate(times) for _ in range(n // common)]
+
+
+def _entries(entries: list[Compiled]) -> Compiled:
+    """One of equally likely entries."""
+    count = len(entries)
+    if count == 1:
+        return entries[0]
+    limit = WORDS - WORDS % count
+    texts = tuple(entry for entry in entries if isinstance(entry, str))
+    if len(texts) == count:
+
+        def pick(append: Append, word: Word, page: Page) -> None:
+            value = word()
+            while value >= limit:
+                value = word()
+            append(texts[value % count])
+
+        return pick
+    steps = tuple(map(as_step, entries))
+
+    def step(append: Append, word: Word, page: Page) -> None:
+        value = word()
+        while value >= limit:
+            value = word()
+        steps[value % count](append, word, page)
+
+    return step
+
+
+def _repeat(body: Step, low: int, high: int, joiner: str) -> Compiled:
+    count = high - low + 1
+    limit = WORDS - WORDS % count
+    if high == 0:
+        return ""
+
+    def step(append: Append, word: Word, page: Page) -> None:
+        times = low
+        if count > 1:
+            value = word()
+            while value >= limit:
+                value = word()
+            times += value % count
+        _times(times, body, joiner, append, word, page)
+
+    return step
+
+
+def _counted(body: Step, name: str, joiner: str) -> Compiled:
+    return lambda append, word, page: _times(page.counts[name], body, joiner, append, word, page)
+
+
+def _times(times: int, body: Step, joiner: str, append: Append, word: Word, page: Page) -> None:
+    if times < 1:
+        return
+    body(append, word, page)
+    if joiner:
+        for _ in range(times - 1):
+            append(joiner)
+            body(append, word, page)
+    else:
+        for _ in range(times - 1):
+            body(append, word, page)
