@@ -8,8 +8,7 @@ lengths are added up that a rejected attempt would throw away) and turned into c
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from itertools import accumulate, groupby
 from math import gcd, lcm
@@ -23,15 +22,24 @@ TABLE = 4096  # the largest table of equally likely entries that stands in for a
 Piece = tuple[str, int, int]  # a mark: name, first piece, piece after the last
 
 
-@dataclass(slots=True)
 class Page:
-    """A labelled text while it is being written. `values`: the finished pages of draws, params and bindings.
-    `counts`: the params' integers, for repetitions."""
+    """A labelled text while it is being written. `values`: the finished pages of draws and params.
+    `counts`: the params' integers, for repetitions. `marks`: (name, first piece, piece after the last),
+    outer before inner."""
 
-    values: dict[str, Page]
-    counts: dict[str, int]
-    pieces: list[str] = field(default_factory=list)
-    marks: list[Piece] = field(default_factory=list)
+    __slots__ = ("counts", "marks", "pieces", "values")
+
+    def __init__(
+        self,
+        values: Mapping[str, Page],
+        counts: Mapping[str, int],
+        pieces: list[str] | None = None,
+        marks: list[Piece] | None = None,
+    ) -> None:
+        self.values = values
+        self.counts = counts
+        self.pieces: list[str] = [] if pieces is None else pieces
+        self.marks: list[Piece] = [] if marks is None else marks
 
     def text(self) -> str:
         return "".join(self.pieces)
@@ -93,8 +101,15 @@ class Compiler:
 
 def plain(compiler: Compiler, ref: Ref) -> Compiled:
     """Names in plain text leave no trace."""
-    assert ref.kind == "rule", f"{ref.name}: only rules have a text of their own"
-    return compiler.rule(ref.name)
+    if ref.kind == "rule":
+        return compiler.rule(ref.name)
+    name = ref.name
+
+    def step(append: Append, word: Word, page: Page) -> None:
+        for piece in page.values[name].pieces:
+            append(piece)
+
+    return step
 
 
 def labelled(compiler: Compiler, ref: Ref) -> Compiled:
@@ -166,7 +181,7 @@ def _sequence(parts: list[Compiled]) -> Compiled:
 
 
 def _choice(options: list[Compiled], weights: tuple[float, ...]) -> Compiled:
-    table = _table(weights)
+    table = even(weights)
     if table is not None:
         return _entries([options[index] for index in table])
     steps = tuple(map(as_step, options))
@@ -180,7 +195,7 @@ def _choice(options: list[Compiled], weights: tuple[float, ...]) -> Compiled:
     return step
 
 
-def _table(weights: tuple[float, ...]) -> list[int] | None:
+def even(weights: tuple[float, ...]) -> list[int] | None:
     """Indices, each as often as its weight says, so that a uniform entry is a weighted choice; None if too
     long."""
     shares = [Fraction(repr(weight)) for weight in weights]  # what was written: 0.1 is a tenth

@@ -18,7 +18,7 @@ Word = Callable[[], int]  # gives the next uniform integer of [0, 2^64)
 
 
 def derive(*parts: str | int | bytes) -> bytes:
-    """A key of 32 bytes. Different parts give different keys: each part is hashed with its type and length."""
+    """A key of 32 bytes. Different parts give different keys: each is hashed with its type and length."""
     state = blake2b(digest_size=32)
     for part in parts:
         match part:
