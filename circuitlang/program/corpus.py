@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from circuitlang.program.task import Rule
+from circuitlang.program.task import Draw, Rule
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document is one expansion of the rule `name`. `weight`: share of the corpus' text, relative to the others."""
+    """One document is one expansion of the rule `name`. `weight`: share of the corpus' text, relative to the
+    others."""
 
     name: str
     weight: float
@@ -18,7 +19,8 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Real files: `stdlib:**/*.py` (Python's own library) or a glob relative to the project. Each file is a document."""
+    """Real files: `stdlib:**/*.py` (Python's own library) or a glob relative to the project. Each file is a
+    document."""
 
     pattern: str
     weight: float
@@ -26,10 +28,12 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """`text` is the canonical text of the block."""
+    """`draws` are made once per document, so that a program can speak of the same names throughout. `text` is
+    the canonical text of the block."""
 
     name: str
     rules: Mapping[str, Rule]
     documents: tuple[Document, ...]
     files: tuple[Files, ...]
     text: str
+    draws: tuple[Draw, ...] = ()

@@ -29,7 +29,8 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """`body` as often as drawn from [low, high], or as often as the param `count` says, joined by `joiner`."""
+    """`body` as often as drawn from [low, high], or as often as the param `count` says, joined by
+    `joiner`."""
 
     body: Expression
     low: int
@@ -45,8 +46,8 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of the options, with probability proportional to its weight. An option that is a `Number` of n values
-    counts as n options when drawn without replacement."""
+    """One of the options, with probability proportional to its weight. An option that is a `Number` of n
+    values counts as n options when drawn without replacement."""
 
     options: tuple[Expression, ...]
     weights: tuple[float, ...]

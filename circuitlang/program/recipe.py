@@ -9,7 +9,8 @@ from circuitlang.program.corpus import Corpus
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """Sizes as Gao et al. 2025 A.1. `heads` x `head_width` need not be `width`; `mlp` is hidden units per channel."""
+    """Sizes as Gao et al. 2025 A.1. `heads` x `head_width` need not be `width`; `mlp` is hidden units per
+    channel."""
 
     layers: int
     width: int
@@ -23,8 +24,9 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True)
 class Sparsity:
-    """Fractions of nonzero entries. `weights`: block matrices; `embeddings`: token embedding, unembedding and biases;
-    `activations`: what AbsTopK keeps; `floor`: nonzeros per neuron and attention channel that are never taken away."""
+    """Fractions of nonzero entries. `weights`: block matrices; `embeddings`: token embedding, unembedding and
+    biases; `activations`: what AbsTopK keeps; `floor`: nonzeros per neuron and attention channel that are
+    never taken away."""
 
     weights: float = 1.0
     embeddings: float = 1.0
@@ -34,7 +36,8 @@ class Sparsity:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """`tokens` in all; `batch` in sequences of `context` tokens; `anneal`, `warmup`: shares of the run (A.2)."""
+    """`tokens` in all; `batch` in sequences of `context` tokens; `anneal`, `warmup`: shares of the run
+    (A.2)."""
 
     corpus: Corpus
     tokens: int
@@ -45,7 +48,9 @@ class Training:
     warmup: float = 0.01
     weight_decay: float = 0.1
     epsilon: float = 0.1
-    validation: int = 200_000  # tokens kept out of training for the validation loss, of rules and of files each
+    validation: int = (
+        200_000  # tokens kept out of training for the validation loss, of rules and of files each
+    )
 
 
 @dataclass(frozen=True, slots=True)

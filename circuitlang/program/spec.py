@@ -15,12 +15,12 @@ class PruneSettings:
     """How a circuit is searched for (paper section 2.2, A.5). Losses are nats per prompt."""
 
     loss: float = 0.15  # the target: the smallest circuit with at most this loss on `select`
-    ablate: Literal["mean", "zero"] = "mean"  # what an ablated node becomes: its mean over pretraining text, or 0
+    ablate: Literal["mean", "zero"] = "mean"  # what an ablated node becomes: its mean over text, or 0
     seeds: tuple[int, ...] = (0,)
     steps: int = 400
     batch: int = 32  # datapoints per step; each is one prompt per case
     learning_rate: float = 0.01
-    penalty: tuple[float, ...] = (1e-3, 3e-3, 1e-2)  # nats per kept node; every one is tried, `select` decides
+    penalty: tuple[float, ...] = (1e-3, 3e-3, 1e-2)  # nats per kept node; each is tried, `select` decides
     temperature: float = 1.0  # of the sigmoid that stands in for the Heaviside step's derivative
 
 
@@ -36,8 +36,8 @@ class VerdictSettings:
 
 @dataclass(frozen=True, slots=True)
 class Intervention:
-    """`kind` is a name of the vocabulary's interventions; `target` is `circuit`, `random` or (later) a role or arrow.
-    `each` is None or what is taken one at a time: `node`."""
+    """`kind` is a name of the vocabulary's interventions; `target` is `circuit`, `random` or (later) a role
+    or arrow. `each` is None or what is taken one at a time: `node`."""
 
     kind: Literal["keep", "drop"]
     target: str
@@ -46,7 +46,8 @@ class Intervention:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """`METRIC [given …] [where …] [for case …]`: an expectation over datapoints, or a count for nodes and edges."""
+    """`METRIC [given …] [where …] [for case …]`: an expectation over datapoints, or a count for nodes and
+    edges."""
 
     metric: str
     interventions: tuple[Intervention, ...] = ()
@@ -69,7 +70,8 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """`model` is `zoo:NAME`, a checkpoint's path, or the name of a model block. `text`: canonical text of the block."""
+    """`model` is `zoo:NAME`, a checkpoint's path, or the name of a model block. `text`: canonical text of the
+    block."""
 
     name: str
     doc: str | None

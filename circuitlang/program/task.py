@@ -12,7 +12,8 @@ from circuitlang.source import Span
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """An integer of [low, high], uniform, drawn per datapoint; a claim may pin it, beyond the range if need be."""
+    """An integer of [low, high], uniform, drawn per datapoint; a claim may pin it, beyond the range if need
+    be."""
 
     name: str
     low: int
@@ -21,7 +22,8 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A production, expanded afresh at every use. `depth` bounds recursion; None where it does not recurse."""
+    """A production, expanded afresh at every use. `depth` bounds recursion; None where it does not
+    recurse."""
 
     name: str
     body: Expression
@@ -40,8 +42,8 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One of the alternatives that make a datapoint. `negated`: `answer not "x"`. `foil`: None means the other
-    cases' answers."""
+    """One of the alternatives that make a datapoint. `negated`: `answer not "x"`. `foil`: None means the
+    other cases' answers."""
 
     name: str
     bindings: Mapping[str, Expression]
@@ -54,8 +56,9 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`params`, `rules` and `draws` in the order written. `hold_out`: draw's name -> the share of its choices that
-    occur in the test split only. `text` is the canonical text of the block: the generator's key and the cache's."""
+    """`params`, `rules` and `draws` in the order written. `hold_out`: draw's name -> the share of its choices
+    that occur in the test split only. `text` is the canonical text of the block: the generator's key and the
+    cache's."""
 
     name: str
     doc: str | None

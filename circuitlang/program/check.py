@@ -1,0 +1,109 @@
+"""Syntax trees of all files -> the checked program; finds every mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from circuitlang.program import errors
+from circuitlang.program.check_model import check_corpus, check_model
+from circuitlang.program.check_spec import check_spec
+from circuitlang.program.check_task import check_task
+from circuitlang.program.corpus import Corpus
+from circuitlang.program.program import Program
+from circuitlang.program.recipe import Recipe
+from circuitlang.program.spec import Spec
+from circuitlang.program.task import Task
+from circuitlang.source import Diagnostic, ProgramError, Source
+from circuitlang.syntax import tree
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One file. `uses`: the files whose names it sees, by their place in the list of all files."""
+
+    source: Source
+    file: tree.File
+    uses: frozenset[int]
+
+
+def check(units: Sequence[Unit]) -> Program:
+    """The program of all files, the named one last. Raises ProgramError with every mistake of every file."""
+    found: list[Diagnostic] = []
+    for unit in units:
+        version = unit.file.version
+        if version is not None and version.number.value != 1:
+            found.append(errors.unknown_version(version.number.span))
+    blocks = _Blocks.of(units, found)
+    tasks: dict[str, Task] = {}
+    corpora: dict[str, Corpus] = {}
+    recipes: dict[str, Recipe] = {}
+    specs: dict[str, Spec] = {}
+    for _, task in blocks.of_type(tree.Task):
+        tasks[task.name.text], problems = check_task(task)
+        found += problems
+    for _, corpus in blocks.of_type(tree.Corpus):
+        corpora[corpus.name.text], problems = check_corpus(corpus)
+        found += problems
+    for place, model in blocks.of_type(tree.Model):
+        recipe, problems = check_model(model, blocks.visible(place, tree.Corpus, corpora))
+        recipes |= {model.name.text: recipe} if recipe else {}
+        found += problems
+    for place, spec in blocks.of_type(tree.Spec):
+        models = blocks.visible(
+            place, tree.Model, {name: recipes.get(name) for name in blocks.names(tree.Model)}
+        )
+        checked, problems = check_spec(spec, blocks.visible(place, tree.Task, tasks), models)
+        specs |= {spec.name.text: checked} if checked else {}
+        found += problems
+    for _, bridge in blocks.of_type(tree.Bridge):
+        found.append(errors.not_built(bridge.name.span, f"bridge {bridge.name.text}"))
+    mistakes = [problem for problem in found if problem.severity == "error"]
+    if mistakes:
+        raise ProgramError(mistakes)
+    warnings = sorted(found, key=lambda d: (d.span.source.name, d.span.start, d.code))
+    return Program(tasks, corpora, recipes, specs, tuple(unit.source for unit in units), tuple(warnings))
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """Every named block of every file, once, with the place of its file. Each kind of block has names of its
+    own."""
+
+    units: Sequence[Unit]
+    found: Mapping[tuple[type, str], tuple[int, tree.TopLevel]]
+
+    @classmethod
+    def of(cls, units: Sequence[Unit], problems: list[Diagnostic]) -> _Blocks:
+        blocks: dict[tuple[type, str], tuple[int, tree.TopLevel]] = {}
+        for place, unit in enumerate(units):
+            for item in unit.file.items:
+                if isinstance(item, tree.Use):
+                    continue
+                key = type(item), item.name.text
+                if key in blocks:
+                    first = blocks[key][1]
+                    assert not isinstance(first, tree.Use)
+                    kind = type(item).__name__.lower()
+                    problems.append(errors.declared_twice(kind, item.name.span, first.name.span))
+                else:
+                    blocks[key] = place, item
+        return cls(units, blocks)
+
+    def of_type(self, kind: type[_T]) -> list[tuple[int, _T]]:
+        return [(place, block) for place, block in self.found.values() if isinstance(block, kind)]
+
+    def names(self, kind: type) -> list[str]:
+        return [name for other, name in self.found if other is kind]
+
+    def visible(self, place: int, kind: type, values: Mapping[str, _T]) -> dict[str, _T]:
+        """Of the values, those declared in a file or in one that it uses."""
+        seen = self.units[place].uses | {place}
+        return {
+            name: values[name]
+            for name in self.names(kind)
+            if name in values and self.found[kind, name][0] in seen
+        }

@@ -1,0 +1,111 @@
+"""`corpus` and `model` blocks of the tree -> checked Corpus and Recipe, or what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath, PureWindowsPath
+
+from circuitlang.program import errors
+from circuitlang.program.check_settings import section_values
+from circuitlang.program.check_task import check_draws, check_rule, declared, kinds_of, rules_of, unused
+from circuitlang.program.corpus import Corpus, Document, Files
+from circuitlang.program.recipe import Architecture, Recipe, Sparsity, Training
+from circuitlang.program.rules import recursion
+from circuitlang.program.scope import Scope
+from circuitlang.program.vocabulary import ARCHITECTURE, MODEL_SECTIONS, SPARSITY, TRAIN
+from circuitlang.source import Diagnostic
+from circuitlang.syntax import tree
+from circuitlang.syntax.format import bare_text
+
+
+def check_corpus(corpus: tree.Corpus) -> tuple[Corpus, list[Diagnostic]]:
+    """The corpus, valid if no diagnostic is an error."""
+    found: list[Diagnostic] = []
+    spans = declared(corpus.items, found)
+    scope = Scope(kinds_of(corpus.items), {}, found)
+    written = rules_of(corpus.items)
+    rules = {name: check_rule(rule, scope) for name, rule in written.items()}
+    found += recursion(written, rules)
+    draws = check_draws(corpus.items, rules, spans, scope)
+    documents = tuple(
+        _document(item, rules, scope) for item in corpus.items if isinstance(item, tree.Document)
+    )
+    files = tuple(_files(item, scope) for item in corpus.items if isinstance(item, tree.Files))
+    if not documents and not files:
+        found.append(errors.empty_corpus(corpus.name.span))
+    found += unused(scope, spans)
+    return Corpus(corpus.name.text, rules, documents, files, bare_text(corpus), draws), found
+
+
+def _document(item: tree.Document, rules: Mapping[str, object], scope: Scope) -> Document:
+    if item.name.text not in rules:
+        scope.found.append(errors.unknown("rule", item.name.span, rules))
+    scope.used.add(item.name.text)
+    return Document(item.name.text, scope.weight(item.weight))
+
+
+def _files(item: tree.Files, scope: Scope) -> Files:
+    pattern = item.pattern.text.removeprefix("stdlib:")
+    path = PurePosixPath(pattern)
+    outside = path.is_absolute() or PureWindowsPath(pattern).drive or "\\" in pattern or "\0" in pattern
+    if not pattern or outside or ".." in path.parts:
+        scope.found.append(errors.bad_pattern(item.pattern.span))
+    return Files(item.pattern.text, scope.weight(item.weight))
+
+
+def check_model(model: tree.Model, corpora: Mapping[str, Corpus]) -> tuple[Recipe | None, list[Diagnostic]]:
+    """The recipe, or None where something in it is missing or wrong."""
+    found: list[Diagnostic] = []
+    sections: dict[str, tree.Section] = {}
+    for section in model.items:
+        name = section.name.text
+        if name not in MODEL_SECTIONS:
+            found.append(errors.unknown("section", section.name.span, MODEL_SECTIONS))
+        elif name in sections:
+            found.append(errors.declared_twice("section", section.name.span, sections[name].name.span))
+        else:
+            sections[name] = section
+    values = {
+        section.name: section_values(section, sections.get(section.name), model.name.span, found)
+        for section in (ARCHITECTURE, SPARSITY, TRAIN)
+    }
+    train = values["train"]
+    corpus = corpora.get(train.get("corpus", ""))
+    if "corpus" in train and corpus is None:
+        at = next(item.value.span for item in sections["train"].items if item.name.text == "corpus")
+        found.append(errors.unknown("corpus", at, corpora))
+    if found or corpus is None:
+        return None, found
+    architecture = Architecture(**values["architecture"])
+    sparsity = Sparsity(**values["sparsity"])
+    found += _fits(architecture, sparsity, sections)
+    training = Training(**{**train, "corpus": corpus})
+    doc = model.doc.text if model.doc else None
+    text = f"{bare_text(model)}\n{corpus.text}"
+    return Recipe(model.name.text, doc, architecture, sparsity, training, text), found
+
+
+def _fits(
+    architecture: Architecture, sparsity: Sparsity, sections: Mapping[str, tree.Section]
+) -> list[Diagnostic]:
+    """What single settings cannot show."""
+    found: list[Diagnostic] = []
+    if architecture.width % architecture.heads:
+        found.append(errors.heads_do_not_divide(_at(sections, "architecture", "heads"), architecture.width))
+    # Each block matrix has as many weights per neuron or attention channel as the model is wide.
+    allowed = sparsity.weights * architecture.width
+    if sparsity.weights < 1 and sparsity.floor > allowed:
+        name = "floor" if _written(sections, "sparsity", "floor") else "weights"
+        found.append(errors.floor_too_high(_at(sections, "sparsity", name), f"{allowed:g}"))
+    return found
+
+
+def _written(sections: Mapping[str, tree.Section], section: str, name: str) -> tree.Setting | None:
+    items = sections[section].items if section in sections else ()
+    return next((item for item in items if item.name.text == name), None)
+
+
+def _at(sections: Mapping[str, tree.Section], section: str, name: str):
+    setting = _written(sections, section, name)
+    assert setting is not None, f"{section}.{name} was checked although it was not written"
+    return setting.value.span

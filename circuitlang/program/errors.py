@@ -1,0 +1,302 @@
+"""Every message of the checker: one function each, CIR-020 and up. Nothing here decides anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+from circuitlang.source import Diagnostic, Span
+
+
+def _near(name: str, known: Iterable[str], kind: str) -> str:
+    """`did you mean`, or what there is."""
+    names = sorted(set(known))
+    near = get_close_matches(name, names, n=1)
+    return f"did you mean `{near[0]}`?" if near else f"known {_plural(kind)}: {', '.join(names) or 'none'}"
+
+
+def _plural(noun: str) -> str:
+    return {"corpus": "corpora"}.get(noun, noun + "s")
+
+
+def _place(span: Span) -> str:
+    return f"{span.source.name}:{span.line}:{span.column}"
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def cannot_use(span: Span, why: str) -> Diagnostic:
+    """The used file is missing, a folder, not text, or no circuitlang program."""
+    return Diagnostic("CIR-020", f"cannot use {span.text}: {why}", span)
+
+
+def outside_project(span: Span, root: str) -> Diagnostic:
+    """Paths lead to files of the project only."""
+    hint = f"the project is the folder {root!r}; copy the file there"
+    return Diagnostic("CIR-021", "this path leads out of the project", span, hint)
+
+
+def use_cycle(span: Span, names: Sequence[str]) -> Diagnostic:
+    """Files use each other in a circle."""
+    return Diagnostic("CIR-022", f"files use each other in a circle: {' -> '.join(names)}", span)
+
+
+def use_too_deep(span: Span, limit: int) -> Diagnostic:
+    """Files use files that use files, more than 8 deep."""
+    return Diagnostic("CIR-023", f"files use files more than {limit} deep", span)
+
+
+def unknown_version(span: Span) -> Diagnostic:
+    """The file asks for a version of the language that this program does not know."""
+    return Diagnostic("CIR-024", "this version of the language is not known", span, "write `circuitlang 1`")
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def unknown(kind: str, span: Span, known: Iterable[str]) -> Diagnostic:
+    """A name that nothing declares."""
+    return Diagnostic("CIR-030", f"unknown {kind} `{span.text}`", span, _near(span.text, known, kind))
+
+
+def declared_twice(kind: str, span: Span, first: Span) -> Diagnostic:
+    """A second thing of the same name."""
+    return Diagnostic("CIR-031", f"{kind} `{span.text}` is declared twice; first at {_place(first)}", span)
+
+
+def reserved_mark(span: Span) -> Diagnostic:
+    """`start` and `end` are marks of every prompt."""
+    hint = "`start` and `end` are the first and last token of every prompt; choose another name"
+    return Diagnostic("CIR-032", f"`{span.text}` is the name of a mark", span, hint)
+
+
+def unused(kind: str, span: Span) -> Diagnostic:
+    """A name that is declared and has no effect (a warning)."""
+    return Diagnostic("CIR-033", f"{kind} `{span.text}` is never used", span, severity="warning")
+
+
+def drawn_later(span: Span, first: Span, needs: str | None) -> Diagnostic:
+    """A draw that needs the value of a later draw."""
+    message = f"rule `{span.text}` needs `{needs}`, which" if needs else f"`{span.text}`"
+    hint = f"move this draw below line {first.line}"
+    return Diagnostic("CIR-034", f"{message} is only drawn at {_place(first)}", span, hint)
+
+
+def shadows(span: Span, kind: str) -> Diagnostic:
+    """A binding named like a rule, draw or param."""
+    return Diagnostic(
+        "CIR-035", f"`{span.text}` is already a {kind} of the task", span, "choose another name"
+    )
+
+
+# --- expressions ----------------------------------------------------------------------------------
+
+
+def empty_range(span: Span) -> Diagnostic:
+    """A range whose first number is above its last."""
+    return Diagnostic("CIR-040", f"the range {span.text} is empty", span, "the smaller number comes first")
+
+
+def bad_weight(span: Span) -> Diagnostic:
+    """A weight of 0 or less."""
+    return Diagnostic("CIR-041", "a weight must be above 0", span)
+
+
+def lone_weight(span: Span) -> Diagnostic:
+    """A weight without alternatives to weigh against."""
+    return Diagnostic("CIR-042", "a weight needs alternatives", span, "leave it out, or add `| …`")
+
+
+def needs_depth(span: Span, names: Sequence[str]) -> Diagnostic:
+    """A rule that reaches itself without a bound."""
+    way = " -> ".join(names)
+    return Diagnostic(
+        "CIR-043", f"rule `{span.text}` recurses ({way})", span, f"write `rule {span.text} depth 3 = …`"
+    )
+
+
+def never_ends(span: Span) -> Diagnostic:
+    """A rule all of whose alternatives recurse."""
+    hint = "at the bound, alternatives that recurse are left out: one must remain"
+    return Diagnostic("CIR-044", f"rule `{span.text}` never ends: all its alternatives recurse", span, hint)
+
+
+def bad_depth(span: Span, limit: int) -> Diagnostic:
+    """A depth below 1 or above the limit."""
+    return Diagnostic("CIR-045", f"a depth is a number from 1 to {limit}", span)
+
+
+def useless_depth(span: Span) -> Diagnostic:
+    """A depth on a rule that does not recurse (a warning)."""
+    return Diagnostic("CIR-046", "this rule does not recurse; `depth` does nothing", span, severity="warning")
+
+
+def count_not_param(span: Span, kind: str) -> Diagnostic:
+    """A repetition counted by a name that is no param."""
+    hint = "a repetition is counted by a number, a range or a param"
+    return Diagnostic("CIR-047", f"`{span.text}` is a {kind}, not a param", span, hint)
+
+
+def bad_count(span: Span) -> Diagnostic:
+    """A repetition of fewer than 0 times."""
+    return Diagnostic("CIR-048", "nothing can be repeated fewer than 0 times", span)
+
+
+def too_long(span: Span, limit: int) -> Diagnostic:
+    """A text that could grow without a sensible bound."""
+    hint = f"one expansion may have at most {limit:,} characters; lower a count or a depth"
+    return Diagnostic("CIR-049", f"`{span.text}` can grow too long", span, hint)
+
+
+# --- draws ----------------------------------------------------------------------------------------
+
+
+def too_few_choices(span: Span, choices: int, needed: int) -> Diagnostic:
+    """More names than choices."""
+    return Diagnostic("CIR-050", f"{needed} different values are needed, and there are {choices}", span)
+
+
+def not_drawn_before(span: Span, known: Iterable[str]) -> Diagnostic:
+    """`except` a name that is not an earlier draw."""
+    return Diagnostic(
+        "CIR-051", f"`{span.text}` is not drawn before", span, _near(span.text, known, "earlier draw")
+    )
+
+
+def hold_out_not_draw(span: Span, known: Iterable[str]) -> Diagnostic:
+    """`hold out` of something that is not a draw."""
+    return Diagnostic("CIR-052", f"`{span.text}` is not a draw", span, _near(span.text, known, "draw"))
+
+
+def hold_out_share(span: Span) -> Diagnostic:
+    """A share outside (0 %, 100 %)."""
+    return Diagnostic("CIR-053", "a share to hold out is above 0% and below 100%", span)
+
+
+def hold_out_sides(span: Span, choices: int, held: int, names: int) -> Diagnostic:
+    """A split that leaves one side without enough choices."""
+    message = f"of {choices} choices {held} would be held out"
+    return Diagnostic(
+        "CIR-054", message, span, f"each side needs at least {names}; change the share or add choices"
+    )
+
+
+def not_enumerable(span: Span, why: str, limit: int) -> Diagnostic:
+    """The choices of a draw must be listed, and there are too many or they are not fixed."""
+    hint = f"alternatives of literals and ranges, at most {limit:,} in all"
+    return Diagnostic(
+        "CIR-055", f"the choices of `{span.text}` cannot be listed, which {why} needs", span, hint
+    )
+
+
+# --- cases ----------------------------------------------------------------------------------------
+
+
+def no_cases(span: Span) -> Diagnostic:
+    """A task without a case."""
+    return Diagnostic("CIR-060", f"task `{span.text}` has no case", span, 'write `case NAME … answer "…"`')
+
+
+def nothing_to_tell_apart(span: Span) -> Diagnostic:
+    """One case, and nothing that it is told apart from."""
+    hint = 'add a second case, or `foil "…"`, or `answer not "…"`'
+    return Diagnostic("CIR-061", f"case `{span.text}` is told apart from nothing", span, hint)
+
+
+def same_answers(span: Span, other: str) -> Diagnostic:
+    """Two cases with the same answer, and no foil."""
+    hint = "the answers of a task's cases are each other's foils; say which with `foil`"
+    return Diagnostic("CIR-062", f"this is also the answer of case `{other}`", span, hint)
+
+
+def binding_missing(span: Span, cases: Sequence[str]) -> Diagnostic:
+    """A hole that some cases do not bind."""
+    lacking = ", ".join(f"`{case}`" for case in cases)
+    noun = "cases" if len(cases) > 1 else "case"
+    return Diagnostic(
+        "CIR-063", f"{noun} {lacking} do{'es' * (len(cases) == 1)} not bind `{span.text}`", span
+    )
+
+
+def no_prompt(span: Span) -> Diagnostic:
+    """Neither the task nor the case has a prompt."""
+    return Diagnostic(
+        "CIR-064", f"case `{span.text}` has no prompt", span, "give it one, or give the task one"
+    )
+
+
+def second_prompt(span: Span, first: Span) -> Diagnostic:
+    """A task with two prompts."""
+    hint = "a case may have a prompt of its own"
+    return Diagnostic("CIR-065", f"a task has one prompt; the first is at {_place(first)}", span, hint)
+
+
+def one_sided(span: Span, why: str) -> Diagnostic:
+    """A task with `answer not` speaks of one text only, and has no foils."""
+    return Diagnostic(
+        "CIR-066", why, span, "in a task with `answer not`, every case is about one and the same text"
+    )
+
+
+def empty_text(span: Span, what: str) -> Diagnostic:
+    """An answer, foil or choice without any character."""
+    return Diagnostic("CIR-067", f"{what} cannot be empty", span)
+
+
+def foil_is_answer(span: Span) -> Diagnostic:
+    """A foil that is the answer itself."""
+    return Diagnostic("CIR-068", "the foil is the answer itself", span)
+
+
+# --- corpora --------------------------------------------------------------------------------------
+
+
+def empty_corpus(span: Span) -> Diagnostic:
+    """A corpus without a document and without files."""
+    return Diagnostic("CIR-070", f"corpus `{span.text}` is empty", span, 'add `document RULE` or `files "…"`')
+
+
+def bad_pattern(span: Span) -> Diagnostic:
+    """Files outside the project and outside Python's library."""
+    hint = 'a pattern inside the project, as "texts/*.txt", or of Python\'s library, as "stdlib:**/*.py"'
+    return Diagnostic("CIR-071", "this pattern leads out of the project", span, hint)
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+def missing(kind: str, name: str, span: Span, example: str) -> Diagnostic:
+    """A setting or section that has no default."""
+    return Diagnostic("CIR-080", f"`{span.text}` lacks the {kind} `{name}`", span, f"write `{example}`")
+
+
+def wrong_type(span: Span, name: str, expected: str) -> Diagnostic:
+    """A value of another type than the setting's."""
+    return Diagnostic("CIR-081", f"`{name}` is {expected}, not {span.text}", span)
+
+
+def out_of_range(span: Span, name: str, bounds: str) -> Diagnostic:
+    """A value outside the setting's range."""
+    return Diagnostic("CIR-082", f"`{name}` must be {bounds}", span)
+
+
+def heads_do_not_divide(span: Span, width: int) -> Diagnostic:
+    """The width is not a multiple of the number of heads."""
+    fits = [n for n in range(1, min(width, 64) + 1) if width % n == 0]
+    hint = f"heads divide the width: {', '.join(map(str, fits))}"
+    return Diagnostic("CIR-083", f"a width of {width} cannot be divided into this many heads", span, hint)
+
+
+def floor_too_high(span: Span, allowed: str) -> Diagnostic:
+    """The floor asks for more nonzero weights than the share leaves."""
+    hint = f"weights x width is {allowed} per row: lower `floor`, or raise `weights` or `width`"
+    return Diagnostic("CIR-084", "the floor asks for more weights than the share leaves", span, hint)
+
+
+# --- specs ----------------------------------------------------------------------------------------
+
+
+def not_built(span: Span, what: str) -> Diagnostic:
+    """A part of the language that parses and that nothing computes yet."""
+    return Diagnostic("CIR-099", f"not built yet: {what}", span)

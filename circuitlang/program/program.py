@@ -1,0 +1,30 @@
+"""Program: everything that a file and the files it uses declare, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from circuitlang.program.corpus import Corpus
+from circuitlang.program.recipe import Recipe
+from circuitlang.program.spec import Spec
+from circuitlang.program.task import Task
+from circuitlang.source import Diagnostic, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """`sources`: every file that went in, the named one last. `warnings`: what is no mistake but has no
+    effect."""
+
+    tasks: Mapping[str, Task]
+    corpora: Mapping[str, Corpus]
+    recipes: Mapping[str, Recipe]
+    specs: Mapping[str, Spec]
+    sources: tuple[Source, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
+
+    @property
+    def source(self) -> Source:
+        """The file that was named; the others are used by it."""
+        return self.sources[-1]

@@ -1,0 +1,116 @@
+"""A tree and its source -> the tree whose items carry the comments written beside them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TypeVar
+
+from circuitlang.source import Source
+from circuitlang.syntax import tree
+
+_COMMENT = re.compile(r'"""(?:[^\\]|\\.)*?"""|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|(\#[^\n]*)', re.S)
+_I = TypeVar("_I", bound=tree.Item)
+_B = TypeVar("_B", bound=tree.Block)
+
+
+def attach(file: tree.File, source: Source) -> tree.File:
+    """Every comment of the source goes to one item, or to the end of one block."""
+    return _block(file, source.text)
+
+
+def _block(block: _B, text: str) -> _B:
+    """Distribute what stands between the children of a block: nothing but blanks, comments and its own
+    header."""
+    is_file = isinstance(block, tree.File)
+    heads: list[tree.Item] = []
+    if is_file:
+        heads += [block.version] if block.version else []
+    else:
+        doc = getattr(block, "doc", None)
+        heads += [doc] if doc else []
+    items: list[tree.Item] = [*heads, *block.items]  # type: ignore[attr-defined]
+    at = block.span.start
+    end = block.span.end if is_file else block.span.end - 1
+    done: list[tree.Item] = []
+    for item in items:
+        after, before = _between(text[at : item.span.start], behind=bool(done))
+        _add_after(done, after)
+        inner = _item(item, text)
+        at = item.span.end
+        before = before if done else _without_blank_start(before)
+        done.append(replace(inner, notes=tree.Notes((*before, *inner.notes.before), inner.notes.after)))
+    after, last = _between(text[at:end], behind=bool(done))
+    _add_after(done, after)
+    last = _without_blank_start(last) if not done else last
+    while last and not last[-1]:
+        last = last[:-1]
+    changes: dict[str, object] = {"items": tuple(done[len(heads) :]), "end": last}
+    if heads:
+        changes["version" if is_file else "doc"] = done[0]
+    return replace(block, **changes)  # type: ignore[arg-type]
+
+
+def _add_after(done: list[tree.Item], after: str | None) -> None:
+    if after:
+        done[-1] = replace(done[-1], notes=tree.Notes(done[-1].notes.before, after))
+
+
+def _without_blank_start(lines: tuple[str, ...]) -> tuple[str, ...]:
+    return _without_blank_start(lines[1:]) if lines and not lines[0] else lines
+
+
+def _between(gap: str, behind: bool) -> tuple[str | None, tuple[str, ...]]:
+    """The comment that ends the previous item's line, and the lines above the next item; blank lines as "",
+    never two in a row. `behind`: there is a previous item. The last line is the start of the next item's own
+    line."""
+    lines = gap.split("\n")
+    found: list[str] = []
+    after = None
+    for number, line in enumerate(lines):
+        _, mark, words = line.partition("#")
+        comment = (mark + words).rstrip()
+        if comment and number == 0 and behind:
+            after = comment
+        elif comment:
+            found.append(comment)
+        elif 0 < number < len(lines) - 1 and not line.strip() and (not found or found[-1]):
+            found.append("")
+    return after, tuple(found)
+
+
+def _item(item: tree.Item, text: str) -> tree.Item:
+    """An item with the comments that stand inside it."""
+    if isinstance(item, tree.Block):
+        return _block(item, text)
+    if isinstance(item, (tree.Rule, tree.Draw)) and len(item.body.options) > 1:
+        head, body, tail = _options(item, item.body, text)
+        notes = tree.Notes((*head, *item.notes.before), item.notes.after)
+        return replace(item, body=body, notes=tree.Notes((*notes.before, *tail), notes.after))
+    inside = _scan(text, item.span.start, item.span.end)
+    return replace(item, notes=tree.Notes(inside, None))
+
+
+def _scan(text: str, start: int, end: int) -> tuple[str, ...]:
+    """The comments of a region that may hold strings."""
+    return tuple(m.group(1).rstrip() for m in _COMMENT.finditer(text, start, end) if m.group(1))
+
+
+def _options(
+    item: tree.Rule | tree.Draw, body: tree.Choice, text: str
+) -> tuple[tuple[str, ...], tree.Choice, tuple[str, ...]]:
+    """Comments beside the alternatives of a rule or draw stay with their alternative; those in its head and
+    behind its last alternative go above the whole item."""
+    first, last = body.options[0], body.options[-1]
+    head = _scan(text, item.span.start, first.span.start)
+    tail = _scan(text, last.span.end, item.span.end)
+    done: list[tree.Item] = []
+    at = first.span.start
+    for option in body.options:
+        after, before = _between(text[at : option.span.start], behind=bool(done))
+        _add_after(done, after)
+        inside = _scan(text, option.span.start, option.span.end)
+        above = tuple(line for line in before if line)
+        done.append(replace(option, notes=tree.Notes((*above, *inside), None)))
+        at = option.span.end
+    return head, replace(body, options=tuple(done)), tail  # type: ignore[arg-type]
