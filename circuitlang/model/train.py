@@ -185,7 +185,7 @@ class _Loop:
         length = recipe.architecture.context + 1
         tokens = self.data.batch(training.seed, self.step, training.batch, length).to(self.device)
         loss = next_token_loss(self.model, tokens, self.dtype)
-        self.last = float(loss)
+        self.last = float(loss.detach())
         if not math.isfinite(self.last):
             raise CommandError(
                 f"the loss is {self.last} at step {self.step}; the last good checkpoint is kept. "

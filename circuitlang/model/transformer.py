@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -30,16 +31,16 @@ def abs_top_k(x: Tensor, fraction: float) -> Tensor:
     kept = max(1, int(fraction * units))
     if kept >= units:
         return x
-    return x * (x.abs() >= _kth_largest(x.detach().abs(), kept))
+    magnitude = x.detach().abs()
+    return x.masked_fill(magnitude < _kth_largest(magnitude, kept), 0.0)
 
 
 def _kth_largest(magnitude: Tensor, k: int) -> Tensor:
     """(..., unit) -> (..., 1). On CPU numpy's vectorised partition is 2 to 5 times faster than torch's kthvalue."""
     units = magnitude.shape[-1]
     if magnitude.device.type == "cpu" and magnitude.dtype == torch.float32 and not torch.compiler.is_compiling():
-        ordered = magnitude.contiguous().numpy()
-        ordered.partition(units - k, axis=-1)  # in place: `magnitude` is ours
-        return torch.from_numpy(ordered[..., units - k : units - k + 1].copy())
+        ordered = np.partition(magnitude.numpy(), units - k, axis=-1)
+        return torch.from_numpy(ordered[..., units - k : units - k + 1])
     return magnitude.kthvalue(units - k + 1, dim=-1, keepdim=True).values
 
 

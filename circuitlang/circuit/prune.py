@@ -1,0 +1,234 @@
+"""Model + prompts to the smallest mask that keeps the score (Gao et al. 2025, section 2.2, A.5).
+
+Two stages. First every node has a number tau; it is kept where tau >= 0, and tau is learnt by gradient descent on the
+task's loss plus a penalty per node, through a sigmoid's slope in place of the step's. Then the survivors are put into
+an order by leaving out, again and again, the node that is missed least on `train` prompts, and the shortest prefix of
+that order that reaches the target on `select` prompts is the circuit. The order is strict, so ties among saturated taus
+(the authors' search clamps them to [-1, 1]) cannot make "k nodes" mean more than k.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from circuitlang.circuit.compact import compact
+from circuitlang.circuit.mask import Mask, keeping
+from circuitlang.model import score
+from circuitlang.model.transformer import Transformer
+from circuitlang.program.spec import PruneSettings
+from circuitlang.prompts.encode import Batch
+from circuitlang.site import Node, Site
+
+INITIAL, NOISE = 0.1, 0.01
+"""tau starts at N(INITIAL, NOISE): just above the threshold, so that every node is kept at first (Table 2)."""
+MARGIN = 3.0
+"""The target must be met on `select` by so many standard errors, so that it is met on fresh prompts too."""
+TRIED = 6
+"""Nodes whose removal is measured exactly per round of the second stage; the gradient says which."""
+HASTE = 48
+"""While more nodes than this are left, a twelfth of them go per round, by the gradient alone."""
+GIVE_UP = 1.5
+"""The second stage ends when the loss on `train` is this far above the target, in multiples of it."""
+
+Draw = Callable[[int], Batch]
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """`nodes`: the circuit. `loss`: mean nats per prompt on `select`; `error`: its standard error.
+    `curve`: (nodes, loss on `select`) for the sizes that were looked at. `reached`: whether the target was met."""
+
+    nodes: tuple[Node, ...]
+    loss: float
+    error: float
+    reached: bool
+    penalty: float
+    curve: tuple[tuple[int, float], ...]
+
+
+class _Step(torch.autograd.Function):
+    """Heaviside forward (1 at 0), the sigmoid's derivative backward. Static: the temperature rides along."""
+
+    @staticmethod
+    def forward(ctx, tau: Tensor, temperature: float) -> Tensor:  # pyright: ignore
+        ctx.save_for_backward(tau)
+        ctx.temperature = temperature
+        return (tau >= 0).to(tau.dtype)
+
+    @staticmethod
+    def backward(ctx, slope: Tensor) -> tuple[Tensor, None]:  # pyright: ignore
+        (tau,) = ctx.saved_tensors
+        share = torch.sigmoid(tau / ctx.temperature)
+        return slope * share * (1 - share) / ctx.temperature, None
+
+
+def step(tau: Tensor, temperature: float) -> Tensor:
+    """1 where tau >= 0, else 0; differentiable by the surrogate."""
+    result = _Step.apply(tau, temperature)
+    assert isinstance(result, Tensor)
+    return result
+
+
+def prune(
+    model: Transformer,
+    mean: dict[Site, Tensor],
+    draw: Draw,
+    select: Batch,
+    settings: PruneSettings,
+    seed: int,
+    report: Callable[[str, float], None] = lambda stage, share: None,
+) -> Pruned:
+    """Searches with every penalty of the settings; the smallest circuit that reaches the target on `select` wins.
+
+    draw(i): the i-th batch of `train` prompts. Deterministic for equal arguments and thread counts.
+    """
+    results = []
+    for number, penalty in enumerate(settings.penalty):
+        share = number / len(settings.penalty)
+
+        def told(stage: str, done: float, share: float = share) -> None:
+            report(stage, share + done / len(settings.penalty))
+
+        survivors = learn(model, mean, draw, settings, penalty, seed, told)
+        order = eliminate(model, mean, draw, settings, survivors, told)
+        results.append(_shortest(model, mean, select, settings, order, penalty))
+    return min(results, key=lambda r: (not r.reached, len(r.nodes) if r.reached else 0, r.loss))
+
+
+def learn(
+    model: Transformer,
+    mean: dict[Site, Tensor],
+    draw: Draw,
+    settings: PruneSettings,
+    penalty: float,
+    seed: int,
+    report: Callable[[str, float], None],
+) -> list[Node]:
+    """The first stage. Returns the kept nodes in order of computation."""
+    sites = model.config.sites()
+    sizes = [model.config.size(site) for site in sites]
+    device = model.embed.device
+    generator = torch.Generator().manual_seed(seed)
+    start = INITIAL + NOISE * torch.randn(sum(sizes), generator=generator)
+    tau = start.clamp(-1, 1).to(device).requires_grad_()
+    optimizer = torch.optim.AdamW([tau], lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=1e-3)
+    for i in range(settings.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * (1 - i / settings.steps)
+        keep = step(tau, settings.temperature)
+        mask = Mask(dict(zip(sites, keep.split(sizes), strict=True)), mean)
+        batch = draw(i)
+        task = score.loss(score.answer_logits(model, batch, mask), batch).mean()
+        objective = task + penalty * keep.sum()
+        optimizer.zero_grad(set_to_none=True)
+        objective.backward()
+        torch.nn.utils.clip_grad_norm_([tau], 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            tau.clamp_(-1, 1)
+        report("learning the mask", 0.7 * (i + 1) / settings.steps)
+    kept = step(tau.detach(), settings.temperature).split(sizes)
+    return [
+        Node(site, int(i)) for site, part in zip(sites, kept, strict=True) for i in part.nonzero().flatten()
+    ]
+
+
+def eliminate(
+    model: Transformer,
+    mean: dict[Site, Tensor],
+    draw: Draw,
+    settings: PruneSettings,
+    survivors: Sequence[Node],
+    report: Callable[[str, float], None],
+) -> list[Node]:
+    """The second stage: the survivors, the most needed first."""
+    batch = draw(settings.steps)
+    left, gone = list(survivors), []
+    while left:
+        mask = keeping(left, model.config, mean)
+        small = compact(model, mask)
+        now, effect = _effects(small, mask, batch, left)
+        if now > settings.loss * (1 + GIVE_UP) and len(gone) > 0:
+            break
+        ranked = sorted(range(len(left)), key=lambda i: (effect[i], left[i]))
+        if len(left) > HASTE:
+            out = ranked[: max(1, len(left) // 12)]
+        else:
+            trial = [
+                (_loss(small, keeping(left[:i] + left[i + 1 :], model.config, mean), batch), i)
+                for i in ranked[:TRIED]
+            ]
+            out = [min(trial)[1]]
+        gone += [left[i] for i in out]
+        left = [node for i, node in enumerate(left) if i not in set(out)]
+        report("leaving out nodes", 0.7 + 0.3 * len(gone) / len(survivors))
+    return left + gone[::-1]
+
+
+def _effects(
+    model: Transformer, mask: Mask, batch: Batch, nodes: Sequence[Node]
+) -> tuple[float, list[float]]:
+    """The loss, and to first order how much it rises when each of the nodes goes."""
+    keep = {site: part.clone().requires_grad_() for site, part in mask.keep.items()}
+    value = score.loss(score.answer_logits(model, batch, Mask(keep, mask.mean)), batch).mean()
+    slopes = torch.autograd.grad(value, list(keep.values()), allow_unused=True)
+    by_site = dict(zip(keep, slopes, strict=True))
+    rises = []
+    for node in nodes:
+        slope = by_site[node.site]
+        rises.append(0.0 if slope is None else -float(slope[node.index]))
+    return float(value.detach()), rises
+
+
+@torch.no_grad()
+def _loss(model: Transformer, mask: Mask, batch: Batch) -> float:
+    return float(score.loss(score.answer_logits(model, batch, mask), batch).mean())
+
+
+@torch.no_grad()
+def per_prompt_loss(model: Transformer, mask: Mask, batch: Batch) -> Tensor:
+    """(prompt) nats, by the compacted model, in pieces of a fixed size."""
+    small = compact(model, mask)
+    parts = [
+        score.loss(score.answer_logits(small, part, mask), part)
+        for part in batch.parts(score.PROMPTS_AT_ONCE)
+    ]
+    return torch.cat(parts)
+
+
+def _shortest(
+    model: Transformer,
+    mean: dict[Site, Tensor],
+    select: Batch,
+    settings: PruneSettings,
+    order: Sequence[Node],
+    penalty: float,
+) -> Pruned:
+    """Bisection over k: the shortest prefix of the order whose loss on `select` is under the target by the margin."""
+    seen: dict[int, tuple[float, float]] = {}
+
+    def at(k: int) -> tuple[float, float]:
+        if k not in seen:
+            values = per_prompt_loss(model, keeping(order[:k], model.config, mean), select).double()
+            by_datapoint = values.view(-1, select.cases).mean(1)
+            error = float(by_datapoint.std()) / math.sqrt(len(by_datapoint))
+            seen[k] = float(values.mean()), error
+        return seen[k]
+
+    def meets(k: int) -> bool:
+        loss, error = at(k)
+        return loss + MARGIN * error <= settings.loss
+
+    low, high = 0, len(order)
+    reached = meets(high)
+    while reached and high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if meets(middle) else (middle, high)
+    loss, error = at(high)
+    curve = tuple((k, seen[k][0]) for k in sorted(seen))
+    return Pruned(tuple(sorted(order[:high])), loss, error, reached, penalty, curve)

@@ -1,0 +1,34 @@
+"""Model + reference text to the value that stands in for an ablated node: its mean over pretraining text, or zero."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from circuitlang.model.transformer import Transformer
+from circuitlang.site import Place, Site
+
+ROWS_AT_ONCE = 16
+
+
+@torch.no_grad()
+def stand_ins(model: Transformer, reference: Tensor, ablate: Literal["mean", "zero"]) -> dict[Site, Tensor]:
+    """site -> (unit). reference: (row, position) token ids. The mean is over all tokens, taken with AbsTopK in place
+    (the values that nodes really have), in float64."""
+    sites = model.config.sites()
+    if ablate == "zero":
+        return {site: torch.zeros(model.config.size(site), device=reference.device) for site in sites}
+    totals = {
+        site: torch.zeros(model.config.size(site), dtype=torch.float64, device=reference.device) for site in sites
+    }
+
+    def add(site: Site, x: Tensor) -> Tensor:
+        if site.place is not Place.FINAL:
+            totals[site] += x.double().sum((0, 1))
+        return x
+
+    for rows in reference.split(ROWS_AT_ONCE):
+        model(rows, add, at=torch.zeros(len(rows), dtype=torch.int64, device=rows.device))
+    return {site: (total / reference.numel()).float() for site, total in totals.items()}

@@ -1,0 +1,157 @@
+"""Prompts to Batch: token ids in arrays, where the answer is predicted, and which tokens each mark covers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from circuitlang.prompts.prompt import Datapoint, Prompt
+from circuitlang.prompts.tokenizer import Encoded, Tokenizer
+from circuitlang.source import CommandError
+
+START, ENDING = "start", "end"
+NO_FOIL = -1
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Prompts ready for a model. Row r is case `r % cases` of datapoint `r // cases`.
+
+    tokens  (prompt, position) ids, END in front, padded on the right with END; causal attention never sees the padding
+    end     (prompt) the last token's position, where the answer is predicted
+    answer  (prompt) id of the right token (of the token that is wrong, where `negated`)
+    foils   (prompt, foil) ids that it is compared with, padded with NO_FOIL
+    negated (prompt) one-sided cases where anything but `answer` is right; `one_sided`: the task has such cases
+    marks   per prompt: name -> positions of the tokens that overlap the mark's characters
+    """
+
+    tokens: Ids
+    end: Ids
+    answer: Ids
+    foils: Ids
+    negated: NDArray[np.bool_]
+    one_sided: bool
+    cases: int
+    marks: tuple[Mapping[str, tuple[int, ...]], ...]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def datapoints(self) -> int:
+        return len(self.tokens) // self.cases
+
+    def parts(self, rows: int) -> Iterator[Batch]:
+        """Consecutive pieces of at most `rows` prompts, whole datapoints each, in order."""
+        step = max(1, rows // self.cases) * self.cases
+        for start in range(0, len(self), step):
+            piece = slice(start, start + step)
+            yield Batch(
+                self.tokens[piece, : int(self.end[piece].max()) + 1],
+                self.end[piece],
+                self.answer[piece],
+                self.foils[piece],
+                self.negated[piece],
+                self.one_sided,
+                self.cases,
+                self.marks[piece],
+            )
+
+    def only(self, case: int) -> Batch:
+        """The prompts of one case."""
+        rows = slice(case, None, self.cases)
+        return Batch(
+            self.tokens[rows],
+            self.end[rows],
+            self.answer[rows],
+            self.foils[rows],
+            self.negated[rows],
+            self.one_sided,
+            1,
+            self.marks[rows],
+        )
+
+
+class TokenError(CommandError):
+    """A prompt that this tokenizer or context cannot take. `case` and `text` say which."""
+
+    def __init__(self, message: str, case: str) -> None:
+        super().__init__(message)
+        self.case = case
+
+
+def encode(datapoints: Sequence[Datapoint], tokenizer: Tokenizer, context: int) -> Batch:
+    """Raises TokenError for a prompt longer than `context` tokens or an answer or foil that is not one token there."""
+    prompts = [prompt for datapoint in datapoints for prompt in datapoint.prompts]
+    encoded = tokenizer.encode_many([prompt.text for prompt in prompts])
+    known: dict[tuple[tuple[int, ...], str, str], int] = {}
+    longest = max((len(e.ids) for e in encoded), default=0) + 1
+    tokens = np.full((len(prompts), longest), tokenizer.end, np.int64)
+    end = np.empty(len(prompts), np.int64)
+    answer = np.empty(len(prompts), np.int64)
+    width = max((len(prompt.foils) for prompt in prompts), default=1)
+    foils = np.full((len(prompts), max(1, width)), NO_FOIL, np.int64)
+    for row, (prompt, ids) in enumerate(zip(prompts, encoded, strict=True)):
+        if len(ids.ids) + 1 > context:
+            raise TokenError(
+                f"a prompt of case `{prompt.case}` has {len(ids.ids) + 1} tokens; the model's context is {context}",
+                prompt.case,
+            )
+        tokens[row, 1 : len(ids.ids) + 1] = ids.ids
+        end[row] = len(ids.ids)
+        answer[row] = one_token(tokenizer, prompt, ids, prompt.answer, known)
+        for column, foil in enumerate(prompt.foils):
+            foils[row, column] = one_token(tokenizer, prompt, ids, foil, known)
+    return Batch(
+        tokens,
+        end,
+        answer,
+        foils,
+        np.array([prompt.negated for prompt in prompts], np.bool_),
+        any(prompt.negated for prompt in prompts),
+        len(datapoints[0].prompts) if datapoints else 1,
+        tuple(_marks(prompt, ids) for prompt, ids in zip(prompts, encoded, strict=True)),
+    )
+
+
+_TAIL = 4  # tokens that decide how the next text is split; a pre-token never spans more of a prompt's end
+
+
+def one_token(
+    tokenizer: Tokenizer,
+    prompt: Prompt,
+    ids: Encoded,
+    answer: str,
+    known: dict[tuple[tuple[int, ...], str, str], int],
+) -> int:
+    """The id of `answer` after the prompt. `known` remembers what the same ending and answer gave before."""
+    key = (tuple(ids.ids[-_TAIL:]), prompt.text[-16:], answer)
+    if key not in known:
+        whole = tokenizer.encode(prompt.text + answer).ids
+        if whole[:-1] != ids.ids:
+            more = [tokenizer.decode([token]) for token in whole[-4:]]
+            raise TokenError(
+                f"the answer {answer!r} of case `{prompt.case}` is not one token after the prompt: "
+                f"the text ends in the tokens {', '.join(map(repr, more))}",
+                prompt.case,
+            )
+        known[key] = whole[-1]
+    return known[key]
+
+
+def _marks(prompt: Prompt, ids: Encoded) -> dict[str, tuple[int, ...]]:
+    found: dict[str, set[int]] = {}
+    for mark in prompt.marks:
+        covered = (
+            position + 1  # END stands in front
+            for position, (start, end) in enumerate(ids.offsets)
+            if start < mark.end and mark.start < end
+        )
+        found.setdefault(mark.name, set()).update(covered)
+    positions = {name: tuple(sorted(places)) for name, places in found.items()}
+    return positions | {START: (1,) if ids.ids else (0,), ENDING: (len(ids.ids),)}
