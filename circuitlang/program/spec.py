@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from circuitlang.program.recipe import Recipe
 from circuitlang.program.task import Task
 from circuitlang.source import Span
 
@@ -82,3 +83,4 @@ class Spec:
     claims: tuple[Claim, ...]
     text: str
     span: Span = field(compare=False, repr=False)
+    recipe: Recipe | None = None  # of the model block, where `model` names one

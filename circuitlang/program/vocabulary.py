@@ -163,3 +163,106 @@ SPEC_SETTINGS = {
         ),
     )
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a claim can measure. `given`: whether it is measured under an intervention. `takes`: its
+    arguments. `built`: whether anything computes it yet; the checker refuses what is not."""
+
+    name: str
+    unit: Literal["nats", "share", "count", "activation"]
+    meaning: str
+    given: Literal["may", "must", "never"] = "may"
+    low: float | None = 0.0
+    takes: tuple[str, ...] = ()
+    built: bool = True
+
+    @property
+    def high(self) -> float | None:
+        return 1.0 if self.unit == "share" else None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is one whole number of the circuit, not an expectation over datapoints."""
+        return self.unit == "count"
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("loss", "nats", "cross-entropy between the answer and its foils, per prompt; chance is ln 2"),
+        Metric("accuracy", "share", "how often the answer is more likely than every foil"),
+        Metric("rise", "nats", "loss minus the untouched model's", given="must", low=None),
+        Metric("agreement", "share", "how often the choice equals the untouched model's", given="must"),
+        Metric("nodes", "count", "nodes of the circuit", given="never"),
+        Metric("edges", "count", "edges of the circuit", given="never"),
+        Metric(
+            "kl", "nats", "divergence from the untouched model over the vocabulary", given="must", built=False
+        ),
+        Metric("flip", "share", "how often the choice becomes the other case's", given="must", built=False),
+        Metric("probability", "share", "probability of the answer over the vocabulary", built=False),
+        Metric("mass", "share", "probability of answer and foils together", built=False),
+        Metric("auroc", "share", "how well a role tells positions apart", takes=("ROLE", "at"), built=False),
+        Metric(
+            "attention",
+            "share",
+            "attention of a head's role between marks",
+            takes=("ROLE", "from", "to"),
+            built=False,
+        ),
+        Metric("activation", "activation", "mean value of a role", low=None, takes=("ROLE",), built=False),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class InterventionKind:
+    """What can be done to a model. `targets`: the words it applies to; roles and arrows come on top.
+    `each`: what it repeats over, one at a time. `value`: whether it takes `= number`."""
+
+    name: str
+    meaning: str
+    targets: tuple[str, ...] = ()
+    each: tuple[str, ...] = ()
+    value: bool = False
+    built: bool = True
+
+
+INTERVENTIONS = {
+    kind.name: kind
+    for kind in (
+        InterventionKind("keep", "ablate every node outside the target", targets=("circuit", "random")),
+        InterventionKind("drop", "ablate the target alone", targets=("circuit", "random"), each=("node",)),
+        InterventionKind("swap", "give the target its value in the datapoint's other case", built=False),
+        InterventionKind("set", "give the target a value", value=True, built=False),
+        InterventionKind("scale", "multiply the target's value", value=True, built=False),
+    )
+}
+EACH_NOT_BUILT = ("edge",)
+
+
+@dataclass(frozen=True, slots=True)
+class RoleKind:
+    """What a role of a circuit can bind to."""
+
+    name: str
+    meaning: str
+    built: bool = False
+
+
+ROLE_KINDS = {
+    kind.name: kind
+    for kind in (
+        RoleKind("neuron", "a hidden unit of an MLP"),
+        RoleKind("channel", "a residual channel: every site at that index"),
+        RoleKind("head", "an attention head"),
+        RoleKind("attn_in", "a channel that attention reads"),
+        RoleKind("q", "a query channel"),
+        RoleKind("k", "a key channel"),
+        RoleKind("v", "a value channel"),
+        RoleKind("attn_out", "a channel that attention writes"),
+        RoleKind("mlp_in", "a channel that an MLP reads"),
+        RoleKind("mlp_out", "a channel that an MLP writes"),
+    )
+}
