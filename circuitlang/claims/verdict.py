@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -101,7 +101,7 @@ class Verdict:
 
     @property
     def margin(self) -> float:
-        """How far inside the claimed side the interval lies; negative: reaches over; −inf: no interval."""
+        """How far the interval lies inside the claimed side; negative: reaches over; −inf: no number."""
         if self.interval is None or self.bound is None:
             return -math.inf
         if self.relation in ("<", "<="):
@@ -109,6 +109,13 @@ class Verdict:
         if self.relation in (">", ">="):
             return self.interval.low - self.bound
         return -max(self.interval.high - self.bound, self.bound - self.interval.low)
+
+
+def void(verdict: Verdict, control: str) -> Verdict:
+    """The verdict when a null reaches the claim as well: a pass says nothing. What does not pass stays."""
+    if verdict.outcome is not Outcome.PASS:
+        return verdict
+    return replace(verdict, outcome=Outcome.VOID, note=f"the control {control} reaches it too")
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:

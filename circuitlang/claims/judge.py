@@ -1,0 +1,183 @@
+"""Claims and measurements -> verdicts: sequential looks that share one budget of error.
+
+A claim is looked at after samples[0] datapoints, then twice as many, up to samples[1], until it is decided.
+Each look uses an interval that misses with probability at most (1 - confidence) / looks, both sides together;
+so over all looks a false claim passes, or a true one fails, with probability at most 1 - confidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from circuitlang.claims.interval import Kind, Values, exact, interval
+from circuitlang.claims.verdict import Interval, Outcome, Verdict, worst
+from circuitlang.program.spec import Claim
+
+Pair = tuple[NDArray[np.floating], NDArray[np.floating]]
+Measure = Callable[[int], NDArray[np.floating] | Pair]
+"""n -> the left quantity's values of the first n datapoints of `test`, shape (n,); (left, right) on the
+same datapoints where the right side is a quantity too. Called with growing n: what was computed can be kept.
+"""
+
+_UNMEASURED = (ArithmeticError, ValueError, RuntimeError, MemoryError)  # others are bugs, and end the run
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How far to look. `population`: how many datapoints there are at all, each as likely as any other, where
+    that is known and not more than the last look; then all are measured, and no interval is needed."""
+
+    samples: tuple[int, int]
+    confidence: float
+    population: int | None = None
+
+    def __post_init__(self) -> None:
+        first, last = self.samples
+        if not 1 <= first <= last:
+            raise ValueError(f"samples need 1 <= first <= last, not {self.samples}")
+        if not 0 < self.confidence < 1:
+            raise ValueError(f"confidence must lie between 0 and 1, not {self.confidence}")
+
+    @property
+    def exhaustive(self) -> bool:
+        return self.population is not None and self.population <= self.samples[1]
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Datapoints at each look."""
+        if self.exhaustive and self.population:
+            return (self.population,)
+        first, last = self.samples
+        sizes = [first]
+        while sizes[-1] * 2 < last:
+            sizes.append(sizes[-1] * 2)
+        return tuple(sizes) if first == last else (*sizes, last)
+
+    @property
+    def alpha(self) -> float:
+        """Probability that one look's interval misses, both sides together."""
+        return (1 - self.confidence) / len(self.looks)
+
+
+def judge(claim: Claim, measure: Measure, kind: Kind, plan: Plan, seed: int | None = None) -> Verdict:
+    """The verdict of a claim about one thing. `kind`: of the left quantity's values (claims/interval.py)."""
+    return _Question(claim, kind, plan, seed, 1).answer({"": measure})
+
+
+def judge_each(
+    claim: Claim, members: Mapping[str, Measure], kind: Kind, plan: Plan, seed: int | None = None
+) -> Verdict:
+    """The verdict of an `each` claim, which holds when it holds for every member: the worst one's.
+
+    It passes when every member's interval lies on the claimed side, each at the full level (an
+    intersection-union test). It fails when some member's lies on the other side; of many members one may do
+    so by chance, so that takes an interval whose error is divided by their number. Of no members nothing is
+    known: not measured.
+    """
+    question = _Question(claim, kind, plan, seed, len(members))
+    if not members:
+        return question.verdict(Outcome.NOT_MEASURED, note="there is no member to measure")
+    return question.answer(members)
+
+
+def judge_count(claim: Claim, left: int, right: int | None = None, seed: int | None = None) -> Verdict:
+    """The verdict on what is counted (nodes, edges). `right`: the count of the right side, if it is one."""
+    question = _Question(claim, "real", Plan((1, 1), 0.5), seed, 1)
+    number = float(left if right is None else left - right)
+    found = Interval(number, number, number, 0, "count")
+    return question.verdict(found.outcome(claim.relation, question.bound), found, right_value=right)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked of each member. `members`: how many there are."""
+
+    claim: Claim
+    kind: Kind
+    plan: Plan
+    seed: int | None
+    members: int
+
+    @property
+    def bound(self) -> float:
+        """What the interval is compared with: the claimed number, or no difference."""
+        return float(self.claim.right) if isinstance(self.claim.right, int | float) else 0.0
+
+    def answer(self, members: Mapping[str, Measure]) -> Verdict:
+        """The worst member's verdict. A member is looked at until it is decided, all until one fails."""
+        verdicts: dict[str, Verdict] = {}
+        undecided = list(members)
+        for size in self.plan.looks:
+            for member in undecided:
+                verdicts[member] = self.look(member, members[member], size)
+            undecided = [member for member in undecided if verdicts[member].outcome is Outcome.UNDECIDED]
+            if not undecided or any(verdict.outcome is Outcome.FAIL for verdict in verdicts.values()):
+                break
+        return worst(verdicts.values())
+
+    def look(self, member: str, measure: Measure, size: int) -> Verdict:
+        """A member's verdict after `size` datapoints. Not a number, or none at all, is `not measured`."""
+        try:
+            measured = measure(size)
+            left, right = measured if isinstance(measured, tuple) else (measured, None)
+            values, kind = _values(left, right, self.kind)
+            if len(values) != size:
+                raise AssertionError(
+                    f"{self.claim.name}: {size} datapoints asked for, {len(values)} measured"
+                )
+            bad = int(size - np.isfinite(values).sum())
+            if bad:
+                return self.verdict(
+                    Outcome.NOT_MEASURED, note=f"{bad} of {size} values are not finite", member=member
+                )
+            found = exact(values) if self.plan.exhaustive else interval(values, kind, self.plan.alpha)
+            outcome = found.outcome(self.claim.relation, self.bound)
+            if outcome is Outcome.FAIL and self.members > 1 and not self.plan.exhaustive:
+                strict = interval(values, kind, self.plan.alpha / self.members)
+                outcome = strict.outcome(self.claim.relation, self.bound)
+        except _UNMEASURED as error:
+            return self.verdict(Outcome.NOT_MEASURED, note=f"{type(error).__name__}: {error}", member=member)
+        mean = None if right is None else float(np.mean(right, dtype=np.float64))
+        note = f"the worst of {self.members}" if self.members > 1 else ""
+        return self.verdict(outcome, found, mean, note, member)
+
+    def verdict(
+        self,
+        outcome: Outcome,
+        found: Interval | None = None,
+        right_value: float | None = None,
+        note: str = "",
+        member: str = "",
+    ) -> Verdict:
+        right = self.claim.right
+        return Verdict(
+            name=self.claim.name,
+            text=self.claim.text,
+            line=self.claim.span.line,
+            outcome=outcome,
+            interval=found,
+            relation=self.claim.relation,
+            bound=self.bound,
+            right=f"{right:g}" if isinstance(right, int | float) else right.text,
+            right_value=right_value,
+            note=note,
+            seed=self.seed,
+            member=member or None,
+        )
+
+
+def _values(
+    left: NDArray[np.floating], right: NDArray[np.floating] | None, kind: Kind
+) -> tuple[Values, Kind]:
+    """What the interval is of: the left side, or left minus right datapoint by datapoint."""
+    values = np.asarray(left, dtype=np.float64)
+    if right is None:
+        return values, kind
+    other = np.asarray(right, dtype=np.float64)
+    if values.shape != other.shape:
+        raise AssertionError(f"paired values differ in shape: {values.shape} and {other.shape}")
+    return values - other, "difference" if kind in ("binary", "share", "difference") else "real"
