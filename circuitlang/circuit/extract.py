@@ -1,0 +1,159 @@
+"""Model + mask to the circuit's graph: its nodes, what each costs, and the nonzero weights between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from circuitlang.circuit.graph import CircuitGraph, GraphEdge, GraphNode, attention_edges, residual_edges
+from circuitlang.circuit.mask import keeping
+from circuitlang.circuit.prune import per_prompt_loss
+from circuitlang.model.transformer import Transformer
+from circuitlang.prompts.encode import NO_FOIL, Batch
+from circuitlang.prompts.tokenizer import Tokenizer
+from circuitlang.site import Node, Place, Site
+
+_READS = (Place.ATTN_IN, Place.MLP_IN)
+_WRITES = (Place.ATTN_OUT, Place.MLP_OUT)
+
+
+def extract(
+    model: Transformer,
+    mean: Mapping[Site, Tensor],
+    nodes: Sequence[Node],
+    select: Batch,
+    tokenizer: Tokenizer,
+) -> CircuitGraph:
+    """The graph of the circuit that keeps `nodes`. Costs are rises of the mean loss on `select`, in nats."""
+    costs = node_costs(model, mean, nodes, select)
+    found = tuple(
+        GraphNode(node, costs[node], float(mean[node.site][node.index]), *_head(model, node))
+        for node in sorted(nodes)
+    )
+    edges = (
+        *weight_edges(model, nodes),
+        *embedding_edges(model, nodes, select, tokenizer),
+        *unembedding_edges(model, nodes, select, tokenizer),
+        *attention_edges(found),
+        *residual_edges(nodes, write_to_answer=False),
+    )
+    return CircuitGraph(found, edges, model.config.total_nodes)
+
+
+def node_costs(
+    model: Transformer, mean: Mapping[Site, Tensor], nodes: Sequence[Node], select: Batch
+) -> dict[Node, float]:
+    """What the loss on `select` rises by when one node alone is ablated inside the circuit, exactly."""
+    whole = float(per_prompt_loss(model, keeping(nodes, model.config, mean), select).double().mean())
+    return {
+        node: float(
+            per_prompt_loss(model, keeping([n for n in nodes if n != node], model.config, mean), select)
+            .double()
+            .mean()
+        )
+        - whole
+        for node in nodes
+    }
+
+
+def weight_edges(model: Transformer, nodes: Sequence[Node]) -> tuple[GraphEdge, ...]:
+    """Nonzero weights between two kept nodes: what the paper counts (section 4.3 of its appendix's viewer)."""
+    return tuple(
+        GraphEdge(source, target, weight, "weight")
+        for target in nodes
+        for source in nodes
+        if (weight := _weight(model, source, target)) != 0
+    )
+
+
+def _weight(model: Transformer, source: Node, target: Node) -> float:
+    if source.site.layer != target.site.layer:
+        return 0.0
+    layer = source.site.layer
+    match source.site.place, target.site.place:
+        case Place.ATTN_IN, Place.Q | Place.K | Place.V:
+            attention = model.attention[layer]
+            matrix = {Place.Q: attention.query, Place.K: attention.key, Place.V: attention.value}[
+                target.site.place
+            ].weight
+        case Place.V, Place.ATTN_OUT:
+            matrix = model.attention[layer].out.weight
+        case Place.MLP_IN, Place.NEURON:
+            matrix = model.mlp[layer].up.weight
+        case Place.NEURON, Place.MLP_OUT:
+            matrix = model.mlp[layer].down.weight
+        case _:
+            return 0.0
+    return float(matrix[target.index, source.index])
+
+
+def embedding_edges(
+    model: Transformer, nodes: Sequence[Node], batch: Batch, tokenizer: Tokenizer
+) -> tuple[GraphEdge, ...]:
+    """Nonzero embedding entries, of the prompts' own tokens, in the channels that kept nodes read."""
+    used = {int(t) for row, end in zip(batch.tokens, batch.end, strict=True) for t in row[: end + 1]}
+    return tuple(
+        GraphEdge(text, node, float(model.embed[token, node.index]), "embedding")
+        for node in nodes
+        if node.site.place in _READS
+        for token, text in _texts(used, tokenizer).items()
+        if float(model.embed[token, node.index]) != 0
+    )
+
+
+def unembedding_edges(
+    model: Transformer, nodes: Sequence[Node], batch: Batch, tokenizer: Tokenizer
+) -> tuple[GraphEdge, ...]:
+    """Nonzero unembedding entries of answers and foils in the channels that kept nodes write, times the norm's gain."""
+    rows = model.unembed * model.norm.weight
+    return tuple(
+        GraphEdge(node, text, float(rows[token, node.index]), "unembedding")
+        for node in nodes
+        if node.site.place in _WRITES
+        for token, text in _texts(_answers(batch), tokenizer).items()
+        if float(rows[token, node.index]) != 0
+    )
+
+
+def _answers(batch: Batch) -> set[int]:
+    return {int(t) for t in batch.answer} | {int(t) for t in batch.foils.flatten() if t != NO_FOIL}
+
+
+def _texts(tokens: set[int], tokenizer: Tokenizer) -> dict[int, str]:
+    """Token -> its text; with its id where two tokens (parts of characters) look the same."""
+    texts = {token: tokenizer.decode([token]) for token in sorted(tokens)}
+    twice = {text for text in texts.values() if list(texts.values()).count(text) > 1}
+    return {token: f"{text} #{token}" if text in twice else text for token, text in texts.items()}
+
+
+def _head(model: Transformer, node: Node) -> tuple[int | None, int | None]:
+    if node.site.place not in (Place.Q, Place.K, Place.V):
+        return None, None
+    return divmod(node.index, model.config.head_width)
+
+
+def reachable(model: Transformer, nodes: Sequence[Node], batch: Batch) -> list[Node]:
+    """The nodes from which a path of nonzero weights and residual channels leads to an answer's or foil's logit."""
+    ids = torch.tensor(sorted(_answers(batch)), device=model.embed.device)
+    answers = model.unembed[ids].abs().amax(0) > 0
+    alive: set[Node] = set()
+    for node in sorted(nodes, reverse=True):
+        place, layer = node.site.place, node.site.layer
+        if place in _WRITES:
+            later = any(
+                other.index == node.index and other.site.place in _READS and node.site < other.site
+                for other in alive
+            )
+            if bool(answers[node.index]) or later:
+                alive.add(node)
+        elif place in (Place.Q, Place.K):
+            head = node.index // model.config.head_width
+            if any(
+                o.site == Site(layer, Place.V) and o.index // model.config.head_width == head for o in alive
+            ):
+                alive.add(node)
+        elif any(_weight(model, node, other) != 0 for other in alive):
+            alive.add(node)
+    return sorted(alive)
