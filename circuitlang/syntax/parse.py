@@ -8,12 +8,12 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from lark import Lark, Token, Transformer, Tree, UnexpectedInput, v_args
+from lark import Lark, Token, Transformer, UnexpectedInput, v_args
 
 from circuitlang.source import Diagnostic, ProgramError, Source, Span
 from circuitlang.syntax import mistakes, strings, tree
 from circuitlang.syntax.comments import attach
-from circuitlang.syntax.recover import MAX_BYTES, explain, limits, resume
+from circuitlang.syntax.recover import all_mistakes, limits
 
 _SUFFIX = {"K": 10**3, "M": 10**6, "G": 10**9}
 _MAX_DIGITS = 18
@@ -24,25 +24,15 @@ def parse(source: Source) -> tree.File:
     found = limits(source)
     if found:
         raise ProgramError(found)
-    text = source.text
-    lark = grammar()
-    while True:
-        try:
-            concrete = lark.parse(text)
-        except UnexpectedInput as error:
-            problem = explain(lark, source, text, error, keywords())
-            found += [problem] if problem else []
-            following = resume(source, text, error)
-            if following is None:
-                raise ProgramError(found) from None
-            text = following
-            continue
-        build = _Build(source)
-        file = build.transform(concrete)
-        found += build.found
-        if found:
-            raise ProgramError(found)
-        return attach(file, source)
+    try:
+        concrete = grammar().parse(source.text)
+    except UnexpectedInput as error:
+        raise ProgramError(all_mistakes(grammar(), source, error)) from None
+    build = _Build(source)
+    file = build.transform(concrete)
+    if build.found:
+        raise ProgramError(build.found)
+    return attach(file, source)
 
 
 @cache
@@ -178,5 +168,3 @@ class _Build(Transformer):
 
 
 _FLAGS = frozenset({"NOT", "PLUS", "EACH"})
-
-__all__ = ["MAX_BYTES", "Tree", "grammar", "keywords", "parse"]

@@ -1,21 +1,36 @@
-"""A parser's failure -> what was most likely meant, and the text from which parsing can go on."""
+"""A parser's failure -> a diagnostic, and the text from which parsing can go on to find further mistakes.
+
+Where parsing can go on: behind the broken item (what stands between two lines that begin like an item),
+or else at the next block. What is skipped is blanked out, so that offsets stay those of the file.
+"""
 
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
+from bisect import bisect_right
 
-from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from circuitlang.source import Diagnostic, Source, Span
 from circuitlang.syntax import mistakes
+from circuitlang.syntax.advice import advise, completes
 
 MAX_BYTES = 1 << 20
 MAX_NESTING = 64
-_BLOCK = re.compile(
-    r"^[ \t]*(?:task|corpus|model|spec|bridge)[ \t]+[A-Za-z_]\w*[ \t\r\n]*\{|^use[ \t]+[\"']", re.M
+MAX_FOUND = 20  # syntax mistakes reported of one file
+_WORK = 1_000_000  # characters parsed again for further mistakes, at most
+
+_SKIPPED = r'"""(?:[^\\]|\\.)*?"""|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|\#[^\n]*'
+_NESTING = re.compile(_SKIPPED + r"|(?P<paren>[()])", re.S)
+_STARTS = re.compile(
+    _SKIPPED
+    + r"|^[ \t]*(?:(?P<block>(?:task|corpus|model|spec|bridge)[ \t]+[A-Za-z_]\w*\s*\{|use[ \t]+[\"'])"
+    + r"|(?P<item>(?:param|rule|draw|hold|case|files|document|claim|role|never)\b|[A-Za-z_]\w*[ \t]*[={])"
+    + r"|(?P<close>\}))",
+    re.S | re.M,
 )
-_LEXED = re.compile(r'"""(?:[^\\]|\\.)*?"""|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|\#[^\n]*|[()]', re.S)
+_TOKEN = re.compile(_SKIPPED + r"|[A-Za-z0-9_.%/-]+|[^\sA-Za-z0-9_]", re.S)
+_BRACES = re.compile(_SKIPPED + r"|(?P<open>\{)|(?P<close>\})", re.S)
 
 
 def limits(source: Source) -> list[Diagnostic]:
@@ -24,43 +39,139 @@ def limits(source: Source) -> list[Diagnostic]:
     if len(source.text) > MAX_BYTES or len(source.text.encode("utf-8", "replace")) > MAX_BYTES:
         return [mistakes.too_large(Span(source, 0, 0), MAX_BYTES)]
     depth = 0
-    for match in _LEXED.finditer(source.text):
-        depth += {"(": 1, ")": -1}.get(match.group(), 0)
+    for match in _NESTING.finditer(source.text):
+        depth += {"(": 1, ")": -1}.get(match["paren"] or "", 0)
         if depth > MAX_NESTING:
             return [mistakes.too_deep(Span(source, *match.span()), MAX_NESTING)]
     return []
 
 
-def explain(
-    lark: Lark, source: Source, text: str, error: UnexpectedInput, words: frozenset[str]
-) -> Diagnostic | None:
-    """The diagnostic of one failure."""
-    if isinstance(error, UnexpectedToken) and error.token.type != "$END":
-        token: Token = error.token
-        start = token.start_pos or 0
-        span = Span(source, start, start + len(token))
-        known = [word for word in words if _terminal(word) in (error.accepts or error.expected)]
-        near = get_close_matches(str(token), known, n=1) if token.type == "NAME" else []
-        hint = f"did you mean `{near[0]}`?" if near else None
-        return mistakes.unexpected(span, f"`{span.text}`", hint)
-    if isinstance(error, UnexpectedCharacters):
-        start = error.pos_in_stream or 0
-        if text[start] in "\"'":
-            end = text.find("\n", start)
-            return mistakes.unterminated(Span(source, start, end if end >= 0 else len(text)))
-        return mistakes.bad_character(Span(source, start, start + 1))
-    end = len(source.text.rstrip())
-    return mistakes.unexpected(Span(source, max(0, end - 1), end), "the end of the file", "a `}` is missing")
+def all_mistakes(lark: Lark, source: Source, error: UnexpectedInput) -> list[Diagnostic]:
+    """The diagnostic of a failure and those of the rest of the text, parsed again without what is broken."""
+    found: list[Diagnostic] = []
+    text = source.text
+    starts = _starts(text)
+    resumed = -1  # where parsing went on: a failure right there says nothing new
+    work = _WORK
+    while True:
+        at = position(error, text)
+        if at != resumed:
+            found.append(_explain(lark, source, text, error, starts))
+        text, resumed = _without(text, at, starts, at + (at == resumed))
+        work -= len(text) - max(resumed, 0)
+        if resumed < 0 or len(found) >= MAX_FOUND or work < 0:
+            return found
+        try:
+            lark.parse(text)
+            return found
+        except UnexpectedInput as following:
+            error = following
 
 
-def _terminal(word: str) -> str:
-    return word.upper() if word in ("not", "each") else "_" + word.upper()
+def position(error: UnexpectedInput, text: str) -> int:
+    """The offset of a failure; the end of the text where more was expected."""
+    at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
+    at = error.pos_in_stream
+    return at if isinstance(at, int) and at >= 0 and not at_end else len(text)
 
 
-def resume(source: Source, text: str, error: UnexpectedInput) -> str | None:
-    """The text with everything before the next block blanked out, or None if no block follows."""
-    at = error.pos_in_stream if isinstance(error.pos_in_stream, int) else len(text)
-    following = _BLOCK.search(text, at)
+def _starts(text: str) -> list[tuple[int, str]]:
+    """Where lines begin like a block, an item or a closing brace: (offset of the word, kind), in order."""
+    return [
+        (match.start(match.lastgroup), match.lastgroup)
+        for match in _STARTS.finditer(text)
+        if match.lastgroup is not None
+    ]
+
+
+def _without(text: str, at: int, starts: list[tuple[int, str]], least: int) -> tuple[str, int]:
+    """The text without what is broken at an offset, and where it goes on, at `least` or later; -1 where
+    nothing follows."""
+    place = bisect_right(starts, (at, "~"))
+    if place and starts[place - 1][0] == at and starts[place - 1][1] != "close":
+        place -= 1  # the failure stands at the beginning of an item: what is broken is the one before
+    following = next((start for start in starts[place:] if start[0] >= least), None)
     if following is None:
+        return text, -1
+    to, kind = following
+    begin = _begin(text, at, starts[place - 1]) if place else None
+    if kind == "block" or begin is None:
+        to, begin = next((start[0] for start in starts[place:] if start[1] == "block"), -1), 0
+    if to < 0:
+        return text, -1
+    return text[:begin] + re.sub(r"[^\n]", " ", text[begin:to]) + text[to:], to
+
+
+def _begin(text: str, at: int, start: tuple[int, str]) -> int | None:
+    """Where the broken item begins, by the start before it: there, or on the failure's own line behind a
+    brace; None in the first words of a block."""
+    offset, kind = start
+    if kind == "item":
+        return offset
+    if kind == "block" and "{" not in text[offset:at]:
         return None
-    return re.sub(r"[^\n]", " ", text[: following.start()]) + text[following.start() :]
+    return max(text.rfind("\n", offset, at), text.rfind("{" if kind == "block" else "}", offset, at)) + 1
+
+
+def _explain(
+    lark: Lark, source: Source, text: str, error: UnexpectedInput, starts: list[tuple[int, str]]
+) -> Diagnostic:
+    at = position(error, text)
+    if at >= len(text.rstrip()):
+        return _at_end(source, text)
+    line = text.rfind("\n", 0, at) + 1
+    block = next((start for start, kind in starts if kind == "block" and line <= start <= at), None)
+    if block is not None and "{" not in text[block:at] and _depth(text[:block]):
+        return mistakes.unclosed(_last_open(source, text[:block]))
+    if isinstance(error, UnexpectedCharacters):
+        return _character(lark, source, text, error, at)
+    assert isinstance(error, UnexpectedToken)
+    advice = advise(lark, error, str(error.token))
+    last = _last_token(source, text, at)
+    if last is not None and "\n" in text[last.end : at] and not completes(error):
+        return mistakes.ends_early(last, advice)
+    return mistakes.unexpected(Span(source, at, at + max(1, len(error.token))), advice)
+
+
+def _last_token(source: Source, text: str, at: int) -> Span | None:
+    """The token before an offset."""
+    tokens = [match.span() for match in _TOKEN.finditer(text, 0, at) if match.group()[0] != "#"]
+    return Span(source, *tokens[-1]) if tokens else None
+
+
+def _character(lark: Lark, source: Source, text: str, error: UnexpectedCharacters, at: int) -> Diagnostic:
+    if text[at] in "\"'":
+        end = text.find("\n", at)
+        triple = text.startswith('"""', at)
+        return mistakes.unterminated(
+            Span(source, at, at + 3 if triple else end if end >= 0 else len(text)), triple
+        )
+    return mistakes.bad_character(Span(source, at, at + 1), advise(lark, error, text[at]))
+
+
+def _at_end(source: Source, text: str) -> Diagnostic:
+    if _depth(text):
+        return mistakes.unclosed(_last_open(source, text))
+    return mistakes.ends_early(_last_token(source, text, len(text)) or Span(source, 0, 0), None)
+
+
+def _open(text: str) -> list[int]:
+    """The offsets of the braces that are not closed."""
+    stack: list[int] = []
+    for match in _BRACES.finditer(text):
+        if match["open"]:
+            stack.append(match.start())
+        elif match["close"] and stack:
+            stack.pop()
+    return stack
+
+
+def _depth(text: str) -> int:
+    return len(_open(text))
+
+
+def _last_open(source: Source, text: str) -> Span:
+    """The words before the innermost brace that is not closed."""
+    brace = _open(text)[-1]
+    words = re.search(r"[A-Za-z_]\w*(?:[ \t]+[A-Za-z_]\w*)?(?=\s*$)", text[:brace])
+    return Span(source, *words.span()) if words else Span(source, brace, brace + 1)
