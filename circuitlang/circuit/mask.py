@@ -33,7 +33,9 @@ class Mask:
     def nodes(self) -> tuple[Node, ...]:
         """The kept nodes, in order of computation."""
         return tuple(
-            Node(site, int(index)) for site in sorted(self.keep) for index in self.keep[site].nonzero().flatten()
+            Node(site, int(index))
+            for site in sorted(self.keep)
+            for index in self.keep[site].nonzero().flatten()
         )
 
     def complement(self) -> Mask:

@@ -32,10 +32,13 @@ TRIED = 6
 """Nodes whose removal is measured exactly per round of the second stage; the gradient says which."""
 HASTE = 48
 """While more nodes than this are left, a twelfth of them go per round, by the gradient alone."""
+RANKED = 64
+"""Datapoints of `train` that the second stage looks at."""
 GIVE_UP = 1.5
 """The second stage ends when the loss on `train` is this far above the target, in multiples of it."""
 
-Draw = Callable[[int], Batch]
+Draw = Callable[[int, int], Batch]
+"""(start, count) -> datapoints [start, start + count) of `train`."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Pruned:
     reached: bool
     penalty: float
     curve: tuple[tuple[int, float], ...]
+    order: tuple[Node, ...] = ()  # the most needed first; every circuit of the search is a prefix of it
 
 
 class _Step(torch.autograd.Function):
@@ -85,7 +89,7 @@ def prune(
 ) -> Pruned:
     """Searches with every penalty of the settings; the smallest circuit that reaches the target on `select` wins.
 
-    draw(i): the i-th batch of `train` prompts. Deterministic for equal arguments and thread counts.
+    Deterministic for equal arguments and thread counts.
     """
     results = []
     for number, penalty in enumerate(settings.penalty):
@@ -122,7 +126,7 @@ def learn(
             group["lr"] = settings.learning_rate * (1 - i / settings.steps)
         keep = step(tau, settings.temperature)
         mask = Mask(dict(zip(sites, keep.split(sizes), strict=True)), mean)
-        batch = draw(i)
+        batch = draw(i * settings.batch, settings.batch)
         task = score.loss(score.answer_logits(model, batch, mask), batch).mean()
         objective = task + penalty * keep.sum()
         optimizer.zero_grad(set_to_none=True)
@@ -147,7 +151,7 @@ def eliminate(
     report: Callable[[str, float], None],
 ) -> list[Node]:
     """The second stage: the survivors, the most needed first."""
-    batch = draw(settings.steps)
+    batch = draw(settings.steps * settings.batch, RANKED)
     left, gone = list(survivors), []
     while left:
         mask = keeping(left, model.config, mean)
@@ -231,4 +235,4 @@ def _shortest(
         low, high = (low, middle) if meets(middle) else (middle, high)
     loss, error = at(high)
     curve = tuple((k, seen[k][0]) for k in sorted(seen))
-    return Pruned(tuple(sorted(order[:high])), loss, error, reached, penalty, curve)
+    return Pruned(tuple(sorted(order[:high])), loss, error, reached, penalty, curve, tuple(order))

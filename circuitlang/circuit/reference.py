@@ -21,7 +21,8 @@ def stand_ins(model: Transformer, reference: Tensor, ablate: Literal["mean", "ze
     if ablate == "zero":
         return {site: torch.zeros(model.config.size(site), device=reference.device) for site in sites}
     totals = {
-        site: torch.zeros(model.config.size(site), dtype=torch.float64, device=reference.device) for site in sites
+        site: torch.zeros(model.config.size(site), dtype=torch.float64, device=reference.device)
+        for site in sites
     }
 
     def add(site: Site, x: Tensor) -> Tensor:

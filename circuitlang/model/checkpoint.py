@@ -14,16 +14,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from circuitlang.model.config import Config
+from circuitlang.model.locate import CARD, FORMAT, TOKENS, VERSION, WEIGHTS, read_card, read_config
 from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.tokenizer import Tokenizer, load_tokenizer
 from circuitlang.source import CommandError
 from circuitlang.storage import write_whole
 
-FORMAT = "circuitlang-model"
-VERSION = 1
-ZOO = Path(__file__).parent / "zoo"
-WEIGHTS, TOKENS, CARD = "model.safetensors", "tokenizer.json", "card.json"
 REFERENCE = "reference"
 
 
@@ -62,44 +58,22 @@ def save(
     write_whole(folder / WEIGHTS, to_bytes(dict(sorted(tensors.items())), metadata))
 
 
-def locate(name: str, root: Path) -> Path:
-    """The folder that a spec's `model = …` names: `zoo:NAME`, or a path relative to the project."""
-    if name.startswith("zoo:"):
-        folder = ZOO / name.removeprefix("zoo:").replace("-", "_")
-        if not (folder / WEIGHTS).is_file():
-            known = sorted(path.parent.name.replace("_", "-") for path in ZOO.glob(f"*/{WEIGHTS}"))
-            raise CommandError(f"no model {name}; known: {', '.join(f'zoo:{k}' for k in known) or 'none'}")
-        return folder
-    folder = (root / name).resolve()
-    folder = folder.parent if folder.name == WEIGHTS else folder
-    if not (folder / WEIGHTS).is_file():
-        raise CommandError(f"no model at {name}: {WEIGHTS} is not there")
-    return folder
-
-
 def load(folder: Path, name: str, device: str | torch.device = "cpu") -> Checkpoint:
     """Reads a model's folder. Raises CommandError for anything truncated, renamed, misshapen or of another version."""
     path = folder / WEIGHTS
+    config, metadata = read_config(folder)
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise CommandError(f"cannot read the model {path}: {error}") from error
-    if metadata.get("format") != FORMAT:
-        raise CommandError(f"{path} is not a circuitlang model: its metadata does not say so")
-    if metadata.get("version") != str(VERSION):
-        raise CommandError(
-            f"{path} has format version {metadata.get('version')}; this circuitlang reads version {VERSION}"
-        )
     tokenizer = load_tokenizer(folder / TOKENS)
     if tokenizer.digest != metadata.get("tokenizer"):
         raise CommandError(f"{folder / TOKENS} is not the tokenizer that {WEIGHTS} was trained with")
     try:
-        model = Transformer(Config.from_json(json.loads(metadata["config"])))
+        model = Transformer(config)
         reference = tensors.pop(REFERENCE).to(torch.int64)
         model.load_state_dict(_dense(tensors, model), strict=True)
-        card = json.loads((folder / CARD).read_text(encoding="utf-8")) if (folder / CARD).is_file() else {}
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CommandError(f"{path} is damaged or of another shape than its config says: {error}") from error
     if tokenizer.size != model.config.vocabulary:
@@ -108,7 +82,7 @@ def load(folder: Path, name: str, device: str | torch.device = "cpu") -> Checkpo
         )
     digest = hashlib.sha256(path.read_bytes() + tokenizer.digest.encode()).hexdigest()
     model.to(device).eval().requires_grad_(False)
-    return Checkpoint(name, model, tokenizer, reference.to(device), digest, card)
+    return Checkpoint(name, model, tokenizer, reference.to(device), digest, read_card(folder))
 
 
 def _sparse_rows(matrix: Tensor) -> dict[str, Tensor]:

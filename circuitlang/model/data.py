@@ -88,7 +88,9 @@ def prepare(recipe: Recipe, root: Path, folder: Path, progress: Callable[[str, f
     )
     for stream in streams:
         if len(stream.train) <= recipe.architecture.context + 1:
-            raise CommandError(f"the {stream.name} of corpus {corpus.name} give only {len(stream.train)} tokens")
+            raise CommandError(
+                f"the {stream.name} of corpus {corpus.name} give only {len(stream.train)} tokens"
+            )
     del training
     return TokenData(load_tokenizer(folder / "tokenizer.json"), streams, digest)
 

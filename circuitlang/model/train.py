@@ -132,7 +132,9 @@ def train(
         while loop.step < min(steps, stop_after or steps):
             loss = loop.advance(steps)
             now = monotonic()
-            rate = (loop.step - first) * training.batch * recipe.architecture.context / max(now - started, 1e-9)
+            rate = (
+                (loop.step - first) * training.batch * recipe.architecture.context / max(now - started, 1e-9)
+            )
             nonzero = nonzero_fraction(
                 recipe.sparsity.weights, loop.step / steps, training.anneal, training.warmup
             )
@@ -219,7 +221,9 @@ class _Loop:
         tensors = {f"model.{n}": t.detach().cpu().contiguous() for n, t in self.model.state_dict().items()}
         for name, parameter in self.model.named_parameters():
             for moment in ("exp_avg", "exp_avg_sq"):
-                tensors[f"{moment}.{name}"] = self.optimizer.state[parameter][moment].detach().cpu().contiguous()
+                tensors[f"{moment}.{name}"] = (
+                    self.optimizer.state[parameter][moment].detach().cpu().contiguous()
+                )
         facts = {"step": self.step, "seconds": self.seconds, "curve": self.curve, "recent": self.recent}
         write_whole(path, to_bytes(tensors, {"key": key, "facts": json.dumps(facts)}))
 

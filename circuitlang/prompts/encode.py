@@ -14,6 +14,7 @@ from circuitlang.source import CommandError
 
 START, ENDING = "start", "end"
 NO_FOIL = -1
+NOT_ONE_TOKEN, TOO_LONG = "CIR-210", "CIR-211"
 
 Ids = NDArray[np.int64]
 
@@ -78,10 +79,11 @@ class Batch:
 
 
 class TokenError(CommandError):
-    """A prompt that this tokenizer or context cannot take. `case` and `text` say which."""
+    """A prompt that this tokenizer or context cannot take. `case`: the name of the case that it is one of."""
 
-    def __init__(self, message: str, case: str) -> None:
+    def __init__(self, code: str, message: str, case: str) -> None:
         super().__init__(message)
+        self.code = code
         self.case = case
 
 
@@ -99,6 +101,7 @@ def encode(datapoints: Sequence[Datapoint], tokenizer: Tokenizer, context: int) 
     for row, (prompt, ids) in enumerate(zip(prompts, encoded, strict=True)):
         if len(ids.ids) + 1 > context:
             raise TokenError(
+                TOO_LONG,
                 f"a prompt of case `{prompt.case}` has {len(ids.ids) + 1} tokens; the model's context is {context}",
                 prompt.case,
             )
@@ -136,6 +139,7 @@ def one_token(
         if whole[:-1] != ids.ids:
             more = [tokenizer.decode([token]) for token in whole[-4:]]
             raise TokenError(
+                NOT_ONE_TOKEN,
                 f"the answer {answer!r} of case `{prompt.case}` is not one token after the prompt: "
                 f"the text ends in the tokens {', '.join(map(repr, more))}",
                 prompt.case,

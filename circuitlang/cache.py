@@ -1,0 +1,68 @@
+"""Results addressed by what went into them: small files, each whole or absent. Losing them loses only time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from circuitlang.source import CommandError
+from circuitlang.storage import write_whole
+
+PACKAGE = Path(__file__).parent
+_COMPUTES = ("prompts", "model", "circuit", "claims")  # folders whose code decides numbers
+
+
+@dataclass(frozen=True)
+class Cache:
+    """`folder` None: nothing is kept or found."""
+
+    folder: Path | None
+
+    def get(self, key: str) -> bytes | None:
+        if self.folder is None:
+            return None
+        try:
+            return self._path(key).read_bytes()
+        except OSError:
+            return None
+
+    def put(self, key: str, content: bytes) -> None:
+        """Keeps a result; a folder that cannot be written costs the cache, not the check."""
+        if self.folder is None:
+            return
+        try:
+            write_whole(self._path(key), content)
+        except CommandError:
+            return
+
+    def _path(self, key: str) -> Path:
+        assert self.folder is not None
+        return self.folder / key[:2] / key[2:]
+
+
+def key_of(*parts: str | int | float | Iterable[str]) -> str:
+    """SHA-256 of the parts, each with its type and length, so that no two lists of parts collide."""
+    digest = hashlib.sha256()
+    for part in parts:
+        text = part if isinstance(part, str) else repr(part if isinstance(part, int | float) else tuple(part))
+        data = f"{type(part).__name__}:{text}".encode()
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()
+
+
+def default_folder() -> Path:
+    """Where results are kept unless told: $CIRCUITLANG_CACHE, else the user's cache folder."""
+    told = os.environ.get("CIRCUITLANG_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME")
+    return Path(told) if told else (Path(base) if base else Path("~/.cache").expanduser()) / "circuitlang"
+
+
+@lru_cache(maxsize=1)
+def code_digest() -> str:
+    """SHA-256 of the code that computes numbers: another version of it finds nothing in the cache."""
+    files = sorted(path for folder in _COMPUTES for path in (PACKAGE / folder).glob("*.py"))
+    return key_of(*(f"{path.parent.name}/{path.name}\n{path.read_text('utf-8')}" for path in files))

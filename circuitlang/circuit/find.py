@@ -1,0 +1,134 @@
+"""Model + task to a circuit: means, pruning and extraction, each found in the cache where it was done before."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from circuitlang.cache import Cache, key_of
+from circuitlang.circuit.extract import extract
+from circuitlang.circuit.graph import CircuitGraph
+from circuitlang.circuit.mask import keeping
+from circuitlang.circuit.prune import Pruned, per_prompt_loss, prune
+from circuitlang.circuit.reference import stand_ins
+from circuitlang.model.checkpoint import Checkpoint
+from circuitlang.program.spec import PruneSettings
+from circuitlang.prompts.encode import Batch, encode
+from circuitlang.prompts.generate import Generator
+from circuitlang.prompts.prompt import Split
+from circuitlang.site import Node, Site, parse_node
+
+SELECTED = 512
+"""Datapoints of `select` on which circuits are compared."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One seed's circuit. `seed`: of the pruning; `cached`: read, not searched for."""
+
+    seed: int
+    pruned: Pruned
+    graph: CircuitGraph
+    cached: bool
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Finds circuits of one model for one task. `key` names all that decides a result but the settings and seed."""
+
+    checkpoint: Checkpoint
+    generator: Generator
+    cache: Cache
+    key: str
+
+    def prompts(self, split: Split, start: int, count: int) -> Batch:
+        datapoints = list(self.generator.datapoints(split, range(start, start + count)))
+        return encode(datapoints, self.checkpoint.tokenizer, self.checkpoint.model.config.context)
+
+    def mean(self, settings: PruneSettings) -> dict[Site, Tensor]:
+        """The stand-ins of ablated nodes."""
+        key = key_of("stand-ins", self.key, settings.ablate)
+        found = self.cache.get(key)
+        if found is not None:
+            with np.load(io.BytesIO(found), allow_pickle=False) as arrays:
+                device = self.checkpoint.model.embed.device
+                sites = self.checkpoint.model.config.sites()
+                return {site: torch.from_numpy(arrays[str(site)]).to(device) for site in sites}
+        mean = stand_ins(self.checkpoint.model, self.checkpoint.reference, settings.ablate)
+        buffer = io.BytesIO()
+        np.savez(buffer, **{str(site): value.cpu().numpy() for site, value in mean.items()})
+        self.cache.put(key, buffer.getvalue())
+        return mean
+
+    def find(
+        self,
+        settings: PruneSettings,
+        seed: int,
+        budget: int | None = None,
+        report: Callable[[str, float], None] = lambda stage, share: None,
+    ) -> Found:
+        """The smallest circuit that the search finds; with `budget`, its `budget` most needed nodes instead."""
+        # The number of threads decides the last bits of sums, and so, rarely, which of two nodes goes first.
+        key = key_of("circuit", self.key, repr(asdict(settings)), seed, budget or 0, torch.get_num_threads())
+        found = self.cache.get(key)
+        if found is not None:
+            return _read(found, seed)
+        mean = self.mean(settings)
+        select = self.prompts("select", 0, SELECTED)
+        model = self.checkpoint.model
+
+        def draw(start: int, count: int) -> Batch:
+            return self.prompts("train", start, count)
+
+        pruned = prune(model, mean, draw, select, settings, seed, report)
+        if budget is not None:
+            pruned = _cut(pruned, budget, self, mean, select)
+        graph = extract(model, mean, pruned.nodes, select, self.checkpoint.tokenizer)
+        self.cache.put(key, _write(pruned, graph))
+        return Found(seed, pruned, graph, False)
+
+
+def _cut(pruned: Pruned, budget: int, finder: Finder, mean: dict[Site, Tensor], select: Batch) -> Pruned:
+    nodes = pruned.order[:budget]
+    model = finder.checkpoint.model
+    values = per_prompt_loss(model, keeping(nodes, model.config, mean), select).double()
+    by_datapoint = values.view(-1, select.cases).mean(1)
+    error = float(by_datapoint.std()) / len(by_datapoint) ** 0.5
+    return Pruned(
+        tuple(sorted(nodes)),
+        float(values.mean()),
+        error,
+        len(nodes) == budget,
+        pruned.penalty,
+        pruned.curve,
+        pruned.order,
+    )
+
+
+def _write(pruned: Pruned, graph: CircuitGraph) -> bytes:
+    def names(nodes: tuple[Node, ...]) -> list[str]:
+        return [str(node) for node in nodes]
+
+    facts = asdict(pruned) | {"nodes": names(pruned.nodes), "order": names(pruned.order)}
+    return json.dumps({"pruned": facts, "graph": graph.to_data()}).encode()
+
+
+def _read(data: bytes, seed: int) -> Found:
+    facts = json.loads(data)
+    stored = facts["pruned"]
+    pruned = Pruned(
+        nodes=tuple(map(parse_node, stored["nodes"])),
+        loss=stored["loss"],
+        error=stored["error"],
+        reached=stored["reached"],
+        penalty=stored["penalty"],
+        curve=tuple((int(k), float(loss)) for k, loss in stored["curve"]),
+        order=tuple(map(parse_node, stored["order"])),
+    )
+    return Found(seed, pruned, CircuitGraph.from_data(facts["graph"]), True)

@@ -1,0 +1,148 @@
+"""The claims of a spec + one pruned circuit to verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+from typing import Literal
+
+import numpy as np
+
+from circuitlang.circuit.graph import CircuitGraph
+from circuitlang.claims.judge import Kind, Plan, judge, judge_count, judge_each
+from circuitlang.claims.measure import METRICS, UNTOUCHED, Meter, Setting, Values, View
+from circuitlang.claims.nulls import JUDGED, RANDOM_CIRCUITS, SCREENED, alive_nodes, random_circuits
+from circuitlang.claims.verdict import Outcome, Verdict
+from circuitlang.program.spec import Claim, Quantity, VerdictSettings
+from circuitlang.site import Node
+from circuitlang.source import Span
+
+COUNTED: Mapping[str, Callable[[CircuitGraph], int]] = {
+    "nodes": lambda graph: graph.node_count,
+    "edges": lambda graph: graph.edge_count,
+}
+
+
+def competence(meter: Meter, settings: VerdictSettings, span: Span) -> dict[str, Verdict]:
+    """Whether the untouched model does the task at all, and means it; by the same looks as any claim."""
+    view = View(meter, UNTOUCHED, None)
+    plan = Plan(settings.samples, settings.confidence)
+
+    def verdict(
+        name: str, measure: Callable[[int], Values], relation: Literal[">", ">="], bound: float
+    ) -> Verdict:
+        claim = Claim(name, Quantity(name), relation, bound, f"{name} {relation} {bound:g}", span)
+        return judge(claim, measure, "share", plan)
+
+    return {
+        "accuracy": verdict("accuracy", view.accuracy, ">", settings.competence),
+        "mass": verdict("mass", view.mass, ">=", settings.mass),
+    }
+
+
+@dataclass
+class Assessor:
+    """Judges claims about one circuit, found with one pruning seed. `graph`: the circuit; `seed` also draws the random
+    circuits."""
+
+    meter: Meter
+    graph: CircuitGraph
+    settings: VerdictSettings
+    seed: int
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        return tuple(sorted(found.node for found in self.graph.nodes))
+
+    @cached_property
+    def randoms(self) -> dict[str, tuple[Node, ...]]:
+        """name -> nodes."""
+        alive = alive_nodes(self.meter.checkpoint.model, self.meter.prompts("select", (), 0))
+        drawn = random_circuits(self.nodes, alive, RANDOM_CIRCUITS, self.seed)
+        return {f"random circuit {number}": nodes for number, nodes in enumerate(drawn)}
+
+    def judge(self, claim: Claim) -> Verdict:
+        if claim.left.metric in COUNTED:
+            right = COUNTED[claim.right.metric](self.graph) if isinstance(claim.right, Quantity) else None
+            return judge_count(claim, COUNTED[claim.left.metric](self.graph), right, self.seed)
+        plan = Plan(self.settings.samples, self.settings.confidence)
+        left = self.views(claim.left)
+        right = self.views(claim.right) if isinstance(claim.right, Quantity) else {"": None}
+        pairs = {f"{a}{b}": (left[a], right[b]) for a, b in product(left, right)}
+        note = ""
+        if self._is_random(claim):
+            pairs, note = self.hardest(claim, pairs)
+        measures = {name: self.measure(claim, *pair) for name, pair in pairs.items()}
+        kind = self.kind(claim.left)
+        if len(measures) == 1 and not note:
+            return judge(claim, next(iter(measures.values())), kind, plan, self.seed)
+        found = judge_each(claim, measures, kind, plan, self.seed)
+        return replace(found, note=note) if note else found
+
+    def kind(self, quantity: Quantity) -> Kind:
+        kind = METRICS[quantity.metric][1]
+        one = self.meter.cases == 1 or quantity.case is not None
+        return "binary" if kind == "share" and one else kind
+
+    def views(self, quantity: Quantity) -> dict[str, View]:
+        """The settings that a quantity is about: one, or one per member, by the member's name."""
+        where = tuple(sorted((name, low, high) for name, (low, high) in quantity.where.items()))
+        names = [case.name for case in self.meter.generator.task.cases]
+        case = None if quantity.case is None else names.index(quantity.case)
+        if not quantity.interventions:
+            return {"": View(self.meter, Setting(where=where), case)}
+        (act,) = quantity.interventions
+        if act.each == "node":
+            members = {str(node): (node,) for node in self.nodes}
+        elif act.target == "random":
+            members = self.randoms
+        else:
+            members = {"": self.nodes}
+        return {
+            name: View(self.meter, Setting(act.kind, nodes, where), case) for name, nodes in members.items()
+        }
+
+    def measure(
+        self, claim: Claim, left: View, right: View | None
+    ) -> Callable[[int], Values | tuple[Values, Values]]:
+        metric = METRICS[claim.left.metric][0]
+        if right is None:
+            return lambda n: metric(left, n)
+        assert isinstance(claim.right, Quantity)
+        other = METRICS[claim.right.metric][0]
+        return lambda n: (metric(left, n), other(right, n))
+
+    def hardest(
+        self, claim: Claim, pairs: Mapping[str, tuple[View, View | None]]
+    ) -> tuple[dict[str, tuple[View, View | None]], str]:
+        """Of all random circuits, the ones nearest to breaking the claim on `select`: those are judged on `test`."""
+        sign = 1.0 if claim.relation in (">", ">=") else -1.0
+
+        def margin(name: str) -> float:
+            left, right = (None if v is None else _on_select(v) for v in pairs[name])
+            assert left is not None
+            measured = self.measure(claim, left, right)(SCREENED)
+            values = measured[0] - measured[1] if isinstance(measured, tuple) else measured
+            bound = 0.0 if isinstance(claim.right, Quantity) else float(claim.right)
+            return sign * (float(np.mean(values)) - bound)
+
+        ranked = sorted(pairs, key=lambda name: (margin(name), name))[:JUDGED]
+        note = f"the {JUDGED} hardest of {len(pairs)} random circuits, as ranked on `select`"
+        return {name: pairs[name] for name in ranked}, note
+
+    @staticmethod
+    def _is_random(claim: Claim) -> bool:
+        sides = [claim.left, *([claim.right] if isinstance(claim.right, Quantity) else [])]
+        return any(act.target == "random" for side in sides for act in side.interventions)
+
+
+def _on_select(view: View) -> View:
+    setting = view.setting
+    return View(view.meter, Setting(setting.mode, setting.nodes, setting.where, "select"), view.case)
+
+
+def verdict_of_competence(verdicts: Mapping[str, Verdict]) -> Outcome:
+    """The outcome of the competence check: its worst."""
+    return max((v.outcome for v in verdicts.values()), key=lambda outcome: outcome.severity)

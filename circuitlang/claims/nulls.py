@@ -1,0 +1,58 @@
+"""Random circuits: as many nodes at the same sites, drawn from the nodes that are alive."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from circuitlang.model import score
+from circuitlang.model.transformer import Transformer
+from circuitlang.prompts.encode import Batch
+from circuitlang.prompts.stream import Stream, derive
+from circuitlang.site import Node, Place, Site
+
+RANDOM_CIRCUITS = 99
+"""A circuit that beats 99 draws is among the best hundredth."""
+SCREENED = 32
+"""Datapoints of `select` that every random circuit is measured on, to find the hardest ones to beat."""
+JUDGED = 3
+"""The hardest random circuits, judged on `test` like any member of an `each`."""
+
+
+@torch.no_grad()
+def alive_nodes(model: Transformer, batch: Batch) -> dict[Site, tuple[int, ...]]:
+    """Units that are not the same number everywhere on the prompts: site -> indices."""
+    found: dict[Site, tuple[int, ...]] = {}
+    real = torch.arange(batch.tokens.shape[1]) <= torch.from_numpy(batch.end).unsqueeze(1)
+
+    def look(site: Site, x: Tensor) -> Tensor:
+        if site.place is not Place.FINAL:
+            values = x[real.to(x.device)]
+            found[site] = tuple(int(i) for i in (values != values[0]).any(0).nonzero().flatten())
+        return x
+
+    score.answer_logits(model, batch, look)
+    return found
+
+
+def random_circuits(
+    nodes: Sequence[Node], alive: Mapping[Site, Sequence[int]], count: int, seed: int
+) -> list[tuple[Node, ...]]:
+    """`count` circuits with as many nodes at each site as `nodes` has there, without replacement.
+
+    A site with fewer alive nodes than the circuit has there gives all that it has.
+    """
+    sizes = sorted(Counter(node.site for node in nodes).items())
+    circuits = []
+    for number in range(count):
+        stream = Stream(derive("random circuit", seed, number))
+        drawn: list[Node] = []
+        for site, size in sizes:
+            left = list(alive[site])
+            for _ in range(min(size, len(left))):
+                drawn.append(Node(site, left.pop(stream.below(len(left)))))
+        circuits.append(tuple(sorted(drawn)))
+    return circuits

@@ -1,0 +1,73 @@
+"""A spec's `model = …` to the folder of a trained model, and what can be known of it without loading torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from circuitlang.model.config import Config
+from circuitlang.source import CommandError
+
+FORMAT = "circuitlang-model"
+VERSION = 1
+WEIGHTS, TOKENS, CARD = "model.safetensors", "tokenizer.json", "card.json"
+ZOO = Path(__file__).parent / "zoo"
+TRAINED = "models"
+"""Folder of a project that `train` writes to unless told: models/NAME."""
+
+
+def zoo() -> list[str]:
+    """The names of the models that ship with the package, as specs write them."""
+    return sorted(f"zoo:{path.parent.name.replace('_', '-')}" for path in ZOO.glob(f"*/{WEIGHTS}"))
+
+
+def locate(name: str, root: Path, trained: bool = False) -> Path:
+    """The folder of `zoo:NAME`, of a path inside the project, or (`trained`) of a model block's NAME.
+
+    Raises CommandError, saying what is known, where there is no model.
+    """
+    if name.startswith("zoo:"):
+        folder = ZOO / name.removeprefix("zoo:").replace("-", "_")
+        if name not in zoo():
+            raise CommandError(f"there is no model `{name}`; known: {', '.join(zoo()) or 'none'}")
+        return folder
+    folder = root / TRAINED / name if trained else root / name
+    folder = folder.parent if folder.name == WEIGHTS else folder
+    if not (folder / WEIGHTS).is_file():
+        advice = f"; train it first: circuitlang train FILE {name}" if trained else ""
+        raise CommandError(f"there is no model at {folder}: {WEIGHTS} is not there{advice}")
+    return folder
+
+
+def read_config(folder: Path) -> tuple[Config, dict[str, str]]:
+    """The sizes and the metadata of a checkpoint, from its header alone.
+
+    Raises CommandError for anything truncated, renamed or of another format or version.
+    """
+    path = folder / WEIGHTS
+    try:
+        with safe_open(path, "numpy") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CommandError(f"cannot read the model {path}: {error}") from error
+    if metadata.get("format") != FORMAT:
+        raise CommandError(f"{path} is not a circuitlang model: its metadata does not say so")
+    if metadata.get("version") != str(VERSION):
+        raise CommandError(
+            f"{path} has format version {metadata.get('version')}; this circuitlang reads version {VERSION}"
+        )
+    try:
+        return Config.from_json(json.loads(metadata["config"])), metadata
+    except (KeyError, TypeError, ValueError) as error:
+        raise CommandError(f"{path} is damaged: its config cannot be read: {error}") from error
+
+
+def read_card(folder: Path) -> dict[str, object]:
+    """What the training recorded of itself; empty where there is no card."""
+    path = folder / CARD
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise CommandError(f"cannot read the card {path}: {error}") from error

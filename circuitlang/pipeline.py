@@ -1,0 +1,414 @@
+"""One function per verb; each line is one arrow. To learn what an arrow does, open the file it names.
+
+What needs torch is imported by the verbs that need it, so that `fmt`, `preview` and `check --no-run` start at once.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, TypeVar
+
+from circuitlang.cache import Cache, code_digest, default_folder, key_of
+from circuitlang.model.locate import TOKENS, TRAINED, locate, read_config
+from circuitlang.program.load import load, project_root, read
+from circuitlang.program.program import Program
+from circuitlang.program.spec import Spec
+from circuitlang.program.task import Task
+from circuitlang.prompts.prompt import Datapoint, Split
+from circuitlang.source import CommandError, Diagnostic, ProgramError
+from circuitlang.syntax.format import format_file
+from circuitlang.syntax.parse import parse
+
+if TYPE_CHECKING:
+    import torch
+
+    from circuitlang.circuit.find import Finder, Found
+    from circuitlang.claims.measure import Meter
+    from circuitlang.claims.verdict import Verdict
+    from circuitlang.model.checkpoint import Checkpoint
+    from circuitlang.model.train import Progress as TrainingProgress
+    from circuitlang.report.report import Report, SeedCircuit
+
+EXTENSIONS = (".cir", ".task")
+LIBRARIES = ("torch", "numpy", "scipy", "tokenizers", "safetensors", "lark")
+Told = Callable[[str, float], None]
+Block = TypeVar("Block")
+
+
+def quiet(_stage: str, _share: float) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a check runs. `cache` None: the user's cache folder; `fresh`: use none. `told(stage, share done)`."""
+
+    device: str = "auto"
+    seed: int = 0
+    fresh: bool = False
+    budget: int | None = None
+    cache: Path | None = None
+    command: tuple[str, ...] = ()
+    told: Told = field(default=quiet, compare=False)
+
+
+# --- without torch -----------------------------------------------------------------------------------------------
+
+
+def programs(paths: Sequence[Path]) -> Iterator[Path]:
+    """The program files that the paths name, folders searched, each once. CommandError for a folder without any."""
+    seen: set[Path] = set()
+    for path in paths:
+        inside = sorted(p for p in path.rglob("*") if p.suffix in EXTENSIONS and p.is_file())
+        if path.is_dir() and not inside:
+            raise CommandError(f"{path}: there is no .cir or .task file in this folder")
+        for file in inside if path.is_dir() else [path]:
+            if file not in seen:
+                seen.add(file)
+                yield file
+
+
+def check_text(paths: Sequence[Path]) -> tuple[list[Program], list[Diagnostic]]:
+    """`check --no-run`: all that can be found without computing, in all files at once: the programs, the warnings.
+
+    Raises ProgramError with every mistake of every file.
+    """
+    checked: list[Program] = []
+    found: list[Diagnostic] = []
+    for path in programs(paths):
+        try:
+            program = load(path)
+            checked.append(program)
+            found += program.warnings
+            found += [d for task in program.tasks.values() for d in supported(task)]
+            found += [d for spec in program.specs.values() for d in admitted(spec, project_root(path))]
+        except ProgramError as error:
+            found += error.diagnostics
+    found = list(dict.fromkeys(found))
+    if any(diagnostic.severity == "error" for diagnostic in found):
+        raise ProgramError(found)
+    return checked, found
+
+
+def supported(task: Task) -> list[Diagnostic]:
+    """Whether a task has enough prompts for its three splits."""
+    from circuitlang.prompts.support import check_support
+
+    return check_support(task)
+
+
+def admitted(spec: Spec, root: Path) -> list[Diagnostic]:
+    """Whether the spec's model can be asked its task: answers of one token, prompts within the context."""
+    from circuitlang.prompts.admit import admit
+    from circuitlang.prompts.tokenizer import load_tokenizer
+
+    try:
+        folder = locate(spec.model, root, spec.recipe is not None)
+        config, _ = read_config(folder)
+        return admit(spec.task, load_tokenizer(folder / TOKENS), config.context, spec.model)
+    except CommandError as error:
+        return [Diagnostic("CIR-212", str(error), spec.span)]
+
+
+def format_text(path: Path) -> tuple[str, str]:
+    """`fmt`: the file as it is and in canonical form."""
+    source = read(path)
+    return source.text, format_file(parse(source))
+
+
+def preview(
+    path: Path, name: str | None, split: Split, count: int, where: Mapping[str, tuple[int, int]], seed: int
+) -> tuple[Task, list[Datapoint]]:
+    """`preview`: a task and its first datapoints."""
+    from circuitlang.prompts.generate import Generator
+
+    task = choose(load(path).tasks, name, "task", path)
+    unknown = sorted(set(where) - set(task.param_names))
+    if unknown:
+        known = ", ".join(task.param_names) or "none"
+        raise CommandError(f"task {task.name} has no param `{unknown[0]}`; its params: {known}")
+    return task, list(Generator(task, seed).datapoints(split, range(count), where))
+
+
+def choose(named: Mapping[str, Block], name: str | None, kind: str, path: Path) -> Block:
+    """The block of that name, or the only one. CommandError that lists what there is."""
+    if name is None and len(named) == 1:
+        return next(iter(named.values()))
+    if name in named:
+        return named[name]
+    known = ", ".join(sorted(named)) or "none"
+    asked = f"there is no {kind} `{name}`" if name else f"there are {len(named)} {kind}s; say which"
+    raise CommandError(f"{path}: {asked} (known: {known})")
+
+
+# --- with torch --------------------------------------------------------------------------------------------------
+
+
+def check(spec: Spec, root: Path, options: Options) -> Report:
+    """`check`: one spec, judged. Nothing is pruned where the model is not competent."""
+    from circuitlang.claims.assess import Assessor, competence, verdict_of_competence
+    from circuitlang.claims.verdict import Outcome
+
+    clock = Clock(options.told)
+    finder, meter = prepare(spec, root, options)
+    clock.lap("load")
+    able = competence(meter, spec.verdict, spec.span)
+    clock.lap("competence")
+    circuits: list[Found] = []
+    verdicts: list[Verdict] = []
+    if verdict_of_competence(able) is not Outcome.FAIL:
+        for number, seed in enumerate(spec.prune.seeds):
+            circuits.append(
+                finder.find(spec.prune, seed, options.budget, clock.within("prune", number, spec))
+            )
+        clock.lap("prune")
+        for number, found in enumerate(circuits):
+            assessor = Assessor(meter, found.graph, spec.verdict, found.seed)
+            for claim in spec.claims:
+                clock.within("judge", number, spec)(f"claim {claim.name}", 0.0)
+                verdicts.append(assessor.judge(claim))
+        clock.lap("judge")
+    return write_up(spec, meter, able, circuits, verdicts, options, clock.seconds)
+
+
+def prune(spec: Spec, root: Path, options: Options) -> list[Found]:
+    """`prune`: the circuits only, one per seed."""
+    finder, _ = prepare(spec, root, options)
+    clock = Clock(options.told)
+    return [
+        finder.find(spec.prune, seed, options.budget, clock.within("prune", number, spec))
+        for number, seed in enumerate(spec.prune.seeds)
+    ]
+
+
+def prepare(spec: Spec, root: Path, options: Options) -> tuple[Finder, Meter]:
+    """What finds circuits and what measures them, for one spec."""
+    import torch
+
+    from circuitlang.circuit.find import Finder
+    from circuitlang.claims.measure import Meter
+    from circuitlang.model.checkpoint import load as load_model
+    from circuitlang.prompts.generate import Generator
+
+    device = choose_device(options.device)
+    checkpoint = load_model(locate(spec.model, root, spec.recipe is not None), spec.model, device)
+    generator = Generator(spec.task, options.seed)
+    cache = Cache(None if options.fresh else options.cache or default_folder())
+    key = key_of(
+        checkpoint.digest, spec.task.text, options.seed, code_digest(), torch.__version__, device.type
+    )
+    finder = Finder(checkpoint, generator, cache, key)
+    mean = finder.mean(spec.prune)
+    return finder, Meter(checkpoint, generator, mean, cache, key_of(key, spec.prune.ablate))
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto`: a GPU where there is one. CommandError for a device that is not there."""
+    import torch
+
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
+    if not there.get(name, False):
+        raise CommandError(
+            f"there is no device `{name}` here; there are: {', '.join(k for k in there if there[k])}"
+        )
+    return torch.device(name)
+
+
+def write_up(
+    spec: Spec,
+    meter: Meter,
+    able: Mapping[str, Verdict],
+    circuits: Sequence[Found],
+    verdicts: Sequence[Verdict],
+    options: Options,
+    seconds: Mapping[str, float],
+) -> Report:
+    """Everything that was found out, as a report."""
+    from circuitlang.claims.assess import verdict_of_competence
+    from circuitlang.claims.verdict import Outcome
+    from circuitlang.report.report import (
+        CircuitResult,
+        ClaimResult,
+        Provenance,
+        Report,
+        TaskResult,
+        overall_outcome,
+    )
+
+    competent = verdict_of_competence(able)
+    note = (
+        ""
+        if competent is not Outcome.FAIL
+        else "not competent: "
+        + "; ".join(
+            f"{v.name} {v.interval.value:.4g}, needed {v.relation} {v.bound:g}"
+            for v in able.values()
+            if v.outcome is Outcome.FAIL and v.interval is not None
+        )
+    )
+    datapoints = max((v.interval.datapoints for v in able.values() if v.interval), default=0)
+    task = TaskResult.of(
+        spec.task.name,
+        spec.model,
+        competent,
+        datapoints * meter.cases,
+        {name: v.interval for name, v in able.items() if v.interval is not None},
+        note,
+    )
+    claims = tuple(
+        ClaimResult.over_seeds([v for v in verdicts if v.name == claim.name], meter.cases)
+        for claim in spec.claims
+        if any(v.name == claim.name for v in verdicts)
+    )
+    circuit = None
+    if circuits:
+        per_seed = [seed_circuit(found, meter, spec) for found in circuits]
+        circuit = CircuitResult.of(per_seed, meter.checkpoint.model.config.total_nodes, spec.prune.loss)
+    return Report(
+        spec=spec.name,
+        doc=spec.doc,
+        verdict=overall_outcome(task, claims),
+        note=note,
+        confidence=spec.verdict.confidence,
+        task=task,
+        circuit=circuit,
+        claims=claims,
+        provenance=Provenance(**provenance(spec, meter, options)),  # pyright: ignore[reportArgumentType]
+        seconds=dict(seconds),
+        cached=bool(circuits) and all(found.cached for found in circuits),
+    )
+
+
+def seed_circuit(found: Found, meter: Meter, spec: Spec) -> SeedCircuit:
+    """One seed's circuit with its losses on the first look's datapoints of `test`."""
+    from circuitlang.claims.measure import Setting
+    from circuitlang.report.report import SeedCircuit
+
+    looked = spec.verdict.samples[0]
+    nodes = found.pruned.nodes
+    return SeedCircuit(
+        seed=found.seed,
+        nodes=found.graph.node_count,
+        edges=found.graph.edge_count,
+        embedding_edges=sum(edge.kind == "embedding" for edge in found.graph.edges),
+        unembedding_edges=sum(edge.kind == "unembedding" for edge in found.graph.edges),
+        reached=found.pruned.reached,
+        penalty=found.pruned.penalty,
+        loss_select=found.pruned.loss,
+        loss_test=float(meter.scores(Setting("keep", nodes), looked).loss.mean(dtype="float64")),
+        loss_without=float(meter.scores(Setting("drop", nodes), looked).loss.mean(dtype="float64")),
+        graph=found.graph,
+    )
+
+
+def provenance(spec: Spec, meter: Meter, options: Options) -> dict[str, object]:
+    """What is needed to make the report again."""
+    import torch
+
+    return {
+        "command": options.command,
+        "versions": {
+            "circuitlang": version("circuitlang"),
+            "python": platform.python_version(),
+            **{name: version(name) for name in LIBRARIES},
+        },
+        "hashes": {
+            "spec": key_of(spec.text),
+            "task": key_of(spec.task.text),
+            "model": meter.checkpoint.digest,
+            "prune": key_of(repr(asdict(spec.prune))),
+            "code": code_digest(),
+        },
+        "seed": options.seed,
+        "device": str(meter.checkpoint.model.embed.device),
+        "threads": torch.get_num_threads(),
+    }
+
+
+class Clock:
+    """Wall-clock seconds of each stage, and what to tell whoever watches."""
+
+    def __init__(self, told: Told) -> None:
+        self.told = told
+        self.seconds: dict[str, float] = {}
+        self._last = monotonic()
+
+    def lap(self, stage: str) -> None:
+        now = monotonic()
+        self.seconds[stage] = now - self._last
+        self._last = now
+
+    def within(self, stage: str, number: int, spec: Spec) -> Told:
+        """Progress of one seed of several, as progress of the stage."""
+        seeds = len(spec.prune.seeds)
+        seed = spec.prune.seeds[number]
+
+        def told(step: str, share: float) -> None:
+            self.told(f"{stage}: seed {seed}, {step}", (number + share) / seeds)
+
+        return told
+
+
+# --- training ----------------------------------------------------------------------------------------------------
+
+
+def train(
+    path: Path,
+    name: str | None,
+    out: Path | None,
+    device_name: str,
+    told: Told,
+    stepped: Callable[[TrainingProgress], None],
+) -> Checkpoint:
+    """`train`: a model block to a model's folder; continues where an earlier run stopped. Working files lie in
+    models/NAME/work of the project, the model in `out` (by default models/NAME)."""
+    from circuitlang.model import checkpoint, data
+    from circuitlang.model.card import make_card, reference_text
+    from circuitlang.model.train import train as run_training
+
+    recipe = choose(load(path).recipes, name, "model", path)
+    root = project_root(path)
+    home = root / TRAINED / recipe.name
+    out = out or home
+    device = choose_device(device_name)
+    stream = data.prepare(recipe, root, home / "work", told)
+    run = run_training(recipe, stream, home / "work" / "state.safetensors", device, stepped)
+    reference = reference_text(recipe, stream)
+    checkpoint.save(out, run.model, stream.tokenizer, reference, {})
+    found = checkpoint.load(out, recipe.name, device)
+    able = competences(found, root, told)
+    checkpoint.save(out, run.model, stream.tokenizer, reference, make_card(recipe, stream, run, device, able))
+    return checkpoint.load(out, recipe.name, device)
+
+
+def competences(found: Checkpoint, root: Path, told: Told) -> dict[str, dict[str, float]]:
+    """What the model makes of every task of the project's tasks/ folder: accuracy, loss and mass on `test`."""
+    from circuitlang.claims.measure import UNTOUCHED, Meter
+    from circuitlang.prompts.admit import admit
+    from circuitlang.prompts.generate import Generator
+
+    table: dict[str, dict[str, float]] = {}
+    folder = root / "tasks"
+    tasks = [t for p in programs([folder]) for t in load(p).tasks.values()] if folder.is_dir() else []
+    for number, task in enumerate(tasks):
+        told(f"task {task.name}", number / len(tasks))
+        if admit(task, found.tokenizer, found.model.config.context, found.name):
+            continue
+        scores = Meter(found, Generator(task, 0), {}, Cache(None), "").scores(UNTOUCHED, JUDGED_PER_TASK)
+        table[task.name] = {
+            "accuracy": round(float((scores.choice == 0).mean()), 4),
+            "loss": round(float(scores.loss.mean()), 4),
+            "mass": round(float(scores.mass.mean()), 4),
+        }
+    return table
+
+
+JUDGED_PER_TASK = 1024
+"""Datapoints of `test` behind a line of a card's table of competences."""

@@ -1,0 +1,33 @@
+"""Task + tokenizer + context to what is wrong between them, found before any model runs."""
+
+from __future__ import annotations
+
+from circuitlang.program.task import Task
+from circuitlang.prompts.encode import TokenError, encode
+from circuitlang.prompts.generate import Generator
+from circuitlang.prompts.prompt import SPLITS, Datapoint
+from circuitlang.prompts.tokenizer import Tokenizer
+from circuitlang.source import Diagnostic
+
+LOOKED_AT = 48
+"""Datapoints of each split that are tried; what they do not show is found while measuring, with the same message."""
+
+
+def admit(task: Task, tokenizer: Tokenizer, context: int, model: str) -> list[Diagnostic]:
+    """One diagnostic per case that this model cannot be asked: an answer of two tokens, a prompt too long."""
+    generator = Generator(task, 0)
+    found: dict[tuple[str, str], Diagnostic] = {}
+    for split in SPLITS:
+        for datapoint in generator.datapoints(split, range(LOOKED_AT)):
+            for prompt in datapoint.prompts:
+                try:
+                    encode([Datapoint(split, datapoint.index, (prompt,), False)], tokenizer, context)
+                except TokenError as error:
+                    found.setdefault((error.case, error.code), diagnostic(task, error, model))
+    return list(found.values())
+
+
+def diagnostic(task: Task, error: TokenError, model: str) -> Diagnostic:
+    """A token error, at the case that caused it."""
+    span = next((case.span for case in task.cases if case.name == error.case), task.span)
+    return Diagnostic(error.code, str(error), span, hint=f"as the tokenizer of `{model}` has it")
