@@ -8,7 +8,7 @@ the mean is that of the mixture. Which interval stands for which values:
 kind       values                             interval          guarantee
 ========== ================================== ================= ===================
 binary     0 or 1                             `clopper_pearson` at every sample size
-share      in [0, 1], a mean over prompts     `binomial_hinge`  at every sample size
+share      in [0, 1], a mean over prompts     `bounded_mean`    at every sample size
 difference in [-1, 1], of two shares          `betting`         at every sample size
 loss       0 or more, no upper limit (nats)   `skew_t`, floor 0 measured, see below
 real       any (rise; loss against loss)      `skew_t`          measured, see below
@@ -41,7 +41,7 @@ UNSEEN = 4.0  # nats per datapoint: what a datapoint that the sample has not sho
 _BETS = np.geomspace(
     0.02, 0.95, 12
 )  # shares of the capital that `betting` stakes; best for 512 to 8192 datapoints
-_HALVINGS = 50
+_HALVINGS = 45
 _SLACK = 1e-5  # what single-precision sums may stray outside a kind's range; then clipped to it
 
 
@@ -82,8 +82,20 @@ def clopper_pearson(values: Values, alpha: float) -> Interval:
     return _around(hits / n, low, high, n, "Clopper-Pearson")
 
 
+def bounded_mean(values: Values, alpha: float) -> Interval:
+    """For values in [0, 1] that need not be 0 or 1: the mean over a datapoint's prompts, a probability.
+
+    What both `binomial_hinge`, at three quarters of alpha, and `betting`, at the last quarter, leave. The
+    first is the narrower where values are 0 or 1 (and where all are right), the second where they vary less.
+    """
+    hinge = binomial_hinge(values, 0.75 * alpha)
+    low, high = _betting_limits(values, 0.25 * alpha)
+    low, high = max(hinge.low, low), min(hinge.high, high)
+    return _around(hinge.value, low, high, len(values), "binomial hinge and betting")
+
+
 def binomial_hinge(values: Values, alpha: float) -> Interval:
-    """For means of values in [0, 1] that need not be 0 or 1, as the mean over a datapoint's prompts.
+    """For values in [0, 1], as if each were the chance of a coin.
 
     With S the sum, B binomial(n, m) and m the mean of the expectations, for every u < s
     P(S >= s) <= E(B - u)+ / (s - u): Markov's inequality for the convex function (S - u)+, whose
@@ -101,13 +113,13 @@ def _hinge_limit(total: float, n: int, alpha: float) -> float:
     """The largest mean that a sum as large as `total` excludes at level alpha; 0 where it excludes none."""
     if total <= 0:
         return 0.0
-    points = np.arange(1, n + 1, dtype=np.float64)
-    steps = total - np.arange(math.ceil(total), dtype=np.float64)  # s - u for u = 0, 1, … below s
+    last = math.ceil(total) - 1
 
     def excluded(mean: float) -> bool:
-        # E(B - u)+ is the sum over j > u of P(B >= j).
-        hinges = np.cumsum(bdtrc(points - 1, n, mean)[::-1])[::-1]
-        return bool((hinges[: len(steps)] / steps).min() <= alpha)
+        u = np.arange(min(math.ceil(n * mean), last), last + 1, dtype=np.float64)  # below n m none is best
+        # E(B - u)+ = n m P(binomial(n - 1, m) >= u) - u P(B > u)
+        hinges = n * mean * bdtrc(u - 1, n - 1, mean) - u * bdtrc(u, n, mean)
+        return bool((hinges / (total - u)).min() <= alpha)
 
     return _last(excluded, 0.0, min(1.0, total / n))
 
@@ -122,8 +134,12 @@ def betting(values: Values, alpha: float) -> Interval:
     excluded. This is the capital of Waudby-Smith and Ramdas (2023, section 4) with bets fixed in advance:
     no result depends on the order.
     """
-    low, high = _betting_limit((1 + values) / 2, alpha / 2), _betting_limit((1 - values) / 2, alpha / 2)
-    return _around(_mean(values), 2 * low - 1, 1 - 2 * high, len(values), "betting")
+    low, high = _betting_limits((1 + values) / 2, alpha)
+    return _around(_mean(values), 2 * low - 1, 2 * high - 1, len(values), "betting")
+
+
+def _betting_limits(shares: Values, alpha: float) -> tuple[float, float]:
+    return _betting_limit(shares, alpha / 2), 1 - _betting_limit(1 - shares, alpha / 2)
 
 
 def _betting_limit(shares: Values, alpha: float) -> float:
@@ -207,7 +223,7 @@ _RANGES: dict[Kind, tuple[float, float]] = {
 }
 _METHODS: dict[Kind, Callable[[Values, float], Interval]] = {
     "binary": clopper_pearson,
-    "share": binomial_hinge,
+    "share": bounded_mean,
     "difference": betting,
     "loss": lambda values, alpha: skew_t(values, alpha, floor=0.0),
     "real": skew_t,

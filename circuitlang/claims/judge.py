@@ -123,17 +123,13 @@ class _Question:
         """A member's verdict after `size` datapoints. Not a number, or none at all, is `not measured`."""
         try:
             measured = measure(size)
-            left, right = measured if isinstance(measured, tuple) else (measured, None)
-            values, kind = _values(left, right, self.kind)
-            if len(values) != size:
-                raise AssertionError(
-                    f"{self.claim.name}: {size} datapoints asked for, {len(values)} measured"
-                )
-            bad = int(size - np.isfinite(values).sum())
-            if bad:
-                return self.verdict(
-                    Outcome.NOT_MEASURED, note=f"{bad} of {size} values are not finite", member=member
-                )
+            left, right = _checked(measured, size)
+            finite = np.isfinite(left) if right is None else np.isfinite(left) & np.isfinite(right)
+            if not finite.all():
+                note = f"{size - int(finite.sum())} of {size} values are not finite"
+                return self.verdict(Outcome.NOT_MEASURED, note=note, member=member)
+            values = left if right is None else left - right
+            kind = self.kind if right is None else _of_difference(self.kind)
             found = exact(values) if self.plan.exhaustive else interval(values, kind, self.plan.alpha)
             outcome = found.outcome(self.claim.relation, self.bound)
             if outcome is Outcome.FAIL and self.members > 1 and not self.plan.exhaustive:
@@ -170,14 +166,16 @@ class _Question:
         )
 
 
-def _values(
-    left: NDArray[np.floating], right: NDArray[np.floating] | None, kind: Kind
-) -> tuple[Values, Kind]:
-    """What the interval is of: the left side, or left minus right datapoint by datapoint."""
-    values = np.asarray(left, dtype=np.float64)
-    if right is None:
-        return values, kind
-    other = np.asarray(right, dtype=np.float64)
-    if values.shape != other.shape:
-        raise AssertionError(f"paired values differ in shape: {values.shape} and {other.shape}")
-    return values - other, "difference" if kind in ("binary", "share", "difference") else "real"
+def _checked(measured: NDArray[np.floating] | Pair, size: int) -> tuple[Values, Values | None]:
+    """Both sides in double precision. Another shape than asked for is a bug of the measurement."""
+    sides = measured if isinstance(measured, tuple) else (measured,)
+    left, *right = (np.asarray(side, dtype=np.float64) for side in sides)
+    for side in (left, *right):
+        if side.shape != (size,):
+            raise AssertionError(f"{size} datapoints were asked for, an array of shape {side.shape} measured")
+    return left, right[0] if right else None
+
+
+def _of_difference(kind: Kind) -> Kind:
+    """The kind of left minus right, datapoint by datapoint."""
+    return "difference" if kind in ("binary", "share", "difference") else "real"

@@ -1,0 +1,26 @@
+"""What all tests share: golden text, accepted with `pytest --promote`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--promote", action="store_true", help="accept the new golden texts")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """`golden(name, text)`: text equals the file golden/NAME beside the test; or, given a path, that file."""
+
+    def check(name: str | Path, text: str) -> None:
+        path = name if isinstance(name, Path) else request.path.parent / "golden" / name
+        if request.config.getoption("--promote"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8"), "if the new text is right: pytest --promote"
+
+    return check
