@@ -8,6 +8,7 @@ from typing import Literal, cast
 
 from circuitlang.program import errors
 from circuitlang.program.expression import Choice, Expression, Repeat, Sequence
+from circuitlang.program.sizes import MAX_TEXT, too_large
 from circuitlang.program.spec import Claim, Intervention, Quantity
 from circuitlang.program.task import Task
 from circuitlang.program.vocabulary import EACH_NOT_BUILT, INTERVENTIONS, METRICS, InterventionKind, Metric
@@ -160,14 +161,22 @@ def _where(
             found.append(errors.unknown("param", name.span, task.param_names))
         elif low < 0 and name.text in _counters(task):
             found.append(errors.pinned_below_zero(value.span, name.text))
+        elif low <= high and too_large(task.rules, _bodies(task), {name.text: high}):
+            found.append(errors.too_long(value.span, MAX_TEXT))
     return pins
+
+
+def _bodies(task: Task) -> dict[str, Expression]:
+    """What a task expands besides its rules."""
+    bodies = {name: draw.body for draw in task.draws for name in draw.names}
+    return bodies | {
+        f"{case.name} {name}": body for case in task.cases for name, body in case.bindings.items()
+    }
 
 
 def _counters(task: Task) -> frozenset[str]:
     """The params that count repetitions."""
-    waiting: list[Expression] = [rule.body for rule in task.rules.values()]
-    waiting += [draw.body for draw in task.draws]
-    waiting += [body for case in task.cases for body in case.bindings.values()]
+    waiting = [*(rule.body for rule in task.rules.values()), *_bodies(task).values()]
     found: set[str] = set()
     while waiting:
         match waiting.pop():

@@ -7,7 +7,15 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from circuitlang.program import errors
 from circuitlang.program.check_settings import section_values
-from circuitlang.program.check_task import check_draws, check_rule, declared, kinds_of, rules_of, unused
+from circuitlang.program.check_task import (
+    check_draws,
+    check_rule,
+    declared,
+    kinds_of,
+    rules_of,
+    sizes_of,
+    unused,
+)
 from circuitlang.program.corpus import Corpus, Document, Files
 from circuitlang.program.recipe import Architecture, Recipe, Sparsity, Training
 from circuitlang.program.rules import recursion
@@ -31,6 +39,8 @@ def check_corpus(corpus: tree.Corpus) -> tuple[Corpus, list[Diagnostic]]:
         _document(item, rules, scope) for item in corpus.items if isinstance(item, tree.Document)
     )
     files = tuple(_files(item, scope) for item in corpus.items if isinstance(item, tree.Files))
+    if not any(problem.severity == "error" for problem in found):
+        found += sizes_of(rules, {name: draw.body for draw in draws for name in draw.names}, {}, spans)
     if not documents and not files:
         found.append(errors.empty_corpus(corpus.name.span))
     found += unused(scope, spans)

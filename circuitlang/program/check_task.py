@@ -8,9 +8,11 @@ from math import ceil
 
 from circuitlang.program import errors
 from circuitlang.program.check_case import check_cases
+from circuitlang.program.expression import Expression
 from circuitlang.program.listing import LISTED, listed
 from circuitlang.program.rules import reached, recursion
 from circuitlang.program.scope import Kind, Scope
+from circuitlang.program.sizes import MAX_LEVELS, MAX_TEXT, too_large
 from circuitlang.program.task import Draw, Param, Rule, Task
 from circuitlang.source import Diagnostic, Span
 from circuitlang.syntax import tree
@@ -31,10 +33,34 @@ def check_task(task: tree.Task) -> tuple[Task, list[Diagnostic]]:
     draws = check_draws(task.items, rules, spans, scope)
     hold_out = _hold_out(task, draws, rules, found)
     cases = check_cases(task, scope)
+    if not any(problem.severity == "error" for problem in found):
+        bodies = {name: draw.body for draw in draws for name in draw.names}
+        bodies |= {f"{case.name} {name}": body for case in cases for name, body in case.bindings.items()}
+        places = spans | _binding_places(task)
+        found += sizes_of(rules, bodies, {param.name: param.high for param in params}, places)
     found += unused(scope, spans)
     doc = task.doc.text if task.doc else None
     name = task.name.text
     return Task(name, doc, params, rules, draws, hold_out, cases, bare_text(task), task.span), found
+
+
+def _binding_places(task: tree.Task) -> dict[str, Span]:
+    """Where each binding of each case stands, by `CASE NAME`."""
+    cases = (item for item in task.items if isinstance(item, tree.Case))
+    return {f"{case.name.text} {each.name.text}": each.name.span for case in cases for each in case.bindings}
+
+
+def sizes_of(
+    rules: Mapping[str, Rule],
+    bodies: Mapping[str, Expression],
+    counts: Mapping[str, int],
+    places: Mapping[str, Span],
+) -> list[Diagnostic]:
+    """Rules, draws and bindings whose text can grow too long."""
+    return [
+        errors.too_nested(places[name], MAX_LEVELS) if nested else errors.too_long(places[name], MAX_TEXT)
+        for name, nested in too_large(rules, bodies, counts)
+    ]
 
 
 def declared(items: Iterable[tree.Item], found: list[Diagnostic]) -> dict[str, Span]:

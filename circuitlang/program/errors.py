@@ -146,7 +146,13 @@ def bad_count(span: Span) -> Diagnostic:
 def too_long(span: Span, limit: int) -> Diagnostic:
     """A text that could grow without a sensible bound."""
     hint = f"one expansion may have at most {limit:,} characters; lower a count or a depth"
-    return Diagnostic("CIR-049", f"`{span.text}` can grow too long", span, hint)
+    return Diagnostic("CIR-049", f"with `{span.text}`, texts can grow too long", span, hint)
+
+
+def too_nested(span: Span, limit: int) -> Diagnostic:
+    """Rules that use rules that use rules, more than 100 deep."""
+    hint = f"rules may be used inside each other up to {limit} deep; lower a depth"
+    return Diagnostic("CIR-036", f"`{span.text}` nests too deep", span, hint)
 
 
 # --- draws ----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from circuitlang.program.task import Rule
 from circuitlang.source import Diagnostic
 from circuitlang.syntax import tree
 
-MAX_DEPTH = 64
+MAX_DEPTH = 32
 
 
 def references(expression: Expression) -> Iterator[Ref]:
@@ -47,18 +47,57 @@ def recursion(written: Mapping[str, tree.Rule], rules: Mapping[str, Rule]) -> li
     """Rules that recurse without a depth, never end, or bound what does not recurse."""
     found: list[Diagnostic] = []
     finite = _finite(rules)
-    for name, rule in rules.items():
+    recursive = families(rules)
+    unbound = families({name: rule for name, rule in rules.items() if rule.depth is None})
+    for name in rules:
         at = written[name]
-        recurses = name in reached(rule.body, rules)
-        if recurses and name not in finite:
+        if name in recursive and name not in finite:
             found.append(errors.never_ends(at.name.span))
-        elif rule.depth is None:
-            way = _way_back(name, rules)
-            found += [errors.needs_depth(at.name.span, way)] if way else []
+        elif name in unbound:
+            found.append(errors.needs_depth(at.name.span, _way_back(name, rules, unbound)))
         if at.depth is not None and not 1 <= at.depth.value <= MAX_DEPTH:
             found.append(errors.bad_depth(at.depth.span, MAX_DEPTH))
-        elif at.depth is not None and not recurses:
+        elif at.depth is not None and name not in recursive:
             found.append(errors.useless_depth(at.depth.span))
+    return found
+
+
+def families(rules: Mapping[str, Rule]) -> dict[str, str]:
+    """The rules that recurse, each with the name of its family: rules that can all reach each other. Tarjan's
+    strongly connected components, without Python's recursion, which long chains of rules would exhaust."""
+    edges = {
+        name: [ref.name for ref in references(rule.body) if ref.kind == "rule" and ref.name in rules]
+        for name, rule in rules.items()
+    }
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: dict[str, str] = {}
+    done: set[str] = set()
+    for root in rules:
+        waiting = [(root, iter(edges[root]))] if root not in order else []
+        while waiting:
+            name, following = waiting[-1]
+            if name not in order:
+                order[name] = low[name] = len(order)
+                stack.append(name)
+            for other in following:
+                if other not in order:
+                    waiting.append((other, iter(edges[other])))
+                    break
+                if other not in done:
+                    low[name] = min(low[name], order[other])
+            else:
+                waiting.pop()
+                if waiting:
+                    low[waiting[-1][0]] = min(low[waiting[-1][0]], low[name])
+                if low[name] == order[name]:
+                    members = [stack.pop()]
+                    while members[-1] != name:
+                        members.append(stack.pop())
+                    done |= set(members)
+                    if len(members) > 1 or name in edges[name]:
+                        found |= dict.fromkeys(members, name)
     return found
 
 
@@ -78,28 +117,23 @@ def _finite(rules: Mapping[str, Rule]) -> frozenset[str]:
                 return any(map(ends, options))
         return True
 
+    waiting = list(rules)
     while True:
-        more = {name for name, rule in rules.items() if name not in finite and ends(rule.body)}
-        if not more:
+        left = [name for name in waiting if not (ends(rules[name].body) and finite.add(name) is None)]
+        if len(left) == len(waiting):
             return frozenset(finite)
-        finite |= more
+        waiting = left[::-1]  # in both directions, so that long chains need few rounds
 
 
-def _way_back(name: str, rules: Mapping[str, Rule]) -> list[str] | None:
-    """The shortest way from a rule to itself through rules without a depth, or None."""
+def _way_back(name: str, rules: Mapping[str, Rule], family: Mapping[str, str]) -> list[str]:
+    """The shortest way from a rule to itself inside its family."""
     ways: list[list[str]] = [[name]]
     seen: set[str] = set()
-    while ways:
-        way = ways.pop(0)
+    for way in ways:
         for ref in references(rules[way[-1]].body):
             if ref.name == name:
                 return [*way, name]
-            if (
-                ref.kind == "rule"
-                and ref.name in rules
-                and ref.name not in seen
-                and rules[ref.name].depth is None
-            ):
+            if family.get(ref.name) == family[name] and ref.name not in seen:
                 seen.add(ref.name)
                 ways.append([*way, ref.name])
-    return None
+    raise AssertionError(f"{name} is in a family and has no way back")

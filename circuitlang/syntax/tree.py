@@ -54,8 +54,6 @@ class Block(Item):
 
 @dataclass(frozen=True)
 class Name(Node):
-    """A name that is declared or looked up; never a keyword."""
-
     text: str
 
 
@@ -79,8 +77,6 @@ class Float(Node):
 
 @dataclass(frozen=True)
 class Fraction(Node):
-    """`1/64`, exactly."""
-
     value: Ratio
 
 
@@ -137,8 +133,6 @@ Value = Int | Float | Fraction | Percent | String | Name | Range | Several
 
 @dataclass(frozen=True)
 class Group(Node):
-    """An expression in parentheses."""
-
     body: Choice
 
 
@@ -161,8 +155,6 @@ class Sequence(Item):
 
 @dataclass(frozen=True)
 class Choice(Node):
-    """Alternatives, one or more."""
-
     options: tuple[Sequence, ...]
 
 
@@ -274,8 +266,6 @@ class Port(Node):
 
 @dataclass(frozen=True)
 class Hop(Node):
-    """`-> port` or `~> port`."""
-
     arrow: str
     port: Port
 
@@ -389,8 +379,6 @@ class Spec(Block):
 
 @dataclass(frozen=True)
 class Version(Item):
-    """`circuitlang 1` at the head of a file."""
-
     number: Int
 
 
