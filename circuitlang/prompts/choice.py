@@ -7,7 +7,7 @@ from itertools import accumulate, product
 
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Sequence, Text
 from circuitlang.prompts.expand import Page, Piece, even
-from circuitlang.prompts.stream import Stream
+from circuitlang.prompts.stream import WORDS, Stream
 from circuitlang.prompts.unroll import Grammar, label
 
 LISTED = 20_000  # a body with more choices is expanded instead of listed
@@ -19,7 +19,7 @@ Entry = tuple[tuple[str, ...], tuple[Piece, ...], float]  # pieces, marks, chanc
 class Choices:
     """Texts, all different, with their weights. Each is a finished page, marks of inner names included."""
 
-    __slots__ = ("_cumulative", "_table", "pages", "texts", "weights")
+    __slots__ = ("_cumulative", "_limit", "_rows", "pages", "texts", "weights")
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         pages: dict[str, Page] = {}
@@ -31,7 +31,9 @@ class Choices:
         self.texts = tuple(pages)
         self.pages = tuple(pages.values())
         self.weights = tuple(weights.values())
-        self._table = even(self.weights) if self.texts else None
+        table = even(self.weights) if pages else []
+        self._rows = None if table is None else [(self.texts[i], self.pages[i]) for i in table]
+        self._limit = WORDS - WORDS % max(1, len(table or ()))
         self._cumulative = list(accumulate(self.weights))
 
     def __len__(self) -> int:
@@ -49,13 +51,18 @@ class Choices:
         """One of the choices that are not taken, by weight; None when all are."""
         if not self.texts:
             return None
+        rows, limit, word = self._rows, self._limit, stream.word
         for _ in range(_TRIES):
-            if self._table is None:
+            if rows is None:
                 index = stream.weighted(self._cumulative)
+                row = self.texts[index], self.pages[index]
             else:
-                index = self._table[stream.below(len(self._table))]
-            if self.texts[index] not in taken:
-                return self.texts[index], self.pages[index]
+                value = word()
+                while value >= limit:
+                    value = word()
+                row = rows[value % len(rows)]
+            if row[0] not in taken:
+                return row
         left = [index for index, text in enumerate(self.texts) if text not in taken]
         if not left:
             return None

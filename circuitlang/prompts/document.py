@@ -15,7 +15,9 @@ from pathlib import Path, PurePosixPath
 
 from circuitlang.program.corpus import Corpus, Files
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
-from circuitlang.prompts.expand import Compiler, Page, plain
+from circuitlang.program.task import Draw
+from circuitlang.prompts.choice import Choices, choices
+from circuitlang.prompts.expand import Compiler, Page, as_step, plain
 from circuitlang.prompts.stream import Stream, derive, words
 from circuitlang.prompts.unroll import Grammar
 from circuitlang.source import CommandError
@@ -31,9 +33,15 @@ class RuleDocuments:
         self._corpus = corpus
         self._key = derive("corpus", corpus.text, seed)
         self._grammar = Grammar(corpus.rules)
+        self._draws: list[tuple[Draw, Choices]] = []
+        for draw in corpus.draws:
+            listed = choices(self._grammar.unroll(draw.body), self._grammar)
+            if listed is None:
+                raise CommandError(f"corpus {corpus.name}: a draw must be a list of texts: `{draw.names[0]}`")
+            self._draws.append((draw, listed))
         compiler = Compiler(self._grammar, plain)
         self._rules = [
-            (compiler.outside(Ref(entry.name, "rule")), derive(self._key, "rule", entry.name))
+            (as_step(compiler.outside(Ref(entry.name, "rule"))), derive(self._key, "rule", entry.name))
             for entry in corpus.documents
         ]
 
@@ -53,8 +61,23 @@ class RuleDocuments:
         """Document `index` of the `document` entry with that number."""
         step, key = self._rules[entry]
         pieces: list[str] = []
-        step(pieces.append, words(key + index.to_bytes(8, "little")), _NO_PAGE)
+        place = key + index.to_bytes(8, "little")
+        page = Page(self._draw(derive(place, "draws")), {}) if self._draws else _NO_PAGE
+        step(pieces.append, words(place), page)
         return "".join(pieces)
+
+    def _draw(self, key: bytes) -> dict[str, Page]:
+        """The values that hold throughout one document."""
+        stream, values, texts = Stream(key), {}, {}
+        for draw, listed in self._draws:
+            taken = {texts[name] for name in draw.without}
+            for name in draw.names:
+                picked = listed.pick(stream, taken)
+                if picked is None:
+                    raise CommandError(f"corpus {self._corpus.name}: nothing is left to draw for `{name}`")
+                texts[name], values[name] = picked
+                taken.add(texts[name])
+        return values
 
     def text(self, index: int) -> str:
         """Document `index` of the mixture."""
@@ -116,7 +139,9 @@ def expected_length(expression: Expression, grammar: Grammar, known: dict[str, f
             return float(len(text))
         case Number(low, high):
             return _digits(low, high)
-        case Ref(symbol):
+        case Ref(symbol, kind):
+            if kind != "rule":
+                return 6.0  # a drawn name; only the balance between `document` entries depends on it
             if symbol not in known:
                 known[symbol] = expected_length(grammar.body(symbol), grammar, known)
             return known[symbol]

@@ -2,56 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from itertools import accumulate
 from math import ceil, prod
-from typing import Literal
 
 from circuitlang.program.task import Draw, Task
 from circuitlang.prompts.choice import Choices, choices
-from circuitlang.prompts.expand import Compiler, Page, Step, labelled
+from circuitlang.prompts.expand import Compiler, Page, as_step, labelled
 from circuitlang.prompts.stream import Stream, derive
 from circuitlang.prompts.unroll import Grammar
-
-Pool = Literal["all", "shared", "held"]  # every choice, those of all splits, those of `test` alone
 
 _REDRAWS = 1000  # of a body that cannot be listed, to find a text that is not taken
 
 
 class Values:
-    """One draw of everything that a datapoint's cases share. `texts` is what a report shows."""
+    """One draw of everything that a datapoint's cases share. `texts` is what a report shows; `heads` is
+    filled in by the cases: the starts of prompts that depend on nothing else."""
 
-    __slots__ = ("counts", "held_out", "pages", "texts")
+    __slots__ = ("counts", "heads", "held_out", "pages", "texts")
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
         self.pages: dict[str, Page] = {}
         self.texts: dict[str, str] = {}
+        self.heads: dict[int, Page] = {}
         self.held_out = False
-
-    def add(self, name: str, text: str, page: Page) -> None:
-        self.texts[name] = text
-        self.pages[name] = page
 
 
 class Drawer:
-    """Makes the values of a datapoint from its key."""
+    """Makes the values of a datapoint from its key.
+
+    A datapoint with a held-out choice has a first one. The names before it draw from the choices of all
+    splits, those after it from every choice; so nothing is drawn in vain, however rare held-out choices are.
+    """
 
     def __init__(self, task: Task, grammar: Grammar) -> None:
-        compiler = Compiler(grammar, labelled)
         self._params = task.params
-        self._draws = [_DrawPlan(draw, task, grammar, compiler) for draw in task.draws]
-        slots = [(plan, place) for plan in self._draws if plan.held for place in range(len(plan.draw.names))]
-        self._slots = slots
-        chances = [plan.held_chance for plan, _ in slots]
-        self._first = list(
-            accumulate(chance * prod(1 - other for other in chances[:i]) for i, chance in enumerate(chances))
-        )
+        self._plans: list[_Plan] = []
+        compiler = Compiler(grammar, labelled)
+        chances: list[float] = []  # of drawing a held-out choice, per name of a draw that holds some out
+        for draw in task.draws:
+            plan = _Plan(draw, task, grammar, compiler, len(chances))
+            self._plans.append(plan)
+            if plan.held is not None:
+                chances += [plan.held_chance] * len(draw.names)
+        self._names = len(chances)
+        firsts = (chance * prod(1 - other for other in chances[:i]) for i, chance in enumerate(chances))
+        self._first = list(accumulate(firsts))
 
     @property
     def holds_out(self) -> bool:
-        return bool(self._slots)
+        return self._names > 0
 
     def values(
         self, key: bytes, where: Mapping[str, tuple[int, int]], held_out: bool | None
@@ -63,84 +65,63 @@ class Drawer:
         for param in self._params:
             low, high = where.get(param.name, (param.low, param.high))
             number = low + stream.below(high - low + 1)
+            text = str(number)
             values.counts[param.name] = number
-            values.add(param.name, str(number), Page({}, {}, [str(number)]))
-        pool_of = self._pools(stream, held_out)
-        for plan in self._draws:
-            if not plan.draw_into(values, stream, key, pool_of):
+            values.texts[param.name] = text
+            values.pages[param.name] = Page({}, {}, [text])
+        first = -1 if held_out is None else self._names
+        if held_out:
+            first = stream.weighted(self._first)
+        for plan in self._plans:
+            if not plan.draw_into(values, stream, key, first):
                 return None
         return values
 
-    def _pools(self, stream: Stream, held_out: bool | None) -> Callable[[_DrawPlan, int], Pool]:
-        """Where each name is drawn from. A datapoint with a held-out choice has a first one: the names
-        before it draw from the shared choices, those after it from all. This needs no redrawing, however
-        rare held-out choices are."""
-        if held_out is None or not self._slots:
-            return _everything
-        if not held_out:
-            return _shared
-        first = stream.weighted(self._first)
-        place_of = {(id(plan), place): i for i, (plan, place) in enumerate(self._slots)}
 
-        def pool(plan: _DrawPlan, place: int) -> Pool:
-            at = place_of.get((id(plan), place), first + 1)
-            return "held" if at == first else "shared" if at < first else "all"
+class _Plan:
+    """One `draw` statement, ready to run. `number`: that of its first name among the names that hold choices
+    out."""
 
-        return pool
-
-
-def _everything(plan: _DrawPlan, place: int) -> Pool:
-    return "all"
-
-
-def _shared(plan: _DrawPlan, place: int) -> Pool:
-    return "shared"
-
-
-class _DrawPlan:
-    """One `draw` statement, ready to run."""
-
-    def __init__(self, draw: Draw, task: Task, grammar: Grammar, compiler: Compiler) -> None:
-        self.draw = draw
-        self._taken_from = frozenset(draw.without)
-        body = grammar.unroll(draw.body)
-        self.listed = choices(body, grammar)
-        self._step: Step = compiler.outside(draw.body)
+    def __init__(self, draw: Draw, task: Task, grammar: Grammar, compiler: Compiler, number: int) -> None:
+        self._draw = draw
+        self._number = number
+        self._all = choices(grammar.unroll(draw.body), grammar)
+        self._step = as_step(compiler.outside(draw.body))
         self._tag = derive("draw", *draw.names)
         self.held: Choices | None = None
         self.held_chance = 0.0
         share = max((task.hold_out[name] for name in draw.names if name in task.hold_out), default=None)
-        if share is not None and self.listed is not None:
-            held = held_out_choices(self.listed.texts, task.name, draw, share)
-            self.held = self.listed.only(held)
-            self._shared = self.listed.only(set(self.listed.texts) - held)
-            self.held_chance = sum(self.held.weights) / sum(self.listed.weights)
+        if share is not None and self._all is not None:
+            held = held_out_choices(self._all.texts, task.name, draw, share)
+            self.held = self._all.only(held)
+            self._shared = self._all.only(set(self._all.texts) - held)
+            self._held_texts = held
+            self.held_chance = sum(self.held.weights) / sum(self._all.weights)
 
-    def draw_into(
-        self, values: Values, stream: Stream, key: bytes, pool_of: Callable[[_DrawPlan, int], Pool]
-    ) -> bool:
-        """Draw this statement's names, in order; False where nothing is left for one of them."""
-        taken = {values.texts[name] for name in self._taken_from}
-        own: Stream | None = None
-        for place, name in enumerate(self.draw.names):
-            if self.listed is not None:
-                drawn = self._from(pool_of(self, place)).pick(stream, taken)
+    def draw_into(self, values: Values, stream: Stream, key: bytes, first: int) -> bool:
+        """Draw this statement's names, in order; False where nothing is left for one of them. `first`: the
+        number of the first name with a held-out choice; -1: draw from every choice."""
+        texts, own = values.texts, None
+        taken = {texts[name] for name in self._draw.without}
+        for place, name in enumerate(self._draw.names):
+            pool = self._all if self.held is None else self._pool(self._number + place - first)
+            if pool is not None:
+                drawn = pool.pick(stream, taken)
             else:
                 own = own or Stream(key + self._tag)
                 drawn = self._expand(values, own, taken)
             if drawn is None:
                 return False
-            values.add(name, *drawn)
+            texts[name], values.pages[name] = drawn
             taken.add(drawn[0])
-            if self.held is not None and drawn[0] in self.held.texts:
+            if self.held is not None and drawn[0] in self._held_texts:
                 values.held_out = True
         return True
 
-    def _from(self, pool: Pool) -> Choices:
-        assert self.listed is not None
-        if self.held is None or pool == "all":
-            return self.listed
-        return self.held if pool == "held" else self._shared
+    def _pool(self, after: int) -> Choices | None:
+        if after < 0:
+            return self._shared
+        return self.held if after == 0 else self._all
 
     def _expand(self, values: Values, stream: Stream, taken: set[str]) -> tuple[str, Page] | None:
         for _ in range(_REDRAWS):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from itertools import accumulate, groupby
 from math import gcd, lcm
+from typing import Protocol
 
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
 from circuitlang.prompts.stream import WORDS, Word
@@ -22,12 +23,23 @@ TABLE = 4096  # the largest table of equally likely entries that stands in for a
 Piece = tuple[str, int, int]  # a mark: name, first piece, piece after the last
 
 
+class Scope(Protocol):
+    """What the expressions of a case can ask for, beyond what all text can."""
+
+    def use(self, tag: bytes, step: Step) -> Page:
+        """The next use of a rule in this case."""
+        ...
+
+    def binding(self, name: str) -> Page: ...
+
+
 class Page:
     """A labelled text while it is being written. `values`: the finished pages of draws and params.
     `counts`: the params' integers, for repetitions. `marks`: (name, first piece, piece after the last),
     outer before inner."""
 
-    __slots__ = ("counts", "marks", "pieces", "values")
+    __slots__ = ("counts", "marks", "pieces", "scope", "values")
+    scope: Scope  # only a page of a case's own expressions has one
 
     def __init__(
         self,
@@ -52,8 +64,8 @@ class Page:
         if page.marks:
             self.marks += [(other, base + start, base + end) for other, start, end in page.marks]
 
-    def ranges(self) -> list[tuple[str, int, int]]:
-        """The marks as characters [start, end), outer before inner; names that gave no text are left out."""
+    def ranges(self) -> list[Piece]:
+        """The marks as characters [start, end); names that gave no text are left out."""
         at = list(accumulate(map(len, self.pieces), initial=0))
         return [(name, at[start], at[end]) for name, start, end in self.marks if at[start] < at[end]]
 
@@ -72,9 +84,9 @@ class Compiler:
         self._refer = refer
         self._rules: dict[str, Compiled] = {}
 
-    def outside(self, expression: Expression) -> Step:
-        """The closure of an expression that stands outside all rules."""
-        return as_step(self.compile(self._grammar.unroll(expression)))
+    def outside(self, expression: Expression) -> Compiled:
+        """An expression that stands outside all rules."""
+        return self.compile(self._grammar.unroll(expression))
 
     def rule(self, symbol: str) -> Compiled:
         """The closure of one copy of a rule, made once."""

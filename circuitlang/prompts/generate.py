@@ -25,6 +25,8 @@ Where = Mapping[str, tuple[int, int]]  # param -> inclusive range to draw it fro
 
 ATTEMPTS = 50_000  # draws until a split is declared empty; eight cases with nothing in common need 6,561
 
+TRIES = 8  # draws of the rules for one draw of the values, where both can vary
+
 
 class SupportError(ProgramError):
     """The task has no datapoint of this kind, or so few that none was found."""
@@ -53,6 +55,7 @@ class Generator:
         grammar = Grammar(task.rules)
         self._drawer = Drawer(task, grammar)
         self._cases = Cases(task, grammar)
+        self._tries = TRIES if self._cases.varied else 1
 
     @cached_property
     def feature(self) -> Feature:
@@ -70,9 +73,11 @@ class Generator:
         held_out = self._held_out(split, index)
         start = derive(self._key, split, index)
         split_of = self.feature.split_of
+        values = None
         for attempt in range(ATTEMPTS):
             key = start + attempt.to_bytes(4, "little")
-            values = self._drawer.values(key, where or {}, held_out)
+            if attempt % self._tries == 0:
+                values = self._drawer.values(key, where or {}, held_out)
             if values is None:
                 continue
             made = Attempt(key, values, self._cases)

@@ -57,9 +57,7 @@ class Feature:
                 return " ".join(text.translate(_SPACES).split()[-self.count :])
 
     def split_of(self, text: str) -> Split:
-        digest = blake2b(
-            self.of(text).encode("utf-8", "surrogatepass"), digest_size=8, person=b"split"
-        ).digest()
+        digest = blake2b(b"split " + self.of(text).encode("utf-8", "surrogatepass"), digest_size=8).digest()
         return SPLITS[int.from_bytes(digest, "little") % 3]
 
 

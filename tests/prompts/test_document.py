@@ -1,0 +1,89 @@
+"""Documents: addressed, shared among workers, weighted by characters; real files in one order."""
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from circuitlang.program.corpus import Corpus, Document, Files
+from circuitlang.program.expression import Choice, Number, Ref, Repeat, Sequence, Text
+from circuitlang.program.task import Rule
+from circuitlang.prompts.document import RuleDocuments, expected_length, files_of, real_files, rule_documents
+from circuitlang.prompts.unroll import Grammar
+from circuitlang.source import CommandError
+
+
+def corpus(*files: Files) -> Corpus:
+    name = Choice((Text("x"), Text("rows"), Text("total")), (1.0, 1.0, 1.0))
+    inner = Sequence((Text("["), Repeat(Ref("value", "rule"), 0, 4, None, ", "), Text("]")))
+    value = Choice((Number(0, 99), Ref("name", "rule"), inner), (4.0, 1.0, 1.0))
+    line = Sequence((Ref("name", "rule"), Text(" = "), Ref("value", "rule"), Text("\n")))
+    rules = {
+        "name": Rule("name", name, None),
+        "value": Rule("value", value, 3),
+        "line": Rule("line", line, None),
+        "program": Rule("program", Repeat(Ref("line", "rule"), 3, 12, None, ""), None),
+    }
+    return Corpus("tiny", rules, (Document("program", 0.5), Document("line", 0.5)), files, "corpus tiny")
+
+
+def test_a_document_is_a_function_of_its_number():
+    made = list(islice(rule_documents(corpus(), 3), 60))
+    assert list(rule_documents(corpus(), 3, 40, 60)) == made[40:]
+    assert RuleDocuments(corpus(), 3).text(17) == made[17]
+    assert list(rule_documents(corpus(), 4, 0, 60)) != made
+
+
+def test_ranges_make_together_what_one_worker_makes():
+    whole = list(rule_documents(corpus(), 0, 0, 50))
+    assert [*rule_documents(corpus(), 0, 0, 20), *rule_documents(corpus(), 0, 20, 50)] == whole
+
+
+def test_weights_are_shares_of_the_text():
+    made = list(rule_documents(corpus(), 0, 0, 20_000))
+    lines = sum(len(text) for text in made if text.count("\n") == 1)
+    assert abs(lines / sum(map(len, made)) - 0.5) < 0.03
+
+
+def test_the_expected_length_is_the_mean_length():
+    documents = RuleDocuments(corpus(), 1)
+    grammar = Grammar(corpus().rules)
+    for entry, name in enumerate(("program", "line")):
+        expected = expected_length(grammar.unroll(Ref(name, "rule")), grammar, {})
+        mean = sum(len(documents.rule_text(entry, i)) for i in range(4000)) / 4000
+        assert mean == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 0), (-120, 1005), (-9, -1), (7, 13), (-10, -10), (99, 100)])
+def test_the_expected_length_of_numbers(low, high):
+    mean = sum(len(str(i)) for i in range(low, high + 1)) / (high - low + 1)
+    assert expected_length(Number(low, high), Grammar({}), {}) == pytest.approx(mean)
+
+
+def test_files_are_sorted_and_read_alike_everywhere(tmp_path: Path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "z.py").write_bytes(b"one\r\ntwo\xff\rthree")
+    (tmp_path / "a.py").write_text("first")
+    (tmp_path / "c.txt").write_text("no")
+    assert files_of(Files("**/*.py", 1.0), tmp_path) == [("a.py", "first"), ("b/z.py", "one\ntwo\nthree")]
+
+
+def test_patterns_stay_inside(tmp_path: Path):
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "secret.py").write_text("outside")
+    (root / "link.py").symlink_to(tmp_path / "secret.py")
+    for pattern in ("../*.py", "/etc/*", "", "stdlib:../*", "stdlib:"):
+        with pytest.raises(CommandError, match="inside the project"):
+            files_of(Files(pattern, 1.0), root)
+    with pytest.raises(CommandError, match="no file matches"):
+        files_of(Files("*.py", 1.0), root)
+
+
+def test_the_library_without_its_tests(tmp_path: Path):
+    names = [name for name, _ in real_files(corpus(Files("stdlib:json/**/*.py", 1.0)), tmp_path)]
+    assert "stdlib:json/decoder.py" in names
+    assert names == sorted(names)
+    names = [name for name, _ in files_of(Files("stdlib:unittest/**/*.py", 1.0), tmp_path)]
+    assert names
+    assert not any("/test/" in name or "/tests/" in name for name in names)

@@ -1,0 +1,107 @@
+"""Expansion: weights, repetition, recursion, and marks that point at their text."""
+
+from collections import Counter
+
+import pytest
+
+from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
+from circuitlang.program.task import Rule
+from circuitlang.prompts.expand import TABLE, Compiler, Page, as_step, even, labelled, plain
+from circuitlang.prompts.stream import derive, words
+from circuitlang.prompts.unroll import Grammar
+
+
+def page(
+    expression: Expression, rules: tuple[Rule, ...] = (), key: int = 0, flavour=labelled, counts=None
+) -> Page:
+    compiler = Compiler(Grammar({rule.name: rule for rule in rules}), flavour)
+    made = Page({}, counts or {})
+    as_step(compiler.outside(expression))(made.pieces.append, words(derive(key)), made)
+    return made
+
+
+def many(expression: Expression, rules: tuple[Rule, ...] = (), n: int = 2000) -> Counter[str]:
+    compiler = Compiler(Grammar({rule.name: rule for rule in rules}), plain)
+    step = as_step(compiler.outside(expression))
+    found: Counter[str] = Counter()
+    for key in range(n):
+        made = Page({}, {})
+        step(made.pieces.append, words(derive(key)), made)
+        found[made.text()] += 1
+    return found
+
+
+def value(depth: int) -> Rule:
+    body = Choice((Text("x"), Sequence((Text("("), Ref("value", "rule"), Text(")")))), (1.0, 3.0))
+    return Rule("value", body, depth)
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0, 2.0), (0.1, 0.2, 0.7), (1.0, 2.0**-40, 3.0), (0.0, 1.0, 1.0)])
+def test_choices_follow_their_weights(weights):
+    found = many(Choice((Text("a"), Text("b"), Text("c")), weights), n=4000)
+    for text, weight in zip("abc", weights, strict=True):
+        assert abs(found[text] - 4000 * weight / sum(weights)) < 160
+
+
+def test_weights_become_tables_where_they_are_short():
+    assert even((1.0, 1.0, 2.0)) == [0, 1, 2, 2]
+    assert even((0.1, 0.3)) == [0, 1, 1, 1]
+    assert even((1.0, 1e-9)) is None
+    assert len(even((1.0,) * (TABLE + 1)) or ()) in (0, TABLE + 1)
+
+
+def test_numbers_are_uniform_in_their_range_also_where_it_is_large():
+    assert set(many(Number(-2, 2))) == {"-2", "-1", "0", "1", "2"}
+    large = list(map(int, many(Number(10, 10 + 10**6), n=1000)))
+    assert min(large) >= 10
+    assert abs(sum(large) / len(large) - 500_000) < 40_000
+
+
+def test_repetitions_stay_in_their_range_and_are_joined():
+    found = many(Repeat(Text("a"), 0, 3, None, ","))
+    assert set(found) == {"", "a", "a,a", "a,a,a"}
+    assert min(found.values()) > 400
+    assert page(Repeat(Text("a"), 1, 4, "n", "-"), counts={"n": 7}).text() == "a-a-a-a-a-a-a"
+    assert page(Repeat(Text("a"), 0, 0, None, "-")).text() == ""
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_depth_bounds_nested_expansions(depth):
+    found = many(Ref("value", "rule"), (value(depth),))
+    assert set(found) == {"(" * n + "x" + ")" * n for n in range(depth)}
+
+
+def test_alternatives_that_only_lead_to_the_bound_are_left_out_where_they_recurse():
+    expr = Rule(
+        "expr", Choice((Ref("term", "rule"), Sequence((Ref("expr", "rule"), Text("+1")))), (1.0, 1.0)), 2
+    )
+    body = Choice((Text("n"), Sequence((Text("("), Ref("expr", "rule"), Text(")")))), (1.0, 1.0))
+    found = many(Ref("expr", "rule"), (expr, Rule("term", body, None)))
+    assert set(found) == {"n", "(n)", "n+1", "(n)+1"} - {"(n)+1"}
+
+
+def test_a_repetition_that_may_be_empty_counts_as_recursion():
+    items = Sequence((Text("["), Repeat(Ref("v", "rule"), 0, 2, None, ""), Text("]")))
+    with_end = Rule("v", Choice((Text("x"), items), (1.0, 1.0)), 2)
+    assert set(many(Ref("v", "rule"), (with_end,))) == {"x", "[]", "[x]", "[xx]"}
+    without = Rule("v", items, 2)
+    assert set(many(Ref("v", "rule"), (without,))) == {"[]", "[[]]", "[[][]]"}
+
+
+def test_what_cannot_end_is_refused():
+    with pytest.raises(ValueError, match="ends within its depth"):
+        page(Ref("v", "rule"), (Rule("v", Sequence((Text("("), Ref("v", "rule"))), 3),))
+
+
+def test_both_flavours_give_the_same_text():
+    rules = (value(4), Rule("row", Repeat(Ref("value", "rule"), 1, 3, None, ", "), None))
+    for key in range(200):
+        left = page(Ref("row", "rule"), rules, key)
+        assert left.text() == page(Ref("row", "rule"), rules, key, plain).text()
+        assert left.marks[0] == ("row", 0, len(left.pieces))
+
+
+def test_names_that_give_no_text_leave_no_mark():
+    rules = (Rule("nothing", Text(""), None), Rule("some", Text("s"), None))
+    made = page(Sequence((Ref("nothing", "rule"), Ref("some", "rule"))), rules)
+    assert made.ranges() == [("some", 0, 1)]
