@@ -76,6 +76,7 @@ class Node:
 def parse_node(text: str) -> Node:
     """The inverse of `str(node)`. Raises ValueError for anything else."""
     match = re.fullmatch(r"(\d+)\.([a-z_]+)\[(\d+)\]", text)
-    if not match:
+    node = Node(Site(int(match[1]), Place(match[2])), int(match[3])) if match else None
+    if node is None or str(node) != text:  # leading zeros, digits of other scripts, `final`
         raise ValueError(f"not a node: {text!r} (expected as in '1.neuron[37]')")
-    return Node(Site(int(match[1]), Place(match[2])), int(match[3]))
+    return node
