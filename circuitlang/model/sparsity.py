@@ -38,22 +38,23 @@ def keep_largest(weights: Tensor, kept: int, floor: int = 0, axis: int | None = 
     lines = magnitude if axis in (0, None) else magnitude.T
     if axis is not None and floor * lines.shape[0] > kept:
         raise ValueError(f"a floor of {floor} for {lines.shape[0]} lines does not fit into {kept} nonzeros")
-    mask = magnitude >= _threshold(magnitude, kept)
-    if axis is not None and floor:
-        alive = (mask if axis == 0 else mask.T).sum(1)
-        if int(alive.min()) < floor:
-            order = min(floor, lines.shape[1])
-            best = lines.topk(order, dim=1).indices
-            protected = torch.zeros_like(lines, dtype=torch.bool).scatter_(1, best, True)
-            protected = protected if axis == 0 else protected.T
-            magnitude = torch.where(protected, torch.inf, magnitude)
-            mask = magnitude >= _threshold(magnitude, kept)
+    mask = _largest(magnitude, kept)
+    if axis is not None and floor and int(mask.sum(1 - axis).min()) < floor:
+        best = lines.topk(min(floor, lines.shape[1]), dim=1).indices
+        protected = torch.zeros_like(lines, dtype=torch.bool).scatter_(1, best, True)
+        mask = _largest(torch.where(protected if axis == 0 else protected.T, torch.inf, magnitude), kept)
+    weights.mul_(mask)
+
+
+def _largest(magnitude: Tensor, kept: int) -> Tensor:
+    """True for exactly `kept` entries, the largest; of equal ones for those that come first."""
+    at = _threshold(magnitude, kept)
+    mask = magnitude >= at
     surplus = int(mask.sum()) - kept
-    if surplus > 0:  # ties, or fewer than `kept` entries that are not zero
-        at = _threshold(magnitude, kept)
+    if surplus:  # ties, or fewer than `kept` entries that are not zero
         tied = (magnitude == at).flatten().nonzero().squeeze(1)
         mask.view(-1)[tied[len(tied) - surplus :]] = False
-    weights.mul_(mask)
+    return mask
 
 
 def _threshold(magnitude: Tensor, kept: int) -> Tensor:
@@ -78,7 +79,7 @@ def project(model: Transformer, weights: float, embeddings: float, floor: int) -
     """Applies the given fractions of nonzeros to every matrix (and bias vector) of the model."""
     fractions = {"weights": weights, "embeddings": embeddings}
     for _name, parameter, group, axis in sparse_parameters(model):
-        kept = max(1, int(fractions[group] * parameter.numel()))
+        kept = max(1, int(fractions[group] * parameter.numel() + 1e-6))  # 13/24 of 1728 is 936, not 935.99
         keep_largest(parameter.data, kept, floor, axis)
 
 
