@@ -69,11 +69,13 @@ def config_of(recipe: Recipe) -> Config:
 
 
 def learning_rate(recipe: Recipe, progress: float) -> float:
-    """Warm-up, then linear decay to 0, times 1/sqrt(L0) relative to the final L0 (the paper's "sharkfin", Fig. 11)."""
+    """Linear warm-up, from its end linear decay to 0, times 1/sqrt(L0) relative to the final L0 (the paper's
+    "sharkfin", Fig. 11)."""
     training, target = recipe.training, recipe.sparsity.weights
     nonzero = nonzero_fraction(target, progress, training.anneal, training.warmup)
-    warm = min(1.0, progress / training.warmup) if training.warmup else 1.0
-    return training.learning_rate * warm * (1 - progress) * math.sqrt(target / nonzero)
+    warm = training.warmup
+    ramp = progress / warm if progress < warm else (1 - progress) / max(1 - warm, 1e-9)
+    return training.learning_rate * ramp * math.sqrt(target / nonzero)
 
 
 def precision(device: torch.device) -> torch.dtype:
@@ -126,10 +128,12 @@ def train(
     key = _key(recipe, data)
     loop.restore(state, key)
     steps = training.tokens // (training.batch * recipe.architecture.context)
+    if not steps:
+        raise CommandError(f"{training.tokens} tokens are not enough for one batch of model {recipe.name}")
     started, first = monotonic(), loop.step
     saved = started
     try:
-        while loop.step < min(steps, stop_after or steps):
+        while loop.step < min(steps, steps if stop_after is None else stop_after):
             loss = loop.advance(steps)
             now = monotonic()
             rate = (
@@ -143,7 +147,7 @@ def train(
                 loop.save(state, key, now - started)
                 saved = now
     finally:
-        if math.isfinite(loop.last) and loop.step > first:
+        if loop.sound and loop.step > first:
             loop.save(state, key, monotonic() - started)
     return Run(model.eval(), loop.curve, loop.seconds)
 
@@ -177,25 +181,29 @@ class _Loop:
         self.step = 0
         self.seconds = 0.0
         self.before = 0.0  # seconds of the run's earlier pieces
-        self.last = 0.0
+        self.sound = True  # False within a step and after divergence: neither is ever saved
         self.recent: list[float] = []
         self.curve: list[dict[str, Any]] = []
 
     def advance(self, steps: int) -> float:
-        """One optimizer step, then the projection to the nonzeros of the moment. Returns the step's loss."""
+        """One optimizer step, then the projection to the nonzeros of the moment. Returns the step's loss.
+
+        An interruption in the middle leaves `sound` False, so that half a step is not taken for a whole one.
+        """
         recipe, training, sparsity = self.recipe, self.recipe.training, self.recipe.sparsity
         length = recipe.architecture.context + 1
         tokens = self.data.batch(training.seed, self.step, training.batch, length).to(self.device)
         loss = next_token_loss(self.model, tokens, self.dtype)
-        self.last = float(loss.detach())
-        if not math.isfinite(self.last):
-            raise CommandError(
-                f"the loss is {self.last} at step {self.step}; the last good checkpoint is kept. "
-                "A smaller learning_rate usually helps."
-            )
+        value = float(loss.detach())
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        _normalise(self.model)
+        rms = _normalise(self.model)
+        self.sound = False
+        if not (math.isfinite(value) and math.isfinite(rms)):
+            raise CommandError(
+                f"the loss is {value}, its gradient's size {rms} at step {self.step}; the last good checkpoint is "
+                "kept. A smaller learning_rate usually helps."
+            )
         progress = (self.step + 1) / steps
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, progress)
@@ -207,14 +215,15 @@ class _Loop:
         if min(share) < 1:
             project(self.model, share[0], share[1], sparsity.floor)
         self.step += 1
-        self.recent.append(self.last)
+        self.recent.append(value)
         if self.step % CURVE_STEPS == 0:
             point = {"step": self.step, "loss": sum(self.recent) / len(self.recent), "nonzero": share[0]}
             if self.step % (CURVE_STEPS * 10) == 0 or self.step == steps:
                 point |= validation_loss(self.model, self.data, self.device)
             self.curve.append(point)
             self.recent = []
-        return self.last
+        self.sound = True
+        return value
 
     def save(self, path: Path, key: str, elapsed: float) -> None:
         self.seconds = self.before + elapsed
@@ -242,22 +251,29 @@ class _Loop:
                 f"{path} is the checkpoint of another recipe, corpus or circuitlang; "
                 "remove it or choose another --out"
             )
-        facts = json.loads(metadata["facts"])
+        try:
+            self._take(tensors, json.loads(metadata["facts"]))
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CommandError(f"the checkpoint {path} is damaged: {error}") from error
+
+    def _take(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         self.step, self.before, self.curve = facts["step"], facts["seconds"], facts["curve"]
         self.seconds, self.recent = self.before, facts["recent"]
         self.model.load_state_dict({n: tensors[f"model.{n}"] for n in self.model.state_dict()})
         for name, parameter in self.model.named_parameters():
             self.optimizer.state[parameter] = {
-                "step": torch.tensor(float(self.step)),
+                "step": torch.tensor(float(self.step), device=self.device),  # where the fused kernel wants it
                 "exp_avg": tensors[f"exp_avg.{name}"].to(self.device),
                 "exp_avg_sq": tensors[f"exp_avg_sq.{name}"].to(self.device),
             }
 
 
-def _normalise(model: nn.Module) -> None:
-    """Divides every gradient by the root mean square over all of them: always, not only when it is large."""
+def _normalise(model: nn.Module) -> float:
+    """Divides every gradient by the root mean square over all of them: always, not only when it is large. Returns
+    what it was."""
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     count = sum(p.numel() for p in model.parameters())
     norms = torch.stack(torch._foreach_norm(gradients))  # pyright: ignore[reportPrivateUsage]
     rms = norms.norm() / math.sqrt(count)
     torch._foreach_div_(gradients, rms + RMS_FLOOR)  # pyright: ignore[reportPrivateUsage]
+    return float(rms)
