@@ -71,7 +71,7 @@ def prepare(recipe: Recipe, root: Path, folder: Path, progress: Callable[[str, f
 
     `progress(stage, share done)`. Raises CommandError where the corpus has too little text.
     """
-    training, corpus = recipe.training, recipe.training.corpus
+    corpus, context = recipe.training.corpus, recipe.architecture.context
     files = real_files(corpus, root) if corpus.files else []
     text = hashlib.sha256((recipe.text + "\0".join(name for name, _ in files)).encode())
     for _name, content in files:
@@ -79,6 +79,7 @@ def prepare(recipe: Recipe, root: Path, folder: Path, progress: Callable[[str, f
     digest = text.hexdigest()
     stamp = folder / "data.json"
     if not (stamp.exists() and json.loads(stamp.read_text()).get("digest") == digest):
+        stamp.unlink(missing_ok=True)  # what is cut off half-way must not pass for what was here before
         _build(recipe, files, folder, progress)
         write_whole(stamp, json.dumps({"digest": digest}))
     weights = _shares(corpus)
@@ -87,11 +88,12 @@ def prepare(recipe: Recipe, root: Path, folder: Path, progress: Callable[[str, f
         for name, share in weights.items()
     )
     for stream in streams:
-        if len(stream.train) <= recipe.architecture.context + 1:
-            raise CommandError(
-                f"the {stream.name} of corpus {corpus.name} give only {len(stream.train)} tokens"
-            )
-    del training
+        for part, ids in (("training", stream.train), ("validation", stream.validation)):
+            if len(ids) <= context + 1:
+                raise CommandError(
+                    f"the {stream.name} of corpus {corpus.name} give only {len(ids)} tokens for {part}; "
+                    f"a context of {context} needs {context + 2}"
+                )
     return TokenData(load_tokenizer(folder / "tokenizer.json"), streams, digest)
 
 
@@ -102,7 +104,10 @@ def _shares(corpus: Corpus) -> dict[str, float]:
 
 
 def _open(path: Path) -> Ids:
-    return np.memmap(path, np.uint16, "r")
+    try:
+        return np.memmap(path, np.uint16, "r")
+    except (OSError, ValueError) as error:
+        raise CommandError(f"cannot read the training text {path}: {error}; remove its folder") from error
 
 
 def _build(
