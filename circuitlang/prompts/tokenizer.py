@@ -29,10 +29,14 @@ class Encoded:
 
 
 class Tokenizer:
-    """`end`: the id of END. `size`: number of ids."""
+    """`end`: the id of END, which no text encodes to: a prompt that spells it out gets ordinary tokens.
+    `size`: number of ids."""
 
-    def __init__(self, inner: tokenizers.Tokenizer) -> None:
+    def __init__(self, inner: tokenizers.Tokenizer, text: str | None = None) -> None:
+        """text: what `inner` was read from. Kept, as another version of the library would write it differently."""
         self._inner = inner
+        inner.encode_special_tokens = True  # a switch of the library's: take them for text
+        self._text = inner.to_str(pretty=False) if text is None else text
         end = inner.token_to_id(END)
         if end is None:
             raise ValueError(f"the tokenizer has no {END} token")
@@ -44,7 +48,9 @@ class Tokenizer:
         return Encoded(encoding.ids, encoding.offsets)
 
     def encode_many(self, texts: Sequence[str]) -> list[Encoded]:
-        return [Encoded(e.ids, e.offsets) for e in self._inner.encode_batch(list(texts), add_special_tokens=False)]
+        return [
+            Encoded(e.ids, e.offsets) for e in self._inner.encode_batch(list(texts), add_special_tokens=False)
+        ]
 
     def ids_of_many(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids only; several times faster than `encode_many`."""
@@ -54,7 +60,7 @@ class Tokenizer:
         return self._inner.decode(list(ids), skip_special_tokens=False)
 
     def to_json(self) -> str:
-        return self._inner.to_str(pretty=False)
+        return self._text
 
     @property
     def digest(self) -> str:
@@ -89,7 +95,8 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 def load_tokenizer(path: Path) -> Tokenizer:
     """Reads a tokenizer's JSON. Raises CommandError where it is missing or is none."""
     try:
-        return Tokenizer(tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8")
+        return Tokenizer(tokenizers.Tokenizer.from_str(text), text)
     except OSError as error:
         raise CommandError(f"cannot read the tokenizer {path}: {error.strerror or error}") from error
     except Exception as error:  # the library raises bare Exception for malformed JSON
