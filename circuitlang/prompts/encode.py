@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -91,7 +92,7 @@ def encode(datapoints: Sequence[Datapoint], tokenizer: Tokenizer, context: int) 
     """Raises TokenError for a prompt longer than `context` tokens or an answer or foil that is not one token there."""
     prompts = [prompt for datapoint in datapoints for prompt in datapoint.prompts]
     encoded = tokenizer.encode_many([prompt.text for prompt in prompts])
-    known: dict[tuple[tuple[int, ...], str, str], int] = {}
+    known: dict[tuple[str, str], int] = {}
     longest = max((len(e.ids) for e in encoded), default=0) + 1
     tokens = np.full((len(prompts), longest), tokenizer.end, np.int64)
     end = np.empty(len(prompts), np.int64)
@@ -122,7 +123,8 @@ def encode(datapoints: Sequence[Datapoint], tokenizer: Tokenizer, context: int) 
     )
 
 
-_TAIL = 4  # tokens that decide how the next text is split; a pre-token never spans more of a prompt's end
+_WORD_ENDS = re.compile(r"(?s:.*)[A-Za-z0-9](?=[\x00-/:-@\[-`{-\x7f])")
+"""Up to the last word or number that something else follows: there a token always ends, whatever comes after."""
 
 
 def one_token(
@@ -130,10 +132,11 @@ def one_token(
     prompt: Prompt,
     ids: Encoded,
     answer: str,
-    known: dict[tuple[tuple[int, ...], str, str], int],
+    known: dict[tuple[str, str], int],
 ) -> int:
     """The id of `answer` after the prompt. `known` remembers what the same ending and answer gave before."""
-    key = (tuple(ids.ids[-_TAIL:]), prompt.text[-16:], answer)
+    word = _WORD_ENDS.match(prompt.text)
+    key = prompt.text[word.end() if word else 0 :], answer
     if key not in known:
         whole = tokenizer.encode(prompt.text + answer).ids
         if whole[:-1] != ids.ids:
