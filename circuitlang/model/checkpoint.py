@@ -55,7 +55,17 @@ def save(
     }
     write_whole(folder / TOKENS, tokenizer.to_json())
     write_whole(folder / CARD, json.dumps(card, indent=1, ensure_ascii=False) + "\n")
-    write_whole(folder / WEIGHTS, to_bytes(dict(sorted(tensors.items())), metadata))
+    write_whole(folder / WEIGHTS, _ordered(to_bytes(dict(sorted(tensors.items())), metadata)))
+
+
+def _ordered(data: bytes) -> bytes:
+    """The same safetensors file with its metadata sorted: the library writes them in another order at every call."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:start])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[start:]
 
 
 def load(folder: Path, name: str, device: str | torch.device = "cpu") -> Checkpoint:
@@ -70,16 +80,18 @@ def load(folder: Path, name: str, device: str | torch.device = "cpu") -> Checkpo
     tokenizer = load_tokenizer(folder / TOKENS)
     if tokenizer.digest != metadata.get("tokenizer"):
         raise CommandError(f"{folder / TOKENS} is not the tokenizer that {WEIGHTS} was trained with")
-    try:
-        model = Transformer(config)
-        reference = tensors.pop(REFERENCE).to(torch.int64)
-        model.load_state_dict(_dense(tensors, model), strict=True)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CommandError(f"{path} is damaged or of another shape than its config says: {error}") from error
-    if tokenizer.size != model.config.vocabulary:
+    if tokenizer.size != config.vocabulary:
         raise CommandError(
-            f"{path}: the model has {model.config.vocabulary} tokens, its tokenizer {tokenizer.size}"
+            f"{path}: the model has {config.vocabulary} tokens, its tokenizer {tokenizer.size}"
         )
+    try:
+        if config.layers > len(tensors):
+            raise ValueError(f"{len(tensors)} tensors for {config.layers} layers")
+        model = Transformer(config)
+        reference = _reference(tensors.pop(REFERENCE), config.vocabulary)
+        model.load_state_dict(_dense(tensors, model), strict=True)
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise CommandError(f"{path} is damaged or of another shape than its config says: {error}") from error
     digest = hashlib.sha256(path.read_bytes() + tokenizer.digest.encode()).hexdigest()
     model.to(device).eval().requires_grad_(False)
     return Checkpoint(name, model, tokenizer, reference.to(device), digest, read_card(folder))
@@ -96,6 +108,15 @@ def _sparse_rows(matrix: Tensor) -> dict[str, Tensor]:
     }
 
 
+def _reference(stored: Tensor, vocabulary: int) -> Tensor:
+    rows = stored.to(torch.int64)
+    if stored.is_floating_point() or rows.ndim != 2 or not rows.numel():
+        raise ValueError("the reference text is not rows of token ids")
+    if int(rows.min()) < 0 or int(rows.max()) >= vocabulary:
+        raise ValueError(f"the reference text has a token that is none of the {vocabulary}")
+    return rows
+
+
 def _dense(tensors: Mapping[str, Tensor], model: Transformer) -> dict[str, Tensor]:
     """The state dict that the stored tensors describe. Raises ValueError where rows or columns do not fit."""
     dense: dict[str, Tensor] = {}
@@ -110,7 +131,8 @@ def _dense(tensors: Mapping[str, Tensor], model: Transformer) -> dict[str, Tenso
         columns, counts = columns.to(torch.int64), offsets.to(torch.int64).diff()
         height, width = parameter.shape
         fits = len(counts) == height and bool((counts >= 0).all()) and int(counts.sum()) == len(values)
-        if not (fits and len(columns) == len(values) and (not len(columns) or int(columns.max()) < width)):
+        inside = bool(((columns >= 0) & (columns < width)).all())
+        if not (fits and inside and len(columns) == len(values)):
             raise ValueError(f"the rows of {name} do not fit its shape {height} x {width}")
         matrix = torch.zeros(height, width)
         matrix[torch.arange(height).repeat_interleave(counts), columns] = values

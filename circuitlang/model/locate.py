@@ -60,7 +60,7 @@ def read_config(folder: Path) -> tuple[Config, dict[str, str]]:
         )
     try:
         return Config.from_json(json.loads(metadata["config"])), metadata
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CommandError(f"{path} is damaged: its config cannot be read: {error}") from error
 
 
@@ -68,6 +68,9 @@ def read_card(folder: Path) -> dict[str, object]:
     """What the training recorded of itself; empty where there is no card."""
     path = folder / CARD
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except (OSError, ValueError) as error:
+        card = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError, RecursionError) as error:
         raise CommandError(f"cannot read the card {path}: {error}") from error
+    if not isinstance(card, dict):
+        raise CommandError(f"cannot read the card {path}: it is no JSON object")
+    return card

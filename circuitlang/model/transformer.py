@@ -24,8 +24,8 @@ def unchanged(_site: Site, x: Tensor) -> Tensor:
 def abs_top_k(x: Tensor, fraction: float) -> Tensor:
     """Keeps the `int(fraction * units)` entries of largest magnitude of each vector, with their signs; zeroes the rest.
 
-    Ties at the threshold are all kept: with real activations they do not occur, and the choice stays a pure function
-    of the values (`topk` breaks ties by position, differently on each device).
+    Ties at the threshold are all kept, so that the choice is a pure function of the values (`topk` breaks ties by
+    position, differently on each device). In float32 they do not occur; in bfloat16 a few more than k may stay.
     """
     units = x.shape[-1]
     kept = max(1, int(fraction * units))
