@@ -42,7 +42,7 @@ def compact(model: Transformer, mask: Mask) -> Transformer:
             idle = keep is not None and not bool(keep.any())
             new.append(Constant(mask.mean[site]) if idle else module)
         small._modules[layers] = nn.ModuleList(new)
-    return small.eval()
+    return small
 
 
 @torch.no_grad()
