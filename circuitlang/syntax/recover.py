@@ -140,12 +140,11 @@ def _last_token(source: Source, text: str, at: int) -> Span | None:
 
 
 def _character(lark: Lark, source: Source, text: str, error: UnexpectedCharacters, at: int) -> Diagnostic:
+    if text[max(0, at - 2) : at + 1] == '"""':  # read as an empty string and the beginning of another
+        return mistakes.unterminated(Span(source, at - 2, at + 1), True)
     if text[at] in "\"'":
         end = text.find("\n", at)
-        triple = text.startswith('"""', at)
-        return mistakes.unterminated(
-            Span(source, at, at + 3 if triple else end if end >= 0 else len(text)), triple
-        )
+        return mistakes.unterminated(Span(source, at, end if end >= 0 else len(text)), False)
     return mistakes.bad_character(Span(source, at, at + 1), advise(lark, error, text[at]))
 
 
