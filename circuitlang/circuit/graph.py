@@ -170,7 +170,8 @@ class CircuitGraph:
         return cls.from_data(json.loads(text))
 
     def networkx(self) -> networkx.DiGraph:
-        """Edges of every kind. A node is called "1.neuron[37]", as in `.cir`; a text end ("token", text)."""
+        """Edges of every kind. A node is called "1.neuron[37]", as in `.cir`; a text end ("token", text) where the
+        circuit begins and ("answer", text) where it ends, so that a token at both ends makes no cycle."""
         import networkx
 
         graph = networkx.DiGraph(total_nodes=self.total_nodes)
@@ -186,9 +187,8 @@ class CircuitGraph:
                 mean=n.mean,
             )
         for e in self.edges:
-            source, target = (
-                str(end) if isinstance(end, Node) else ("token", end) for end in (e.source, e.target)
-            )
+            source = str(e.source) if isinstance(e.source, Node) else ("token", e.source)
+            target = str(e.target) if isinstance(e.target, Node) else ("answer", e.target)
             graph.add_edge(source, target, weight=e.weight, kind=e.kind)
         return graph
 

@@ -1,0 +1,176 @@
+"""Report -> report.md: for pull requests and for keeping. What the user wrote stands in code spans only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from circuitlang.claims.verdict import Outcome
+from circuitlang.report import words
+from circuitlang.report.escape import harmless_to_ci, visible
+from circuitlang.report.report import ClaimResult, Report
+
+_SIGNS = {
+    Outcome.PASS: "✅",
+    Outcome.UNDECIDED: "❔",
+    Outcome.NOT_MEASURED: "❔",
+    Outcome.VOID: "⛔",
+    Outcome.FAIL: "❌",
+}
+
+
+def markdown(report: Report, diagram: str | None = None) -> str:
+    """GitHub-flavoured Markdown. `diagram`: the file name of the circuit's picture beside it, if there is one."""
+    lines = [f"# {_SIGNS[report.verdict]} {code(report.spec)}: {report.verdict.value}", ""]
+    if report.doc:
+        lines += [code(report.doc), ""]
+    lines += [f"**{report.verdict.value}**: {code(words.meaning(report))}", ""]
+    lines += [
+        *_claims(report),
+        *_task(report),
+        *_circuit(report, diagram),
+        *_checks(report),
+        *_provenance(report),
+    ]
+    return harmless_to_ci("\n".join(lines).rstrip() + "\n")
+
+
+def code(text: str) -> str:
+    """A code span that shows exactly this text: nothing in it is a link, a mention, a tag or an emphasis.
+
+    The fence is longer than any run of backticks inside. A `|` would end a table's cell even in a code span, so it
+    becomes the one that looks like it (∣).
+    """
+    shown = visible(text).replace("|", "∣")
+    if not shown.strip(" "):
+        return f"`{shown or ' '}`" if not shown else f"`‘{shown}’`"
+    fence = "`" * (1 + max((len(run) for run in re.findall(r"`+", shown)), default=0))
+    edge = " " if shown[0] in "` " or shown[-1] in "` " else ""
+    return f"{fence}{edge}{shown}{edge}{fence}"
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """The first column to the left, the others to the right. Cells are Markdown already."""
+    heads = list(heads)
+    lines = [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
+    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]
+
+
+def _claims(report: Report) -> Iterator[str]:
+    if not report.claims:
+        return
+    yield f"## Claims, at confidence {report.confidence:.6g}"
+    yield ""
+    yield from _table(
+        ("claim", "verdict", "measured", "interval", "over"),
+        (
+            (
+                f"{code(claim.name)}: {code(claim.text)}",
+                f"{_SIGNS[claim.verdict]} {claim.verdict.value}",
+                *words.measured(claim),
+                words.evidence(claim),
+            )
+            for claim in report.claims
+        ),
+    )
+    said = [line for claim in report.claims for line in _remarks(claim)]
+    yield from said
+    if said:
+        yield ""
+
+
+def _remarks(claim: ClaimResult) -> Iterator[str]:
+    for remark in (*words.remarks(claim), words.seeds(claim)):
+        if remark:
+            yield f"* {code(claim.name)}: {code(remark)}"
+    if claim.counterexample is not None:
+        example = claim.counterexample
+        yield (
+            f"* {code(claim.name)} breaks on {code(example.prompt)}: expected {code(example.expected)}, "
+            f"the model says {code(example.model_answer)}, the circuit {code(example.circuit_answer)}"
+        )
+
+
+def _task(report: Report) -> Iterator[str]:
+    task = report.task
+    yield f"## The untouched model: {task.outcome.value}"
+    yield ""
+    yield f"{code(task.name)} on {code(task.model)}, {task.prompts:,} prompts."
+    yield ""
+    if task.note:
+        yield code(task.note)
+        yield ""
+    yield from _table(
+        ("metric", "mean", "interval"),
+        ((code(metric), *words.measured(found)) for metric, found in task.intervals.items()),
+    )
+
+
+def _circuit(report: Report, diagram: str | None) -> Iterator[str]:
+    circuit = report.circuit
+    if circuit is None:
+        return
+    yield "## The circuit"
+    yield ""
+    yield (
+        f"{circuit.nodes:,} of {circuit.total_nodes:,} nodes and {circuit.edges:,} edges (seed {circuit.seeds[0]}). "
+        "Losses are nats per prompt: of the circuit alone on `select` and `test`, and of the model without it."
+    )
+    yield ""
+    yield from _table(words.CIRCUIT_HEADS, map(words.circuit_row, circuit.per_seed))
+    if circuit.overlap:
+        yield f"{words.overlap(circuit.overlap).capitalize()}."
+        yield ""
+    if diagram is not None:
+        yield f"![the circuit's nodes and edges]({re.sub(r'[^A-Za-z0-9._-]', '_', diagram)})"
+        yield ""
+
+
+def _checks(report: Report) -> Iterator[str]:
+    if report.controls:
+        yield "## Controls"
+        yield ""
+        yield from _table(
+            ("control", "nodes", "edges", "loss at the circuit's size", "ratio", "reaches"),
+            (
+                (
+                    code(control.name),
+                    words.optional(control.nodes),
+                    words.optional(control.edges),
+                    words.optional(control.loss_at_size),
+                    words.optional(control.ratio),
+                    ", ".join(map(code, control.reaches)) or "nothing",
+                )
+                for control in report.controls
+            ),
+        )
+    if report.battery:
+        yield "## Battery"
+        yield ""
+        yield from _table(
+            ("check", "value", "interval", "verdict"),
+            (
+                (
+                    code(check.name),
+                    *(words.measured(check.measured) if check.measured is not None else ("–", "")),
+                    check.verdict.value if check.verdict is not None else "informs",
+                )
+                for check in report.battery
+            ),
+        )
+
+
+def _provenance(report: Report) -> Iterator[str]:
+    made = report.provenance
+    yield "## To make it again"
+    yield ""
+    yield from _table(
+        ("what", "value"),
+        (
+            ("command", code(" ".join(made.command))),
+            ("seed", str(made.seed)),
+            ("device", f"{code(made.device)}, {made.threads} thread{'s' if made.threads > 1 else ''}"),
+            *((code(name), code(version)) for name, version in made.versions.items()),
+            *((f"hash of {code(name)}", code(digest)) for name, digest in made.hashes.items()),
+        ),
+    )

@@ -1,0 +1,184 @@
+"""Report -> what a terminal shows: plain text or with colours, good at 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import StringIO
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from circuitlang.claims.verdict import Outcome
+from circuitlang.report import words
+from circuitlang.report.escape import harmless_to_ci, visible
+from circuitlang.report.report import ClaimResult, Report
+
+_COLOURS = {
+    Outcome.PASS: "bold green",
+    Outcome.UNDECIDED: "bold yellow",
+    Outcome.NOT_MEASURED: "bold yellow",
+    Outcome.VOID: "bold red",
+    Outcome.FAIL: "bold red",
+}
+_INDENT = 14  # columns: the longest outcome and its margin
+
+
+def terminal(report: Report, width: int = 80, colour: bool = False) -> str:
+    """The whole report. Text of the user's cannot colour, move, reorder or hide anything, nor command a CI runner."""
+    file = StringIO()
+    console = Console(
+        file=file,
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        force_jupyter=False,
+        legacy_windows=False,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        _environ={},
+    )
+    for part in _parts(report):
+        console.print(part)
+    return harmless_to_ci("\n".join(line.rstrip() for line in file.getvalue().split("\n")))
+
+
+def _parts(report: Report) -> Iterator[RenderableType]:
+    yield _line((visible(report.spec), "bold"), ("  ", ""), (report.verdict.value, _COLOURS[report.verdict]))
+    if report.doc:
+        yield _text(report.doc, "italic")
+    yield Text()
+    yield _summary(report)
+    if report.claims:
+        yield Text()
+        yield Group(*(_claim(claim) for claim in report.claims))
+    if report.circuit is not None and len(report.circuit.per_seed) > 1:
+        yield Text()
+        yield _table(
+            "circuits (losses in nats per prompt)",
+            words.CIRCUIT_HEADS,
+            [words.circuit_row(circuit) for circuit in report.circuit.per_seed],
+        )
+        if report.circuit.overlap:
+            yield Padding(Text(words.overlap(report.circuit.overlap)), (0, 0, 0, 2))
+    yield from _checks(report)
+    yield Text()
+    yield _line((report.verdict.value, _COLOURS[report.verdict]), (f": {visible(words.meaning(report))}", ""))
+    if report.seconds:
+        spent = " · ".join(f"{visible(stage)} {value:.1f} s" for stage, value in report.seconds.items())
+        yield _text(f"{spent}{' · circuits from the cache' if report.cached else ''}", "dim")
+
+
+def _line(*parts: tuple[str, str]) -> Text:
+    """Text in several styles; the parts are already harmless."""
+    line = Text()
+    for text, style in parts:
+        line.append(text, style)
+    return line
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(visible(text), style)
+
+
+def _summary(report: Report) -> Table:
+    table = Table.grid(padding=(0, 2))
+    task, circuit = report.task, report.circuit
+    table.add_row(Text("task", "dim"), _text(f"{task.name} on {task.model}, {task.prompts:,} prompts"))
+    for metric, measured in task.intervals.items():
+        value, interval = words.measured(measured)
+        table.add_row("", _text(f"{metric} {value}{f'  ({interval})' if interval else ''}"))
+    if task.outcome is not Outcome.PASS:
+        table.add_row("", _line(("competence: ", ""), (task.outcome.value, _COLOURS[task.outcome])))
+    if task.note:
+        table.add_row("", _text(task.note))
+    if circuit is not None:
+        seeds = ", ".join(map(str, circuit.seeds))
+        only = circuit.per_seed[0] if len(circuit.per_seed) == 1 else None
+        table.add_row(
+            Text("circuit", "dim"),
+            _text(
+                f"{circuit.nodes:,} of {circuit.total_nodes:,} nodes, {circuit.edges:,} edges; "
+                f"loss {words.optional(circuit.loss)} nats"
+                f"{'' if circuit.target is None else f', target {words.number(circuit.target)}'}"
+                f"; seed{'s' if len(circuit.seeds) > 1 else ''} {seeds}"
+            ),
+        )
+        if only is not None and only.loss_without is not None:
+            table.add_row("", _text(f"loss of the model without it {words.number(only.loss_without)} nats"))
+    table.add_row(Text("interval", "dim"), _text(f"{report.confidence:.6g} over all looks together"))
+    return table
+
+
+def _claim(claim: ClaimResult) -> RenderableType:
+    """The outcome, what is claimed, and below it the number with what it rests on."""
+    value, interval = words.measured(claim)
+    facts = [f"{value}{f'  ({interval})' if interval else ''}", words.evidence(claim)]
+    rows = [_line((visible(claim.name), "bold"), (f": {visible(claim.text)}", ""))]
+    if value:
+        rows.append(_text("   ".join(filter(None, facts))))
+    rows += [_text(remark, "dim") for remark in words.remarks(claim)]
+    if words.seeds(claim):
+        rows.append(_text(words.seeds(claim), "dim"))
+    if claim.counterexample is not None:
+        example = claim.counterexample
+        rows.append(_text(f"breaks on: {example.prompt}"))
+        rows.append(
+            _text(
+                f"expected {example.expected}; the model says {example.model_answer}, "
+                f"the circuit {example.circuit_answer}"
+            )
+        )
+    table = Table.grid()
+    table.add_column(width=_INDENT, no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row(Text(claim.verdict.value, _COLOURS[claim.verdict]), Group(*rows))
+    return table
+
+
+def _table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
+    """Numbers to the right, the first column to the left."""
+    table = Table(
+        title=Text(title, "dim"), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    for place, head in enumerate(heads):
+        table.add_column(Text(head, "dim"), justify="right" if place else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(cell) for cell in row))
+    return table
+
+
+def _checks(report: Report) -> Iterator[RenderableType]:
+    if report.controls:
+        yield Text()
+        yield _table(
+            "controls: nulls through the same pruning",
+            ("control", "nodes", "edges", "loss at size", "ratio", "reaches"),
+            [
+                (
+                    control.name,
+                    words.optional(control.nodes),
+                    words.optional(control.edges),
+                    words.optional(control.loss_at_size),
+                    words.optional(control.ratio),
+                    ", ".join(control.reaches) or "nothing",
+                )
+                for control in report.controls
+            ],
+        )
+    if report.battery:
+        yield Text()
+        yield _table(
+            "battery: is it the model's own computation?",
+            ("check", "value", "interval", "verdict"),
+            [
+                (
+                    check.name,
+                    *(words.measured(check.measured) if check.measured is not None else ("–", "")),
+                    check.verdict.value if check.verdict is not None else "informs",
+                )
+                for check in report.battery
+            ],
+        )

@@ -1,0 +1,116 @@
+"""Numbers of a report -> the words that every format of it shares."""
+
+from __future__ import annotations
+
+import math
+
+from circuitlang.claims.verdict import Outcome
+from circuitlang.report.report import ClaimResult, Measured, Overlap, Report, SeedCircuit, SeedVerdict
+
+_EXACT = ("count", "every datapoint")
+
+
+def meaning(report: Report) -> str:
+    """What the verdict rests on, in one sentence without a full stop."""
+    if report.task.outcome is Outcome.FAIL:
+        return report.note or "the model is not competent at the task"
+    held = sum(claim.verdict is Outcome.PASS for claim in report.claims)
+    found = [
+        "every claim holds" if held == len(report.claims) > 0 else f"{held} of {len(report.claims)} hold"
+    ]
+    if report.task.outcome is not Outcome.PASS:
+        found.append(f"{report.task.outcome.value}: competence")
+    for outcome in reversed(Outcome):
+        names = [claim.name for claim in report.claims if claim.verdict is outcome]
+        names += [check.name for check in report.battery if check.gates and check.verdict is outcome]
+        if names and outcome is not Outcome.PASS:
+            found.append(f"{outcome.value}: {', '.join(names)}")
+    return "; ".join(found)
+
+
+def number(value: float) -> str:
+    """Four significant digits; whole numbers in full, thousands apart."""
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:.4g}"
+
+
+def optional(value: float | None) -> str:
+    return "–" if value is None else number(value)
+
+
+def spread(value: float, low: float, high: float) -> tuple[str, str]:
+    """A mean and its interval, to the second digit of the interval's width: ("0.121", "0.112 … 0.131")."""
+    width = high - low
+    if width <= 0:
+        return number(value), ""
+    decimals = min(6, max(0, 1 - math.floor(math.log10(width))))
+    return f"{value:.{decimals}f}", f"{low:.{decimals}f} … {high:.{decimals}f}"
+
+
+def measured(found: Measured | SeedVerdict) -> tuple[str, str]:
+    """The number and its interval; two empty texts where nothing was measured."""
+    if found.value is None or found.low is None or found.high is None:
+        return "", ""
+    return spread(found.value, found.low, found.high)
+
+
+def evidence(claim: ClaimResult) -> str:
+    """What a claim's number rests on: `2,048 prompts`, `all 4,096 prompts`, `counted`, or nothing."""
+    if claim.value is None:
+        return ""
+    if claim.method == "count":
+        return "counted"
+    return f"{'all ' if claim.method in _EXACT else ''}{claim.prompts:,} prompts"
+
+
+def remarks(claim: ClaimResult) -> list[str]:
+    """What else there is to say about a claim, each a short sentence without a full stop."""
+    found = []
+    if claim.right_value is not None and claim.value is not None:
+        left = number(claim.value + claim.right_value)
+        found.append(f"{left} against {number(claim.right_value)}; the interval is of the difference")
+    if claim.member is not None or claim.note:
+        found.append(": ".join(filter(None, (claim.member, claim.note))))
+    if claim.control is not None:
+        found.append(f"controls: {claim.control}")
+    return found
+
+
+def seeds(claim: ClaimResult) -> str:
+    """Every seed's own outcome, where there is more than one: `seed 0 pass 0.121 · seed 1 fail 0.162`."""
+    if len(claim.seeds) < 2:
+        return ""
+    return " · ".join(
+        " ".join(filter(None, (f"seed {one.seed}", one.verdict.value, measured(one)[0])))
+        for one in claim.seeds
+    )
+
+
+def overlap(overlaps: tuple[Overlap, ...]) -> str:
+    """How much the seeds' circuits share (Jaccard index), from the least to the most."""
+    if not overlaps:
+        return ""
+    nodes, edges = ([getattr(o, part) for o in overlaps] for part in ("nodes", "edges"))
+    return f"shared by two seeds: {_range(nodes)} of the nodes, {_range(edges)} of the edges"
+
+
+def _range(shares: list[float]) -> str:
+    low, high = (f"{share:.0%}" for share in (min(shares), max(shares)))
+    return low if low == high else f"{low} to {high}"
+
+
+def circuit_row(circuit: SeedCircuit) -> tuple[str, ...]:
+    """Under the heads of `CIRCUIT_HEADS`."""
+    return (
+        str(circuit.seed),
+        f"{circuit.nodes:,}",
+        f"{circuit.edges:,}",
+        optional(circuit.loss_select),
+        optional(circuit.loss_test),
+        optional(circuit.loss_without),
+        "reached" if circuit.reached else "missed",
+    )
+
+
+CIRCUIT_HEADS = ("seed", "nodes", "edges", "select", "test", "without it", "target")

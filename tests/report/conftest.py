@@ -1,0 +1,267 @@
+"""A report with something in every field, and a circuit of any size."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from circuitlang.circuit.graph import CircuitGraph, GraphEdge, GraphNode, attention_edges, residual_edges
+from circuitlang.claims.verdict import Interval, Outcome, Verdict
+from circuitlang.report.report import (
+    BatteryResult,
+    CircuitResult,
+    ClaimResult,
+    ControlResult,
+    Counterexample,
+    Measured,
+    Provenance,
+    Report,
+    SeedCircuit,
+    TaskResult,
+    overall_outcome,
+)
+from circuitlang.site import Node, Place, Site
+
+Make = Callable[..., Report]
+
+
+def small_graph(token: str = '"', other: str = "'") -> CircuitGraph:
+    """The quote circuit of Gao et al. (2025), figure 5, in small: 12 nodes, 9 weight edges."""
+
+    def node(layer: int, place: Place, index: int) -> Node:
+        return Node(Site(layer, place), index)
+
+    read = [node(0, Place.MLP_IN, 7), node(0, Place.MLP_IN, 21)]
+    neurons = [node(0, Place.NEURON, 863), node(0, Place.NEURON, 279)]
+    writes = [node(0, Place.MLP_OUT, 985), node(0, Place.MLP_OUT, 460)]
+    attended = [node(1, Place.ATTN_IN, 985), node(1, Place.ATTN_IN, 460), node(1, Place.ATTN_IN, 21)]
+    query, key, value = node(1, Place.Q, 1313), node(1, Place.K, 1313), node(1, Place.V, 1312)
+    out = node(1, Place.ATTN_OUT, 83)
+    costs = [0.05, 0.04, 0.33, 0.12, 0.3, 0.52, 0.11, 0.48, 0.0004, 0.002, 0.09, 0.41, 0.61]
+    kept = sorted([*read, *neurons, *writes, *attended, query, key, value, out])
+    nodes = tuple(
+        GraphNode(n, cost, 0.1, *((82, n.index % 16) if n.site.place in (Place.Q, Place.K, Place.V) else ()))
+        for n, cost in zip(kept, costs, strict=True)
+    )
+    weights = [
+        (read[0], neurons[0], 1.4),
+        (read[1], neurons[0], 1.2),
+        (read[0], neurons[1], -1.1),
+        (read[1], neurons[1], 0.9),
+        (neurons[0], writes[0], 0.8),
+        (neurons[1], writes[1], -0.6),
+        (attended[0], key, 1.9),
+        (attended[1], value, -0.7),
+        (attended[2], query, 0.2),
+        (value, out, 1.3),
+    ]
+    edges = [GraphEdge(a, b, w, "weight") for a, b, w in weights]
+    edges += [GraphEdge(token, read[0], 0.7, "embedding"), GraphEdge(token, read[1], 0.5, "embedding")]
+    edges += [GraphEdge(other, read[0], 0.6, "embedding"), GraphEdge(other, read[1], -0.5, "embedding")]
+    edges += [GraphEdge(out, token, 1.1, "unembedding"), GraphEdge(out, other, -1.0, "unembedding")]
+    edges += [*attention_edges(nodes), *residual_edges(kept, write_to_answer=False)]
+    return CircuitGraph(nodes, tuple(edges), 5632)
+
+
+def random_graph(size: int, seed: int = 0, layers: int = 4, channels: int = 12) -> CircuitGraph:
+    """A circuit of `size` nodes with edges of every kind, the same for the same seed."""
+    draw = random.Random(seed)
+    places = [place for place in Place if place is not Place.FINAL]
+    kept: set[Node] = set()
+    while len(kept) < size:
+        place = draw.choice(places)
+        width = 4 * channels if place is Place.NEURON else channels
+        kept.add(Node(Site(draw.randrange(layers), place), draw.randrange(width)))
+    heads = (Place.Q, Place.K, Place.V)
+    nodes = tuple(
+        GraphNode(
+            n,
+            cost=draw.choice((1, -0.02)) * 10 ** draw.uniform(-4, -0.2),
+            mean=draw.gauss(0, 1),
+            head=n.index // 4 if n.site.place in heads else None,
+            channel=n.index % 4 if n.site.place in heads else None,
+        )
+        for n in sorted(kept)
+    )
+    follows = {
+        Place.ATTN_IN: heads,
+        Place.V: (Place.ATTN_OUT,),
+        Place.MLP_IN: (Place.NEURON,),
+        Place.NEURON: (Place.MLP_OUT,),
+    }
+    edges = [
+        GraphEdge(a, b, draw.gauss(0, 1), "weight")
+        for a in sorted(kept)
+        for b in sorted(kept)
+        if a.site.layer == b.site.layer
+        and b.site.place in follows.get(a.site.place, ())
+        and draw.random() < 0.7
+    ]
+    tokens = ["[", " [", "rows", " = ", "\n", "def", ")", "load", "x", ", ", "0", "7"]
+    reads = [n for n in sorted(kept) if n.site.place in (Place.ATTN_IN, Place.MLP_IN)]
+    writes = [n for n in sorted(kept) if n.site.place in (Place.ATTN_OUT, Place.MLP_OUT)]
+    edges += [
+        GraphEdge(t, n, draw.gauss(0, 1), "embedding") for n in reads for t in tokens if draw.random() < 0.2
+    ]
+    edges += [
+        GraphEdge(n, t, draw.gauss(0, 1), "unembedding")
+        for n in writes
+        for t in ("]\n", "]]\n")
+        if draw.random() < 0.5
+    ]
+    edges += [*attention_edges(nodes), *residual_edges(kept, write_to_answer=False)]
+    return CircuitGraph(nodes, tuple(edges), 5632)
+
+
+def make_report(text: str | None = None, graph: CircuitGraph | None = None) -> Report:
+    """A report of two seeds and five claims. `text`: what stands in every text field, if anything."""
+
+    def say(usual: str) -> str:
+        return usual if text is None else text
+
+    interval = Interval(0.1213, 0.1124, 0.1309, 1024, "skew-corrected t")
+
+    def claim(name, words, outcome, found, line, seed=0, **more):
+        return Verdict(
+            say(name), say(words), line, outcome, found, right=say("0.15"), bound=0.15, seed=seed, **more
+        )
+
+    def over(verdicts, **more):
+        return ClaimResult.over_seeds(verdicts, 2, **more)
+
+    agreement = Interval(0.9985, 0.9951, 1.0, 1024, "binomial hinge and betting")
+    count = Interval(12, 12, 12, 0, "count")
+    sufficient = "loss given keep(circuit) <= 0.15"
+    claims = (
+        over(
+            [
+                claim("sufficient", sufficient, Outcome.PASS, interval, 21, seed=seed, note=say("a note"))
+                for seed in (0, 1)
+            ],
+            control=say("held"),
+        ),
+        over(
+            [
+                claim("no_luck", "loss given keep(circuit) < loss given keep(random)", Outcome.PASS, i, 22)
+                for i in (Interval(-0.5, -0.6, -0.4, 512, "skew-corrected t"),)
+            ]
+        ),
+        over([claim("faithful", "agreement given keep(circuit) >= 95%", Outcome.PASS, agreement, 23)]),
+        over(
+            [
+                claim(
+                    "minimal",
+                    "rise given drop(each node) >= 0.01",
+                    Outcome.FAIL,
+                    Interval(0.0004, -0.0051, 0.0062, 8192, "skew-corrected t"),
+                    24,
+                    member=say("1.attn_in[21]"),
+                    note=say("the worst of 12"),
+                )
+            ],
+            counterexample=Counterexample(
+                prompt=say('print("hello'),
+                expected=say('")'),
+                model_answer=say('")'),
+                circuit_answer=say("')"),
+            ),
+        ),
+        over([claim("small", "nodes <= 20", Outcome.PASS, count, 25)]),
+        over(
+            [
+                claim(
+                    "dilutes",
+                    "accuracy where length = 64 <= 0.6",
+                    Outcome.NOT_MEASURED,
+                    None,
+                    26,
+                    note=say("no"),
+                )
+            ]
+        ),
+    )
+    drawn = graph or small_graph(say('"'), say("'") + ("" if text is None else "2"))
+    circuits = [
+        SeedCircuit(
+            seed=seed,
+            nodes=drawn.node_count,
+            edges=drawn.edge_count,
+            embedding_edges=drawn.embedding_edge_count,
+            unembedding_edges=drawn.unembedding_edge_count,
+            reached=True,
+            penalty=0.003,
+            loss_select=0.118 + seed / 100,
+            loss_test=0.1213 + seed / 100,
+            loss_without=0.7012345678,
+            graph=drawn,
+        )
+        for seed in (0, 1)
+    ]
+    task = TaskResult.of(
+        say("single_double_quote"),
+        say("zoo:python-small"),
+        Outcome.PASS,
+        1024,
+        {
+            "accuracy": Interval(0.991, 0.9752, 0.9981, 512, "binomial hinge and betting"),
+            "loss": Interval(0.031, 0.0212, 0.0904, 512, "skew-corrected t"),
+            "mass": Interval(0.331, 0.3121, 0.3502, 512, "binomial hinge and betting"),
+        },
+        note=say(""),
+    )
+    return Report(
+        spec=say("single_double_quote"),
+        doc=say("Detect the opening quote, classify it, copy its kind to the end."),
+        verdict=overall_outcome(task, claims),
+        note=say(""),
+        confidence=0.99,
+        task=task,
+        circuit=CircuitResult.of(circuits, 5632, 0.15),
+        claims=claims,
+        controls=(
+            ControlResult(
+                name=say("nonsense"), nodes=45, edges=46, loss_at_size=0.35, ratio=3.75, note=say("n")
+            ),
+            ControlResult(
+                name=say("random"), verdict=Outcome.VOID, reaches=(say("sufficient"),), note=say("n")
+            ),
+        ),
+        battery=(
+            BatteryResult(
+                name=say("agreement"),
+                text=say("with the untouched model"),
+                gates=True,
+                verdict=Outcome.PASS,
+                measured=Measured.of(agreement),
+                note=say("n"),
+            ),
+            BatteryResult(name=say("calibrated loss"), note=say("n")),
+        ),
+        provenance=Provenance(
+            command=("circuitlang", "check", say("specs/quotes.cir")),
+            versions={"torch": say("2.13.0"), "python": say("3.11.7"), "circuitlang": say("0.1.0")},
+            hashes={"task": say("5a1f"), "spec": say("09be"), "model": say("77aa")},
+            seed=0,
+            device=say("cpu"),
+            threads=1,
+        ),
+        seconds={"load": 1.25, "prune": 12.345678, "judge": 3.5},
+        cached=False,
+    )
+
+
+@pytest.fixture
+def make() -> Make:
+    return make_report
+
+
+@pytest.fixture
+def circuit() -> Callable[..., CircuitGraph]:
+    return random_graph
+
+
+@pytest.fixture
+def quotes() -> Callable[..., CircuitGraph]:
+    return small_graph
