@@ -68,25 +68,22 @@ def weight_edges(model: Transformer, nodes: Sequence[Node]) -> tuple[GraphEdge, 
     )
 
 
+_MATRICES = {
+    (Place.ATTN_IN, Place.Q): "attention.{}.query.weight",
+    (Place.ATTN_IN, Place.K): "attention.{}.key.weight",
+    (Place.ATTN_IN, Place.V): "attention.{}.value.weight",
+    (Place.V, Place.ATTN_OUT): "attention.{}.out.weight",
+    (Place.MLP_IN, Place.NEURON): "mlp.{}.up.weight",
+    (Place.NEURON, Place.MLP_OUT): "mlp.{}.down.weight",
+}
+"""Source and target -> the matrix between them, (target, source)."""
+
+
 def _weight(model: Transformer, source: Node, target: Node) -> float:
-    if source.site.layer != target.site.layer:
+    name = _MATRICES.get((source.site.place, target.site.place))
+    if name is None or source.site.layer != target.site.layer:
         return 0.0
-    layer = source.site.layer
-    match source.site.place, target.site.place:
-        case Place.ATTN_IN, Place.Q | Place.K | Place.V:
-            attention = model.attention[layer]
-            matrix = {Place.Q: attention.query, Place.K: attention.key, Place.V: attention.value}[
-                target.site.place
-            ].weight
-        case Place.V, Place.ATTN_OUT:
-            matrix = model.attention[layer].out.weight
-        case Place.MLP_IN, Place.NEURON:
-            matrix = model.mlp[layer].up.weight
-        case Place.NEURON, Place.MLP_OUT:
-            matrix = model.mlp[layer].down.weight
-        case _:
-            return 0.0
-    return float(matrix[target.index, source.index])
+    return float(model.get_parameter(name.format(source.site.layer))[target.index, source.index])
 
 
 def embedding_edges(

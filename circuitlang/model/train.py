@@ -273,7 +273,7 @@ def _normalise(model: nn.Module) -> float:
     what it was."""
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     count = sum(p.numel() for p in model.parameters())
-    norms = torch.stack(torch._foreach_norm(gradients))  # pyright: ignore[reportPrivateUsage]
+    norms = torch.stack(torch._foreach_norm(gradients))  # pyright: ignore
     rms = norms.norm() / math.sqrt(count)
-    torch._foreach_div_(gradients, rms + RMS_FLOOR)  # pyright: ignore[reportPrivateUsage]
+    torch._foreach_div_(gradients, rms + RMS_FLOOR)  # pyright: ignore
     return float(rms)
