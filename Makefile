@@ -1,1 +1,29 @@
+# Thin: sets up and runs. Every target works by itself on a fresh clone.
+PYTHON ?= python3
+BIN := .venv/bin
+
 .PHONY: setup check test lint clean
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt 'pygraphviz>=2.0' \
+		|| echo 'no pygraphviz here: pictures are drawn where a system dot is, otherwise left as DOT text'
+	touch $@
+
+check: setup
+	$(BIN)/circuitlang check specs/bracket_depth.cir
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv build dist runs *.egg-info

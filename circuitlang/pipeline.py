@@ -14,7 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 from circuitlang.cache import Cache, code_digest, default_folder, key_of
-from circuitlang.model.locate import TOKENS, TRAINED, locate, read_config
+from circuitlang.model.locate import TOKENS, locate, read_config
 from circuitlang.program.load import load, project_root, read
 from circuitlang.program.program import Program
 from circuitlang.program.spec import Spec
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from circuitlang.circuit.find import Finder, Found
     from circuitlang.claims.measure import Meter
     from circuitlang.claims.verdict import Verdict
-    from circuitlang.model.checkpoint import Checkpoint
-    from circuitlang.model.train import Progress as TrainingProgress
     from circuitlang.report.report import Report, SeedCircuit
 
 EXTENSIONS = (".cir", ".task")
@@ -135,6 +133,25 @@ def preview(
     return task, list(Generator(task, seed).datapoints(split, range(count), where))
 
 
+def show(stage: str, path: Path, name: str | None, seed: int) -> list[str]:
+    """`show`: the value of any stage of a file, as lines."""
+    from circuitlang.report.listing import name_lines, prompt_lines, value_lines
+
+    if stage == "tree":
+        return list(value_lines(parse(read(path))))
+    if stage == "program":
+        return list(value_lines(load(path)))
+    if stage == "prompts":
+        return list(prompt_lines(*preview(path, name, "train", 3, {}, seed)))
+    spec = choose(load(path).specs, name, "spec", path)
+    root = project_root(path)
+    if stage == "names":
+        config, _ = read_config(locate(spec.model, root, spec.recipe is not None))
+        return list(name_lines(config.layers))
+    found = prune(spec, root, Options(seed=seed))[0]
+    return found.graph.to_json().splitlines()
+
+
 def choose(named: Mapping[str, Block], name: str | None, kind: str, path: Path) -> Block:
     """The block of that name, or the only one. CommandError that lists what there is."""
     if name is None and len(named) == 1:
@@ -174,6 +191,16 @@ def check(spec: Spec, root: Path, options: Options) -> Report:
                 verdicts.append(assessor.judge(claim))
         clock.lap("judge")
     return write_up(spec, meter, able, circuits, verdicts, options, clock.seconds)
+
+
+def check_and_write(spec: Spec, program: Program, folder: Path, options: Options) -> tuple[Report, Path]:
+    """One spec judged, and its files written into the folder, each whole or not at all."""
+    from circuitlang.report.files import writable, write_report
+
+    writable(folder)
+    report = check(spec, project_root(Path(program.source.name)), options)
+    write_report(folder, report)
+    return report, folder
 
 
 def prune(spec: Spec, root: Path, options: Options) -> list[Found]:
@@ -354,61 +381,3 @@ class Clock:
             self.told(f"{stage}: seed {seed}, {step}", (number + share) / seeds)
 
         return told
-
-
-# --- training ----------------------------------------------------------------------------------------------------
-
-
-def train(
-    path: Path,
-    name: str | None,
-    out: Path | None,
-    device_name: str,
-    told: Told,
-    stepped: Callable[[TrainingProgress], None],
-) -> Checkpoint:
-    """`train`: a model block to a model's folder; continues where an earlier run stopped. Working files lie in
-    models/NAME/work of the project, the model in `out` (by default models/NAME)."""
-    from circuitlang.model import checkpoint, data
-    from circuitlang.model.card import make_card, reference_text
-    from circuitlang.model.train import train as run_training
-
-    recipe = choose(load(path).recipes, name, "model", path)
-    root = project_root(path)
-    home = root / TRAINED / recipe.name
-    out = out or home
-    device = choose_device(device_name)
-    stream = data.prepare(recipe, root, home / "work", told)
-    run = run_training(recipe, stream, home / "work" / "state.safetensors", device, stepped)
-    reference = reference_text(recipe, stream)
-    checkpoint.save(out, run.model, stream.tokenizer, reference, {})
-    found = checkpoint.load(out, recipe.name, device)
-    able = competences(found, root, told)
-    checkpoint.save(out, run.model, stream.tokenizer, reference, make_card(recipe, stream, run, device, able))
-    return checkpoint.load(out, recipe.name, device)
-
-
-def competences(found: Checkpoint, root: Path, told: Told) -> dict[str, dict[str, float]]:
-    """What the model makes of every task of the project's tasks/ folder: accuracy, loss and mass on `test`."""
-    from circuitlang.claims.measure import UNTOUCHED, Meter
-    from circuitlang.prompts.admit import admit
-    from circuitlang.prompts.generate import Generator
-
-    table: dict[str, dict[str, float]] = {}
-    folder = root / "tasks"
-    tasks = [t for p in programs([folder]) for t in load(p).tasks.values()] if folder.is_dir() else []
-    for number, task in enumerate(tasks):
-        told(f"task {task.name}", number / len(tasks))
-        if admit(task, found.tokenizer, found.model.config.context, found.name):
-            continue
-        scores = Meter(found, Generator(task, 0), {}, Cache(None), "").scores(UNTOUCHED, JUDGED_PER_TASK)
-        table[task.name] = {
-            "accuracy": round(float((scores.choice == 0).mean()), 4),
-            "loss": round(float(scores.loss.mean()), 4),
-            "mass": round(float(scores.mass.mean()), 4),
-        }
-    return table
-
-
-JUDGED_PER_TASK = 1024
-"""Datapoints of `test` behind a line of a card's table of competences."""

@@ -1,0 +1,91 @@
+"""The verbs about models: train one, list those there are, show a card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from circuitlang.cache import Cache
+from circuitlang.model.locate import TRAINED, locate, read_card, zoo
+from circuitlang.pipeline import Told, choose, choose_device, programs
+from circuitlang.program.load import load, project_root
+
+if TYPE_CHECKING:
+    from circuitlang.model.checkpoint import Checkpoint
+    from circuitlang.model.train import Progress
+
+JUDGED_PER_TASK = 1024
+"""Datapoints of `test` behind a line of a card's table of competences."""
+
+
+def train(path: Path, name: str | None, out: Path | None, device_name: str, told: Told) -> Checkpoint:
+    """`train`: a model block to a model's folder; continues where an earlier run stopped. Working files lie in
+    models/NAME/work of the project, the model in `out` (by default models/NAME)."""
+    from circuitlang.model import checkpoint, data
+    from circuitlang.model.card import make_card, reference_text
+    from circuitlang.model.train import train as run_training
+
+    recipe = choose(load(path).recipes, name, "model", path)
+    root = project_root(path)
+    home = root / TRAINED / recipe.name
+    out = out or home
+    device = choose_device(device_name)
+    stream = data.prepare(recipe, root, home / "work", told)
+    run = run_training(recipe, stream, home / "work" / "state.safetensors", device, stepping(told))
+    reference = reference_text(recipe, stream)
+    checkpoint.save(out, run.model, stream.tokenizer, reference, {})
+    able = competences(checkpoint.load(out, recipe.name, device), root, told)
+    checkpoint.save(out, run.model, stream.tokenizer, reference, make_card(recipe, stream, run, device, able))
+    return checkpoint.load(out, recipe.name, device)
+
+
+def stepping(told: Told) -> Callable[[Progress], None]:
+    """What a training step looks like to whoever watches: loss, nonzeros, rate; the bar has the time left."""
+
+    def stepped(now: Progress) -> None:
+        told(
+            f"step {now.step:,}/{now.steps:,}  loss {now.loss:.3f}  nonzero {now.nonzero:.3f}  "
+            f"{now.tokens_per_second:,.0f} tokens/s",
+            now.step / now.steps,
+        )
+
+    return stepped
+
+
+def competences(found: Checkpoint, root: Path, told: Told) -> dict[str, dict[str, float]]:
+    """What the model makes of every task of the project's tasks/ folder: accuracy, loss and mass on `test`."""
+    from circuitlang.claims.measure import UNTOUCHED, Meter
+    from circuitlang.prompts.admit import admit
+    from circuitlang.prompts.generate import Generator
+
+    table: dict[str, dict[str, float]] = {}
+    folder = root / "tasks"
+    tasks = [t for p in programs([folder]) for t in load(p).tasks.values()] if folder.is_dir() else []
+    for number, task in enumerate(tasks):
+        told(f"task {task.name}", number / len(tasks))
+        if admit(task, found.tokenizer, found.model.config.context, found.name):
+            continue  # this tokenizer cannot ask it
+        scores = Meter(found, Generator(task, 0), {}, Cache(None), "").scores(UNTOUCHED, JUDGED_PER_TASK)
+        table[task.name] = {
+            "accuracy": round(float((scores.choice == 0).mean()), 4),
+            "loss": round(float(scores.loss.mean(dtype="float64")), 4),
+            "mass": round(float(scores.mass.mean(dtype="float64")), 4),
+        }
+    return table
+
+
+def list_models() -> list[str]:
+    """`models`: a line per model that ships."""
+    lines = []
+    for name in zoo():
+        card = read_card(locate(name, Path()))
+        size = card.get("parameters")
+        nonzero = f"{size['nonzero']:,} nonzero parameters" if isinstance(size, Mapping) else "no card"
+        lines.append(f"{name}  {nonzero}")
+    return lines or ["no model ships with this installation"]
+
+
+def show_model(name: str) -> Mapping[str, Any]:
+    """`models NAME`: a model's card. CommandError where there is no such model."""
+    return read_card(locate(name, Path.cwd()))
