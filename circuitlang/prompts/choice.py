@@ -39,6 +39,11 @@ class Choices:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def mean_length(self) -> float:
+        """The mean number of characters of a pick."""
+        total = sum(len(text) * weight for text, weight in zip(self.texts, self.weights, strict=True))
+        return total / sum(self.weights)
+
     def only(self, texts: Collection[str]) -> Choices:
         """The choices with these texts, at the same relative weights."""
         return Choices(

@@ -48,8 +48,9 @@ class RuleDocuments:
     @cached_property
     def cumulative(self) -> list[float]:
         """Running sums of the chances with which a document comes from each `document` entry."""
+        known = {name: listed.mean_length() for draw, listed in self._draws for name in draw.names}
         lengths = [
-            expected_length(self._grammar.unroll(Ref(entry.name, "rule")), self._grammar, {})
+            expected_length(self._grammar.unroll(Ref(entry.name, "rule")), self._grammar, known)
             for entry in self._corpus.documents
         ]
         weights = (entry.weight for entry in self._corpus.documents)
@@ -139,9 +140,7 @@ def expected_length(expression: Expression, grammar: Grammar, known: dict[str, f
             return float(len(text))
         case Number(low, high):
             return _digits(low, high)
-        case Ref(symbol, kind):
-            if kind != "rule":
-                return 6.0  # a drawn name; only the balance between `document` entries depends on it
+        case Ref(symbol):
             if symbol not in known:
                 known[symbol] = expected_length(grammar.body(symbol), grammar, known)
             return known[symbol]

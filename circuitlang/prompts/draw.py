@@ -17,16 +17,14 @@ _REDRAWS = 1000  # of a body that cannot be listed, to find a text that is not t
 
 
 class Values:
-    """One draw of everything that a datapoint's cases share. `texts` is what a report shows; `heads` is
-    filled in by the cases: the starts of prompts that depend on nothing else."""
+    """One draw of everything that a datapoint's cases share. `texts` is what a report shows."""
 
-    __slots__ = ("counts", "heads", "held_out", "pages", "texts")
+    __slots__ = ("counts", "held_out", "pages", "texts")
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
         self.pages: dict[str, Page] = {}
         self.texts: dict[str, str] = {}
-        self.heads: dict[int, Page] = {}
         self.held_out = False
 
 

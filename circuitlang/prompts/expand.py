@@ -15,6 +15,7 @@ from math import gcd, lcm
 from typing import Protocol
 
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
+from circuitlang.prompts.prompt import Mark
 from circuitlang.prompts.stream import WORDS, Word
 from circuitlang.prompts.unroll import Grammar, label
 
@@ -26,11 +27,11 @@ Piece = tuple[str, int, int]  # a mark: name, first piece, piece after the last
 class Scope(Protocol):
     """What the expressions of a case can ask for, beyond what all text can."""
 
-    def use(self, tag: bytes, step: Step) -> Page:
-        """The next use of a rule in this case."""
+    def use(self, name: str, tag: bytes, step: Step, page: Page) -> None:
+        """Add the next use of a rule in this case to the page."""
         ...
 
-    def binding(self, name: str) -> Page: ...
+    def binding(self, name: str, page: Page) -> None: ...
 
 
 class Page:
@@ -64,12 +65,33 @@ class Page:
         if page.marks:
             self.marks += [(other, base + start, base + end) for other, start, end in page.marks]
 
-    def ranges(self) -> list[Piece]:
+    def expand(self, name: str, step: Step, word: Word) -> Part:
+        """Add an expression's text under the mark `name`."""
+        pieces, marks = self.pieces, self.marks
+        start, place = len(pieces), len(marks)
+        marks.append((name, start, start))
+        step(pieces.append, word, self)
+        marks[place] = (name, start, len(pieces))
+        return self, place, len(marks)
+
+    def repeat(self, part: Part) -> None:
+        """Add once more what stands in a part of this page or another."""
+        page, first, last = part
+        _, start, end = page.marks[first]
+        shift = len(self.pieces) - start
+        self.pieces += page.pieces[start:end]
+        self.marks += [(name, at + shift, to + shift) for name, at, to in page.marks[first:last]]
+
+    def ranges(self) -> tuple[Mark, ...]:
         """The marks as characters [start, end); names that gave no text are left out."""
         at = list(accumulate(map(len, self.pieces), initial=0))
-        return [(name, at[start], at[end]) for name, start, end in self.marks if at[start] < at[end]]
+        new = tuple.__new__  # Mark's own constructor takes twice as long, and a prompt has a dozen
+        return tuple([new(Mark, (name, at[a], at[b])) for name, a, b in self.marks if at[a] < at[b]])
 
 
+Part = tuple[
+    Page, int, int
+]  # what stands under a mark: the page, the mark, and the mark after its inner ones
 Append = Callable[[str], None]
 Step = Callable[[Append, Word, Page], None]
 Compiled = Step | str  # a string where the text is always the same
@@ -89,9 +111,12 @@ class Compiler:
         return self.compile(self._grammar.unroll(expression))
 
     def rule(self, symbol: str) -> Compiled:
-        """The closure of one copy of a rule, made once."""
+        """The closure of one copy of a rule, made once. All copies are made, inner ones first: one inside
+        the other they would exhaust the stack sooner than the grammar does."""
         if symbol not in self._rules:
-            self._rules[symbol] = self.compile(self._grammar.body(symbol))
+            for copy in self._grammar.copies():
+                if copy not in self._rules:
+                    self._rules[copy] = self.compile(self._grammar.body(copy))
         return self._rules[symbol]
 
     def compile(self, expression: Expression) -> Compiled:
@@ -132,11 +157,7 @@ def labelled(compiler: Compiler, ref: Ref) -> Compiled:
     inner = as_step(compiler.rule(ref.name))
 
     def step(append: Append, word: Word, page: Page) -> None:
-        marks, start = page.marks, len(page.pieces)
-        place = len(marks)
-        marks.append((name, start, start))
-        inner(append, word, page)
-        marks[place] = (name, start, len(page.pieces))
+        page.expand(name, inner, word)
 
     return step
 

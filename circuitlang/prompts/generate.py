@@ -25,8 +25,6 @@ Where = Mapping[str, tuple[int, int]]  # param -> inclusive range to draw it fro
 
 ATTEMPTS = 50_000  # draws until a split is declared empty; eight cases with nothing in common need 6,561
 
-TRIES = 8  # draws of the rules for one draw of the values, where both can vary
-
 
 class SupportError(ProgramError):
     """The task has no datapoint of this kind, or so few that none was found."""
@@ -55,7 +53,6 @@ class Generator:
         grammar = Grammar(task.rules)
         self._drawer = Drawer(task, grammar)
         self._cases = Cases(task, grammar)
-        self._tries = TRIES if self._cases.varied else 1
 
     @cached_property
     def feature(self) -> Feature:
@@ -65,7 +62,8 @@ class Generator:
             key = derive("probe", number)
             values = self._drawer.values(key, {}, None)
             if values is not None:
-                probes.append(tuple(Attempt(key, values, self._cases).texts()))
+                made = Attempt(key, values, self._cases)
+                probes.append(tuple(made.text(i) for i in range(len(self.task.cases))))
         return choose_feature(self.task, probes)
 
     def datapoint(self, split: Split, index: int, where: Where | None = None) -> Datapoint:
@@ -73,19 +71,20 @@ class Generator:
         held_out = self._held_out(split, index)
         start = derive(self._key, split, index)
         split_of = self.feature.split_of
-        values = None
+        cases = range(len(self.task.cases))
         for attempt in range(ATTEMPTS):
             key = start + attempt.to_bytes(4, "little")
-            if attempt % self._tries == 0:
-                values = self._drawer.values(key, where or {}, held_out)
+            values = self._drawer.values(key, where or {}, held_out)
             if values is None:
                 continue
             made = Attempt(key, values, self._cases)
-            if any(split_of(text) != split for text in made.texts()):
-                continue
-            prompts = made.prompts()
-            if prompts is not None:
-                return Datapoint(split, index, prompts, values.held_out)
+            for i in cases:
+                if split_of(made.text(i)) != split:
+                    break
+            else:
+                prompts = made.prompts()
+                if prompts is not None:
+                    return Datapoint(split, index, prompts, values.held_out)
         raise SupportError(self.task, _wanted(split, held_out))
 
     def datapoints(

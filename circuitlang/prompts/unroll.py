@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
 from circuitlang.program.task import Rule
+from circuitlang.source import CommandError
 
 Levels = Mapping[str, int]  # rule with a depth -> how many of its expansions we are inside of
 Cut = tuple[Expression | None, bool]  # what is left of an expression (None: nothing), and whether it recursed
@@ -38,9 +39,17 @@ class Grammar:
         assert body is not None, f"{symbol} has no expansion"
         return body
 
+    def copies(self) -> list[str]:
+        """The copies made so far, each after those that it uses."""
+        return [symbol for symbol, (body, _) in self._bodies.items() if body is not None]
+
     def unroll(self, expression: Expression) -> Expression:
         """An expression that stands outside all rules, with its references turned to copies."""
-        unrolled, _ = self._cut(expression, {})
+        try:
+            unrolled, _ = self._cut(expression, {})
+        except RecursionError:
+            message = "the rules nest too deeply to be expanded: give `depth` a smaller number."
+            raise CommandError(message) from None
         if unrolled is None:
             raise ValueError(f"no expansion ends within its depth: {expression}")
         return unrolled

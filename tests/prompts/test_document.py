@@ -1,5 +1,6 @@
 """Documents: addressed, shared among workers, weighted by characters; real files in one order."""
 
+import hashlib
 from itertools import islice
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from circuitlang.program.corpus import Corpus, Document, Files
 from circuitlang.program.expression import Choice, Number, Ref, Repeat, Sequence, Text
-from circuitlang.program.task import Rule
+from circuitlang.program.task import Draw, Rule
 from circuitlang.prompts.document import RuleDocuments, expected_length, files_of, real_files, rule_documents
 from circuitlang.prompts.unroll import Grammar
 from circuitlang.source import CommandError
@@ -58,6 +59,38 @@ def test_the_expected_length_is_the_mean_length():
 def test_the_expected_length_of_numbers(low, high):
     mean = sum(len(str(i)) for i in range(low, high + 1)) / (high - low + 1)
     assert expected_length(Number(low, high), Grammar({}), {}) == pytest.approx(mean)
+
+
+def drawn() -> Corpus:
+    """Documents that speak of the same two names throughout."""
+    words = Choice(tuple(map(Text, ("ant", "bee", "caterpillar"))), (2.0, 1.0, 1.0))
+    a, b, other = (Ref(name, "draw") for name in ("a", "b", "other"))
+    line = Sequence((a, Text(" = "), b, Text("\n")))
+    rules = {
+        "line": Rule("line", line, None),
+        "many": Rule("many", Repeat(Ref("line", "rule"), 2, 4, None, ""), None),
+        "one": Rule("one", Sequence((other, Text(";"), a)), None),
+    }
+    draws = (Draw(("a", "b"), words, ()), Draw(("other",), words, ("a",)))
+    return Corpus("drawn", rules, (Document("many", 0.5), Document("one", 0.5)), (), "corpus drawn", draws)
+
+
+def test_draws_hold_throughout_a_document():
+    made = list(rule_documents(drawn(), 0, 0, 3000))
+    for text in made:
+        if text.endswith("\n"):
+            assert len(set(text.splitlines())) == 1
+            assert len(set(text.splitlines()[0].split(" = "))) == 2
+        else:
+            assert len(set(text.split(";"))) == 2
+    lines = sum(len(text) for text in made if text.endswith("\n"))
+    assert abs(lines / sum(map(len, made)) - 0.5) < 0.05
+
+
+def test_documents_never_change():
+    """A model's recipe names its corpus and seed; other text would make it another model."""
+    text = "".join([*rule_documents(corpus(), 0, 0, 100), *rule_documents(drawn(), 0, 0, 100)])
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "1e69b075eed951e1"
 
 
 def test_files_are_sorted_and_read_alike_everywhere(tmp_path: Path):

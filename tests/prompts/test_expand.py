@@ -9,6 +9,7 @@ from circuitlang.program.task import Rule
 from circuitlang.prompts.expand import TABLE, Compiler, Page, as_step, even, labelled, plain
 from circuitlang.prompts.stream import derive, words
 from circuitlang.prompts.unroll import Grammar
+from circuitlang.source import CommandError
 
 
 def page(
@@ -104,4 +105,13 @@ def test_both_flavours_give_the_same_text():
 def test_names_that_give_no_text_leave_no_mark():
     rules = (Rule("nothing", Text(""), None), Rule("some", Text("s"), None))
     made = page(Sequence((Ref("nothing", "rule"), Ref("some", "rule"))), rules)
-    assert made.ranges() == [("some", 0, 1)]
+    assert made.ranges() == (("some", 0, 1),)
+
+
+def test_deep_rules_expand_or_are_refused_in_a_sentence():
+    inner = Sequence((Text("("), Repeat(Ref("v", "rule"), 1, 2, None, ","), Text(")")))
+    body = Choice((Text("x"), inner), (1.0, 1.0))
+    for key in range(50):
+        page(Ref("v", "rule"), (Rule("v", body, 64),), key)
+    with pytest.raises(CommandError, match="too deeply"):
+        page(Ref("v", "rule"), (Rule("v", body, 1000),))

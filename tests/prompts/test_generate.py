@@ -17,7 +17,7 @@ from circuitlang.program.task import Draw, Task
 from circuitlang.prompts.generate import Generator, SupportError
 from circuitlang.prompts.prompt import SPLITS, Datapoint
 
-GOLDEN = "f62afe4f78c7efe8"
+GOLDEN = "fd043910a53b9453"
 
 
 def digest(datapoints: list[Datapoint]) -> str:
