@@ -133,6 +133,17 @@ def preview(
     return task, list(Generator(task, seed).datapoints(split, range(count), where))
 
 
+def explain(code: str) -> list[str]:
+    """`explain`: what a diagnostic's code means."""
+    from circuitlang.program.explain import codes
+    from circuitlang.prompts.admit import CODES
+
+    known = {**codes(), **CODES}
+    if code.upper() not in known:
+        raise CommandError(f"there is no diagnostic {code}; the codes are {min(known)} to {max(known)}")
+    return [f"{code.upper()}: {known[code.upper()]}"]
+
+
 def show(stage: str, path: Path, name: str | None, seed: int) -> list[str]:
     """`show`: the value of any stage of a file, as lines."""
     from circuitlang.report.listing import name_lines, prompt_lines, value_lines

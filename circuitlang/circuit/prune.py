@@ -180,6 +180,8 @@ def _effects(
     """The loss, and to first order how much it rises when each of the nodes goes."""
     keep = {site: part.clone().requires_grad_() for site, part in mask.keep.items()}
     value = score.loss(score.answer_logits(model, batch, Mask(keep, mask.mean)), batch).mean()
+    if not value.requires_grad:  # no kept node is written anywhere: leaving out the others changes nothing
+        return float(value), [0.0] * len(nodes)
     slopes = torch.autograd.grad(value, list(keep.values()), allow_unused=True)
     by_site = dict(zip(keep, slopes, strict=True))
     rises = []

@@ -1,0 +1,69 @@
+"""The tree keeps its shape: short files, no torch where none is needed, a README that tells the truth about it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "circuitlang"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+LONGEST = 400
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_is_short_and_says_what_it_is(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= LONGEST
+    assert ast.get_docstring(ast.parse(text)), "a module begins with a docstring"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["check", "--help"],
+        ["fmt", "--check", "tasks"],
+        ["check", "--no-run", "specs", "tasks"],
+        ["preview", "tasks/python.task", "bracket_counting"],
+        ["show", "tree", "tasks/python.task"],
+        ["explain", "CIR-030"],
+    ],
+    ids=" ".join,
+)
+def test_light_commands_never_import_torch(arguments: list[str]) -> None:
+    program = (
+        "import sys\n"
+        "class Guard:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        assert name not in ('torch', 'scipy.stats'), f'{name} was imported'\n"
+        "sys.meta_path.insert(0, Guard())\n"
+        "from circuitlang.cli import main\n"
+        f"sys.argv = ['circuitlang', *{arguments!r}]\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "was imported" not in done.stderr
+
+
+def tree() -> str:
+    """The package's files, each with the first line of its docstring."""
+    rows: list[str] = []
+    for path in MODULES:
+        name = path.relative_to(ROOT)
+        if path.name == "__init__.py" and path.parent != PACKAGE:
+            rows.append(f"{name.parent}/")
+            rows[-1] += "  " + _first_line(path)
+        elif path.name != "__init__.py":
+            rows.append(f"{'  ' * (len(name.parts) - 1)}{path.name:<{24 - 2 * len(name.parts)}} {_first_line(path)}")
+    return "\n".join(rows)
+
+
+def _first_line(path: Path) -> str:
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return docstring.split("\n\n")[0].replace("\n", " ")

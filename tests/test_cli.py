@@ -1,0 +1,169 @@
+"""Whatever is wrong with a command ends in a message at its place and the right exit status, and loses nothing."""
+
+from __future__ import annotations
+
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TASK = """
+task colours {
+  draw fn = "f" | "g" | "h" | "load" | "save" | "read" | "scan"
+  draw a, b = "x" | "y" | "z" | "rows" | "items" | "cells"
+  rule number = 0..99
+  prompt "def {fn}({a}):\\n    {b} = {list}"
+  case flat with list = "[" number answer "]\\n"
+  case nested with list = "[[" number answer "]]\\n"
+}
+"""
+SPEC = """
+use "colours.task"
+spec one {
+  task = colours
+  model = "zoo:python-small"
+  claim sufficient: loss given keep(circuit) <= 0.15
+}
+"""
+
+
+def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "circuitlang.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "colours.task").write_text(TASK)
+    (tmp_path / "one.cir").write_text(SPEC)
+    return tmp_path
+
+
+def test_a_right_program_is_found_right(project: Path) -> None:
+    done = run("check", "--no-run", ".", cwd=project)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no mistakes found" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("files", "arguments", "message"),
+    [
+        ({}, ["check", "nothing.cir"], r"nothing\.cir: there is no such file"),
+        ({}, ["check", "empty"], r"empty: there is no \.cir or \.task file"),
+        ({"b.cir": b"\x00\xff\xfe\x01binary"}, ["check", "b.cir"], r"b\.cir"),
+        ({"s.cir": b"* an amplifier\nR1 in out 1k\n.end\n"}, ["check", "s.cir"], r"SPICE"),
+        ({"one.cir": b"spec one { task }"}, ["check", "one.cir"], r"one\.cir:1:\d+: error\[CIR-"),
+        (
+            {"one.cir": SPEC.replace("task = colours", "task = colors").encode()},
+            ["check", "one.cir"],
+            r"did you mean `colours`",
+        ),
+        (
+            {"one.cir": SPEC.replace("loss given", "los given").encode()},
+            ["check", "one.cir"],
+            r"one\.cir:6:\d+: error\[CIR-\d+\].*(?s:.)*did you mean `loss`",
+        ),
+        (
+            {"one.cir": SPEC.replace("zoo:python-small", "zoo:python-smal").encode()},
+            ["check", "one.cir"],
+            r"there is no model `zoo:python-smal`; known: zoo:python-small",
+        ),
+        (
+            {"colours.task": TASK.replace('answer "]\\n"', 'answer "] and more"').encode()},
+            ["check", "one.cir"],
+            r"colours\.task:7:\d+: error\[CIR-210\]: the answer '\] and more' of case `flat` is not one token",
+        ),
+        (
+            {"colours.task": TASK.replace('"[" number', '"[" number{200 by ", "}').encode()},
+            ["check", "one.cir"],
+            r"error\[CIR-211\]: a prompt of case `flat` has \d+ tokens; the model's context is 256",
+        ),
+        (
+            {"one.cir": SPEC.replace("keep(circuit)", "swap(circuit)").encode()},
+            ["check", "one.cir"],
+            r"not built yet",
+        ),
+        ({}, ["check", "one.cir", "--device", "cuda"], r"there is no device `cuda` here|"),
+        ({}, ["preview", "colours.task", "--where", "length=3"], r"task colours has no param `length`"),
+        ({}, ["preview", "colours.task", "--where", "length"], r"write a param and a number"),
+        ({}, ["preview", "colours.task", "shapes"], r"there is no task `shapes` \(known: colours\)"),
+        ({}, ["show", "names", "colours.task"], r"there are 0 specs"),
+        ({}, ["models", "zoo:none"], r"there is no model `zoo:none`"),
+        ({}, ["explain", "CIR-999"], r"CIR-999"),
+        ({}, ["train", "colours.task"], r"there are 0 models"),
+        ({}, ["no-such-command"], r"No such command"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_a_user_can_get_wrong(
+    project: Path, files: dict[str, bytes], arguments: list[str], message: str
+) -> None:
+    (project / "empty").mkdir()
+    for name, content in files.items():
+        (project / name).write_bytes(content)
+    done = run(*arguments, cwd=project)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert re.search(message, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (project / "runs").exists()
+
+
+def test_all_mistakes_of_all_files_are_told_at_once(project: Path) -> None:
+    (project / "one.cir").write_text(SPEC.replace("loss given", "los given"))
+    (project / "two.cir").write_text(SPEC.replace("spec one", "spec two").replace("sufficient:", "sufficient: loss >"))
+    (project / "three.task").write_text(TASK.replace("task colours", "task three").replace("{fn}", "{fm}"))
+    done = run("check", "--no-run", ".", cwd=project)
+    assert done.returncode == 2
+    assert {line.split(":")[0] for line in done.stderr.splitlines() if ": error[" in line} >= {
+        "one.cir",
+        "two.cir",
+        "three.task",
+    }
+
+
+@pytest.mark.skipif(
+    not hasattr(Path, "chmod") or sys.platform == "win32", reason="folders cannot be made read-only here"
+)
+def test_an_output_folder_that_cannot_be_written_is_said_before_anything_is_computed(project: Path) -> None:
+    blocked = project / "blocked"
+    blocked.write_text("a file, not a folder")
+    done = run("check", "one.cir", "--out", blocked / "runs", cwd=project)
+    assert done.returncode == 2
+    assert "blocked" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert blocked.read_text() == "a file, not a folder"
+    assert stat.S_ISREG(blocked.stat().st_mode)
+
+
+def test_fmt_writes_whole_files_and_is_idempotent(project: Path) -> None:
+    first = run("fmt", ".", cwd=project)
+    assert first.returncode == 0
+    assert "changed: " in first.stdout
+    again = run("fmt", "--check", ".", cwd=project)
+    assert (again.returncode, "0 of them" in again.stdout) == (0, True)
+    assert sorted(path.name for path in project.iterdir()) == ["colours.task", "one.cir", "pyproject.toml"]
+
+
+def test_fmt_leaves_a_wrong_file_alone(project: Path) -> None:
+    (project / "one.cir").write_text("spec one {")
+    done = run("fmt", ".", cwd=project)
+    assert done.returncode == 2
+    assert (project / "one.cir").read_text() == "spec one {"
+
+
+def test_a_bug_of_ours_is_another_status(project: Path) -> None:
+    program = (
+        "import sys; from circuitlang import cli, pipeline\n"
+        "def broken(*_): raise RuntimeError('deliberate')\n"
+        "pipeline.check_text = broken\n"
+        "sys.argv = ['circuitlang', 'check', 'one.cir']\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=project, check=False)
+    assert done.returncode == 70
+    assert "This is a bug in circuitlang" in done.stderr
