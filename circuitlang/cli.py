@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from circuitlang import __version__, pipeline, training
+from circuitlang import __version__, authoring, pipeline, training
 from circuitlang.prompts.prompt import Split
 from circuitlang.report.escape import visible
 from circuitlang.report.listing import card_lines, prompt_lines, prompts_data
@@ -68,21 +68,22 @@ class SplitName(StrEnum):
     SELECT = "select"
     TEST = "test"
 
-    @property
-    def split(self) -> Split:
-        splits: dict[SplitName, Split] = {
-            SplitName.TRAIN: "train",
-            SplitName.SELECT: "select",
-            SplitName.TEST: "test",
-        }
-        return splits[self]
 
+SPLITS: dict[SplitName, Split] = {
+    SplitName.TRAIN: "train",
+    SplitName.SELECT: "select",
+    SplitName.TEST: "test",
+}
 
 Specs = Annotated[list[Path], typer.Argument(help="Spec files (.cir); with --no-run also tasks and folders.")]
-DeviceOption = Annotated[Device, typer.Option(help="Where the model runs; auto takes a GPU where there is one.")]
+DeviceOption = Annotated[
+    Device, typer.Option(help="Where the model runs; auto takes a GPU where there is one.")
+]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the prompts.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Ignore the cache of earlier results.")]
-Name = Annotated[str | None, typer.Argument(help="Which block of the file; may be left out where there is one.")]
+Name = Annotated[
+    str | None, typer.Argument(help="Which block of the file; may be left out where there is one.")
+]
 
 
 def main() -> None:
@@ -133,8 +134,12 @@ def watched() -> Iterator[pipeline.Told]:
 @app.command()
 def check(
     specs: Specs,
-    no_run: Annotated[bool, typer.Option("--no-run", help="Only what can be found without computing.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for the report's files; default runs/SPECNAME.")] = None,
+    no_run: Annotated[
+        bool, typer.Option("--no-run", help="Only what can be found without computing.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the report's files; default runs/SPECNAME.")
+    ] = None,
     format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
     device: DeviceOption = Device.AUTO,
     seed: SeedOption = 0,
@@ -144,7 +149,7 @@ def check(
 
     Example: `circuitlang check specs/bracket_depth.cir`
     """
-    programs, warnings = pipeline.check_text(specs)
+    programs, warnings = authoring.check_text(specs)
     for warning in warnings:
         errors.print(warning.render() + "\n", markup=False)
     if no_run:
@@ -162,12 +167,12 @@ def check(
             pipeline.check_and_write(spec, program, out or Path("runs") / spec.name, options)
             for spec, program in found
         ]
-    for report, folder in reports:
+    for report, notes in reports:
         if format is Format.JSON:
             sys.stdout.write(report.to_json())
         else:
             sys.stdout.write(terminal(report, width=min(output.width, 100), colour=output.is_terminal))
-            say([f"files in {folder}"])
+            say(notes)
     raise typer.Exit(max((report.exit_status for report, _ in reports), key=(0, 3, 1).index))
 
 
@@ -175,7 +180,9 @@ def check(
 def prune(
     spec: Annotated[Path, typer.Argument(help="A spec file (.cir).")],
     name: Name = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for circuit.json, circuit.dot and circuit.svg.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for circuit.json, circuit.dot and circuit.svg.")
+    ] = None,
     budget: Annotated[int | None, typer.Option(min=1, help="Keep exactly so many nodes.")] = None,
     device: DeviceOption = Device.AUTO,
     seed: SeedOption = 0,
@@ -221,7 +228,7 @@ def preview(
     Example: `circuitlang preview tasks/python.task bracket_counting -n 3`
     """
     pins = dict(map(_pin, where or []))
-    found, datapoints = pipeline.preview(task, name, split.split, number, pins, seed)
+    found, datapoints = authoring.preview(task, name, SPLITS[split], number, pins, seed)
     if format is Format.JSON:
         sys.stdout.write(json.dumps(prompts_data(datapoints), indent=1) + "\n")
     else:
@@ -236,21 +243,25 @@ def _pin(text: str) -> tuple[str, tuple[int, int]]:
     except ValueError:
         pair = (1, 0)
     if not (name and equals) or pair[0] > pair[1]:
-        raise CommandError(f"--where {text}: write a param and a number or range, as length=64 or length=8..64")
+        raise CommandError(
+            f"--where {text}: write a param and a number or range, as length=64 or length=8..64"
+        )
     return name, pair
 
 
 @app.command()
 def fmt(
     files: Annotated[list[Path], typer.Argument(help="Files, or folders to search.")],
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; status 1 if a file would change.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; status 1 if a file would change.")
+    ] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Write nothing; show what would change.")] = False,
 ) -> None:
     """Put files into canonical form, comments kept.
 
     Example: `circuitlang fmt tasks specs`
     """
-    texts = [(path, *pipeline.format_text(path)) for path in pipeline.programs(files)]
+    texts = [(path, *authoring.format_text(path)) for path in authoring.programs(files)]
     changed = [(path, old, new) for path, old, new in texts if old != new]
     for path, old, new in changed:
         if diff:
@@ -302,7 +313,7 @@ def explain(code: Annotated[str, typer.Argument(help="A diagnostic's code, as CI
 
     Example: `circuitlang explain CIR-030`
     """
-    say(pipeline.explain(code))
+    say(authoring.explain(code))
 
 
 def _version(asked: bool) -> None:

@@ -1,28 +1,26 @@
-"""One function per verb; each line is one arrow. To learn what an arrow does, open the file it names.
+"""From a spec to its report: each line is one arrow. To learn what an arrow does, open the file it names.
 
-What needs torch is imported by the verbs that need it, so that `fmt`, `preview` and `check --no-run` start at once.
+What needs torch is imported inside the functions, so that whatever imports this file still starts at once.
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from circuitlang.authoring import check_text, choose, show_text
 from circuitlang.cache import Cache, code_digest, default_folder, key_of
-from circuitlang.model.locate import TOKENS, locate, read_config
-from circuitlang.program.load import load, project_root, read
+from circuitlang.model.locate import locate
+from circuitlang.program.load import load, project_root
 from circuitlang.program.program import Program
 from circuitlang.program.spec import Spec
-from circuitlang.program.task import Task
-from circuitlang.prompts.prompt import Datapoint, Split
-from circuitlang.source import CommandError, Diagnostic, ProgramError
-from circuitlang.syntax.format import format_file
-from circuitlang.syntax.parse import parse
+from circuitlang.source import CommandError
+from circuitlang.storage import require_writable
 
 if TYPE_CHECKING:
     import torch
@@ -32,10 +30,8 @@ if TYPE_CHECKING:
     from circuitlang.claims.verdict import Verdict
     from circuitlang.report.report import Report, SeedCircuit
 
-EXTENSIONS = (".cir", ".task")
 LIBRARIES = ("torch", "numpy", "scipy", "tokenizers", "safetensors", "lark")
 Told = Callable[[str, float], None]
-Block = TypeVar("Block")
 
 
 def quiet(_stage: str, _share: float) -> None:
@@ -53,128 +49,6 @@ class Options:
     cache: Path | None = None
     command: tuple[str, ...] = ()
     told: Told = field(default=quiet, compare=False)
-
-
-# --- without torch -----------------------------------------------------------------------------------------------
-
-
-def programs(paths: Sequence[Path]) -> Iterator[Path]:
-    """The program files that the paths name, folders searched, each once. CommandError for a folder without any."""
-    seen: set[Path] = set()
-    for path in paths:
-        inside = sorted(p for p in path.rglob("*") if p.suffix in EXTENSIONS and p.is_file())
-        if path.is_dir() and not inside:
-            raise CommandError(f"{path}: there is no .cir or .task file in this folder")
-        for file in inside if path.is_dir() else [path]:
-            if file not in seen:
-                seen.add(file)
-                yield file
-
-
-def check_text(paths: Sequence[Path]) -> tuple[list[Program], list[Diagnostic]]:
-    """`check --no-run`: all that can be found without computing, in all files at once: the programs, the warnings.
-
-    Raises ProgramError with every mistake of every file.
-    """
-    checked: list[Program] = []
-    found: list[Diagnostic] = []
-    for path in programs(paths):
-        try:
-            program = load(path)
-            checked.append(program)
-            found += program.warnings
-            found += [d for task in program.tasks.values() for d in supported(task)]
-            found += [d for spec in program.specs.values() for d in admitted(spec, project_root(path))]
-        except ProgramError as error:
-            found += error.diagnostics
-    found = list(dict.fromkeys(found))
-    if any(diagnostic.severity == "error" for diagnostic in found):
-        raise ProgramError(found)
-    return checked, found
-
-
-def supported(task: Task) -> list[Diagnostic]:
-    """Whether a task has enough prompts for its three splits."""
-    from circuitlang.prompts.support import check_support
-
-    return check_support(task)
-
-
-def admitted(spec: Spec, root: Path) -> list[Diagnostic]:
-    """Whether the spec's model can be asked its task: answers of one token, prompts within the context."""
-    from circuitlang.prompts.admit import admit
-    from circuitlang.prompts.tokenizer import load_tokenizer
-
-    try:
-        folder = locate(spec.model, root, spec.recipe is not None)
-        config, _ = read_config(folder)
-        return admit(spec.task, load_tokenizer(folder / TOKENS), config.context, spec.model)
-    except CommandError as error:
-        return [Diagnostic("CIR-212", str(error), spec.span)]
-
-
-def format_text(path: Path) -> tuple[str, str]:
-    """`fmt`: the file as it is and in canonical form."""
-    source = read(path)
-    return source.text, format_file(parse(source))
-
-
-def preview(
-    path: Path, name: str | None, split: Split, count: int, where: Mapping[str, tuple[int, int]], seed: int
-) -> tuple[Task, list[Datapoint]]:
-    """`preview`: a task and its first datapoints."""
-    from circuitlang.prompts.generate import Generator
-
-    task = choose(load(path).tasks, name, "task", path)
-    unknown = sorted(set(where) - set(task.param_names))
-    if unknown:
-        known = ", ".join(task.param_names) or "none"
-        raise CommandError(f"task {task.name} has no param `{unknown[0]}`; its params: {known}")
-    return task, list(Generator(task, seed).datapoints(split, range(count), where))
-
-
-def explain(code: str) -> list[str]:
-    """`explain`: what a diagnostic's code means."""
-    from circuitlang.program.explain import codes
-    from circuitlang.prompts.admit import CODES
-
-    known = {**codes(), **CODES}
-    if code.upper() not in known:
-        raise CommandError(f"there is no diagnostic {code}; the codes are {min(known)} to {max(known)}")
-    return [f"{code.upper()}: {known[code.upper()]}"]
-
-
-def show(stage: str, path: Path, name: str | None, seed: int) -> list[str]:
-    """`show`: the value of any stage of a file, as lines."""
-    from circuitlang.report.listing import name_lines, prompt_lines, value_lines
-
-    if stage == "tree":
-        return list(value_lines(parse(read(path))))
-    if stage == "program":
-        return list(value_lines(load(path)))
-    if stage == "prompts":
-        return list(prompt_lines(*preview(path, name, "train", 3, {}, seed)))
-    spec = choose(load(path).specs, name, "spec", path)
-    root = project_root(path)
-    if stage == "names":
-        config, _ = read_config(locate(spec.model, root, spec.recipe is not None))
-        return list(name_lines(config.layers))
-    found = prune(spec, root, Options(seed=seed))[0]
-    return found.graph.to_json().splitlines()
-
-
-def choose(named: Mapping[str, Block], name: str | None, kind: str, path: Path) -> Block:
-    """The block of that name, or the only one. CommandError that lists what there is."""
-    if name is None and len(named) == 1:
-        return next(iter(named.values()))
-    if name in named:
-        return named[name]
-    known = ", ".join(sorted(named)) or "none"
-    asked = f"there is no {kind} `{name}`" if name else f"there are {len(named)} {kind}s; say which"
-    raise CommandError(f"{path}: {asked} (known: {known})")
-
-
-# --- with torch --------------------------------------------------------------------------------------------------
 
 
 def check(spec: Spec, root: Path, options: Options) -> Report:
@@ -204,14 +78,41 @@ def check(spec: Spec, root: Path, options: Options) -> Report:
     return write_up(spec, meter, able, circuits, verdicts, options, clock.seconds)
 
 
-def check_and_write(spec: Spec, program: Program, folder: Path, options: Options) -> tuple[Report, Path]:
-    """One spec judged, and its files written into the folder, each whole or not at all."""
-    from circuitlang.report.files import writable, write_report
+def check_and_write(spec: Spec, program: Program, folder: Path, options: Options) -> tuple[Report, list[str]]:
+    """One spec judged, and its files written into the folder, each whole or not at all. Also notes for the reader."""
+    from circuitlang.report.files import contents, write_files
 
-    writable(folder)
+    require_writable(folder)
     report = check(spec, project_root(Path(program.source.name)), options)
-    write_report(folder, report)
-    return report, folder
+    files, notes = contents(report)
+    write_files(folder, files)
+    return report, [f"files in {folder}", *notes]
+
+
+def prune_and_write(path: Path, name: str | None, out: Path | None, options: Options) -> list[str]:
+    """A spec's circuits found, and the first seed's drawn. Lines that say what was found and where the files are."""
+    from circuitlang.report.diagram import dot
+    from circuitlang.report.files import write_files
+    from circuitlang.report.render import draw
+
+    programs_, _ = check_text([path])
+    spec = choose(programs_[0].specs, name, "spec", path)
+    folder = out or Path("runs") / spec.name
+    require_writable(folder)
+    circuits = prune(spec, project_root(path), options)
+    graph = circuits[0].graph
+    source = dot(graph, spec.name)
+    drawn = draw(source)
+    files: dict[str, str | bytes] = {"circuit.json": graph.to_json(), "circuit.dot": source}
+    if drawn.data is not None:
+        files["circuit.svg"] = drawn.data
+    write_files(folder, files)
+    lines = [
+        f"seed {c.seed}: {c.graph.node_count} nodes, {c.graph.edge_count} edges, loss {c.pruned.loss:.4f} on select"
+        + ("" if c.pruned.reached else f", above the target of {spec.prune.loss:g}")
+        for c in circuits
+    ]
+    return [*lines, f"files in {folder}", *([drawn.note] if drawn.data is None else [])]
 
 
 def prune(spec: Spec, root: Path, options: Options) -> list[Found]:
@@ -222,6 +123,14 @@ def prune(spec: Spec, root: Path, options: Options) -> list[Found]:
         finder.find(spec.prune, seed, options.budget, clock.within("prune", number, spec))
         for number, seed in enumerate(spec.prune.seeds)
     ]
+
+
+def show(stage: str, path: Path, name: str | None, seed: int) -> list[str]:
+    """`show`: the value of any stage of a file, as lines."""
+    if stage != "graph":
+        return show_text(stage, path, name, seed)
+    spec = choose(load(path).specs, name, "spec", path)
+    return prune(spec, project_root(path), Options(seed=seed))[0].graph.to_json().splitlines()
 
 
 def prepare(spec: Spec, root: Path, options: Options) -> tuple[Finder, Meter]:

@@ -43,3 +43,10 @@ def replace_whole(path: Path, fill: Callable[[Path], None]) -> None:
             os.close(folder)
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def require_writable(folder: Path) -> None:
+    """Raises CommandError where files could not be written into a folder, before anything is computed for them."""
+    probe = folder / f".{secrets.token_hex(4)}.part"
+    write_whole(probe, b"")
+    probe.unlink(missing_ok=True)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from circuitlang.authoring import choose, programs
 from circuitlang.cache import Cache
 from circuitlang.model.locate import TRAINED, locate, read_card, zoo
-from circuitlang.pipeline import Told, choose, choose_device, programs
+from circuitlang.pipeline import Told, choose_device
 from circuitlang.program.load import load, project_root
 
 if TYPE_CHECKING:

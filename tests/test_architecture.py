@@ -46,7 +46,9 @@ def test_light_commands_never_import_torch(arguments: list[str]) -> None:
         f"sys.argv = ['circuitlang', *{arguments!r}]\n"
         "main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "was imported" not in done.stderr
 
@@ -60,7 +62,9 @@ def tree() -> str:
             rows.append(f"{name.parent}/")
             rows[-1] += "  " + _first_line(path)
         elif path.name != "__init__.py":
-            rows.append(f"{'  ' * (len(name.parts) - 1)}{path.name:<{24 - 2 * len(name.parts)}} {_first_line(path)}")
+            rows.append(
+                f"{'  ' * (len(name.parts) - 1)}{path.name:<{24 - 2 * len(name.parts)}} {_first_line(path)}"
+            )
     return "\n".join(rows)
 
 

@@ -115,7 +115,9 @@ def test_what_a_user_can_get_wrong(
 
 def test_all_mistakes_of_all_files_are_told_at_once(project: Path) -> None:
     (project / "one.cir").write_text(SPEC.replace("loss given", "los given"))
-    (project / "two.cir").write_text(SPEC.replace("spec one", "spec two").replace("sufficient:", "sufficient: loss >"))
+    (project / "two.cir").write_text(
+        SPEC.replace("spec one", "spec two").replace("sufficient:", "sufficient: loss >")
+    )
     (project / "three.task").write_text(TASK.replace("task colours", "task three").replace("{fn}", "{fm}"))
     done = run("check", "--no-run", ".", cwd=project)
     assert done.returncode == 2
@@ -158,12 +160,14 @@ def test_fmt_leaves_a_wrong_file_alone(project: Path) -> None:
 
 def test_a_bug_of_ours_is_another_status(project: Path) -> None:
     program = (
-        "import sys; from circuitlang import cli, pipeline\n"
+        "import sys; from circuitlang import authoring, cli\n"
         "def broken(*_): raise RuntimeError('deliberate')\n"
-        "pipeline.check_text = broken\n"
+        "authoring.check_text = broken\n"
         "sys.argv = ['circuitlang', 'check', 'one.cir']\n"
         "cli.main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=project, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=project, check=False
+    )
     assert done.returncode == 70
     assert "This is a bug in circuitlang" in done.stderr

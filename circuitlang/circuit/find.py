@@ -62,7 +62,8 @@ class Finder:
                 return {site: torch.from_numpy(arrays[str(site)]).to(device) for site in sites}
         mean = stand_ins(self.checkpoint.model, self.checkpoint.reference, settings.ablate)
         buffer = io.BytesIO()
-        np.savez(buffer, **{str(site): value.cpu().numpy() for site, value in mean.items()})
+        arrays = {str(site): value.cpu().numpy() for site, value in mean.items()}
+        np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
         self.cache.put(key, buffer.getvalue())
         return mean
 

@@ -12,7 +12,7 @@ from circuitlang.source import Diagnostic
 CODES = {
     "CIR-201": "A task with too few prompts for its three splits.",
     "CIR-203": "A split, or its held-out half, of which no datapoint was found.",
-    "CIR-210": "An answer or foil that is not exactly one token after its prompt, in the tokenizer of the spec's model.",
+    "CIR-210": "An answer or foil that is not one token after its prompt, in the tokenizer of the spec's model.",
     "CIR-211": "A prompt with more tokens than the context of the spec's model.",
     "CIR-212": "A spec whose model is not there or cannot be read.",
 }
