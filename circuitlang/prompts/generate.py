@@ -50,6 +50,7 @@ class Generator:
         self.task = task
         self.seed = seed
         self._key = derive("datapoints", task.text, seed)
+        self._params = frozenset(task.param_names)
         grammar = Grammar(task.rules)
         self._drawer = Drawer(task, grammar)
         self._cases = Cases(task, grammar)
@@ -69,12 +70,13 @@ class Generator:
     def datapoint(self, split: Split, index: int, where: Where | None = None) -> Datapoint:
         """Datapoint `index` of a split: a pure function of (task text, seed, split, index, where)."""
         held_out = self._held_out(split, index)
+        where = self._checked(where)
         start = derive(self._key, split, index)
         split_of = self.feature.split_of
         cases = range(len(self.task.cases))
         for attempt in range(ATTEMPTS):
             key = start + attempt.to_bytes(4, "little")
-            values = self._drawer.values(key, where or {}, held_out)
+            values = self._drawer.values(key, where, held_out)
             if values is None:
                 continue
             made = Attempt(key, values, self._cases)
@@ -97,14 +99,21 @@ class Generator:
     def unsplit(self, index: int, where: Where | None = None) -> tuple[Prompt, ...]:
         """The prompts of a draw from all splits together: for checks of the task itself, never for
         measurements."""
+        where = self._checked(where)
         start = derive(self._key, "unsplit", index)
         for attempt in range(ATTEMPTS):
             key = start + attempt.to_bytes(4, "little")
-            values = self._drawer.values(key, where or {}, None)
+            values = self._drawer.values(key, where, None)
             prompts = None if values is None else Attempt(key, values, self._cases).prompts()
             if prompts is not None:
                 return prompts
         raise SupportError(self.task, "datapoint whose answers differ")
+
+    def _checked(self, where: Where | None) -> Where:
+        unknown = set(where or ()) - self._params
+        if unknown:
+            raise ValueError(f"task {self.task.name} has no param {', '.join(sorted(unknown))}")
+        return where or {}
 
     def _held_out(self, split: Split, index: int) -> bool | None:
         if not self._drawer.holds_out:

@@ -17,7 +17,7 @@ from circuitlang.prompts.support import CAP, support
 from circuitlang.source import Source, Span
 
 SPAN = Span(Source("law.task", "task law {}"), 0, 4)
-EXAMPLES = 120
+EXAMPLES = 100
 
 words = st.sampled_from(["a", "b", "c", ""]).map(Text)
 numbers = st.integers(0, 3).flatmap(lambda low: st.integers(low, low + 3).map(lambda high: Number(low, high)))
@@ -161,7 +161,7 @@ def test_the_count_of_datapoints_is_never_too_small():
         generator = Generator(task, 2)
         count = support(task)
         assert 1 <= count <= CAP
-        seen = {tuple(p.text for p in generator.unsplit(i)) for i in range(min(200, 8 * count))}
+        seen = {tuple(p.text for p in generator.unsplit(i)) for i in range(min(120, 8 * count))}
         assert len(seen) <= count
         tried["all"] += 1
         tried["reached"] += len(seen) == count
