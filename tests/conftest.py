@@ -6,6 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("circuitlang", deadline=None)  # no timing is ever a test
+settings.load_profile("circuitlang")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

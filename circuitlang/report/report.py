@@ -20,6 +20,7 @@ from pydantic import (
 
 from circuitlang.circuit.graph import CircuitGraph, graph_schema, jaccard
 from circuitlang.claims.verdict import Interval, Outcome, Verdict, exit_status, overall, worst
+from circuitlang.report.diagram import Diagram, dot
 from circuitlang.report.escape import lone_surrogates_spelled
 
 SIGNIFICANT_DIGITS = 6  # of every float but seconds; the last digits of a mean differ between devices
@@ -169,6 +170,10 @@ class CircuitResult(_Part):
     def graph(self, seed: int | None = None) -> Any:
         """The circuit as a networkx.DiGraph."""
         return self.plain_graph(seed).networkx()
+
+    def diagram(self, seed: int | None = None) -> Diagram:
+        """The circuit as a picture: DOT text that shows itself in a notebook."""
+        return Diagram(dot(self.plain_graph(seed)))
 
 
 def _overlap(seed: int, graph: CircuitGraph, other_seed: int, other_graph: CircuitGraph) -> Overlap:

@@ -95,17 +95,8 @@ def _summary(report: Report) -> Table:
     if task.note:
         table.add_row("", _text(task.note))
     if circuit is not None:
-        seeds = ", ".join(map(str, circuit.seeds))
         only = circuit.per_seed[0] if len(circuit.per_seed) == 1 else None
-        table.add_row(
-            Text("circuit", "dim"),
-            _text(
-                f"{circuit.nodes:,} of {circuit.total_nodes:,} nodes, {circuit.edges:,} edges; "
-                f"loss {words.optional(circuit.loss)} nats"
-                f"{'' if circuit.target is None else f', target {words.number(circuit.target)}'}"
-                f"; seed{'s' if len(circuit.seeds) > 1 else ''} {seeds}"
-            ),
-        )
+        table.add_row(Text("circuit", "dim"), _text(words.circuit_line(circuit)))
         if only is not None and only.loss_without is not None:
             table.add_row("", _text(f"loss of the model without it {words.number(only.loss_without)} nats"))
     table.add_row(Text("interval", "dim"), _text(f"{report.confidence:.6g} over all looks together"))

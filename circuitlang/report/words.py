@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 
 from circuitlang.claims.verdict import Outcome
-from circuitlang.report.report import ClaimResult, Measured, Overlap, Report, SeedCircuit, SeedVerdict
+from circuitlang.report.report import (
+    CircuitResult,
+    ClaimResult,
+    Measured,
+    Overlap,
+    Report,
+    SeedCircuit,
+    SeedVerdict,
+)
 
 _EXACT = ("count", "every datapoint")
 
@@ -98,6 +106,15 @@ def overlap(overlaps: tuple[Overlap, ...]) -> str:
 def _range(shares: list[float]) -> str:
     low, high = (f"{share:.0%}" for share in (min(shares), max(shares)))
     return low if low == high else f"{low} to {high}"
+
+
+def circuit_line(circuit: CircuitResult) -> str:
+    """The size and the loss of the circuit that is drawn, in one line."""
+    return (
+        f"{circuit.nodes:,} of {circuit.total_nodes:,} nodes, {circuit.edges:,} edges; "
+        f"loss {optional(circuit.loss)} nats{'' if circuit.target is None else f', target {number(circuit.target)}'}"
+        f"; seed{'s' if len(circuit.seeds) > 1 else ''} {', '.join(map(str, circuit.seeds))}"
+    )
 
 
 def circuit_row(circuit: SeedCircuit) -> tuple[str, ...]:

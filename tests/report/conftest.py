@@ -65,54 +65,58 @@ def small_graph(token: str = '"', other: str = "'") -> CircuitGraph:
     return CircuitGraph(nodes, tuple(edges), 5632)
 
 
-def random_graph(size: int, seed: int = 0, layers: int = 4, channels: int = 12) -> CircuitGraph:
-    """A circuit of `size` nodes with edges of every kind, the same for the same seed."""
+def random_graph(size: int, seed: int = 0, layers: int = 4, channels: int = 24) -> CircuitGraph:
+    """A connected circuit of at least `size` nodes with edges of every kind, the same for the same seed."""
     draw = random.Random(seed)
-    places = [place for place in Place if place is not Place.FINAL]
-    kept: set[Node] = set()
-    while len(kept) < size:
-        place = draw.choice(places)
-        width = 4 * channels if place is Place.NEURON else channels
-        kept.add(Node(Site(draw.randrange(layers), place), draw.randrange(width)))
     heads = (Place.Q, Place.K, Place.V)
+    kept: set[Node] = set()
+    weights: dict[tuple[Node, Node], float] = {}
+    written: list[Node] = []
+    while len(kept) < size:
+        layer, channel = draw.randrange(layers), draw.randrange(channels)
+        earlier = [w for w in written if w.site.layer < layer]
+        if earlier and draw.random() < 0.7:
+            channel = draw.choice(earlier).index
+        if draw.random() < 0.5:
+            read = Node(Site(layer, Place.ATTN_IN), channel)
+            head = draw.randrange(channels // 4)
+            middle = [Node(Site(layer, p), 4 * head + draw.randrange(2)) for p in heads]
+            write = Node(Site(layer, Place.ATTN_OUT), draw.randrange(channels))
+            last = middle[2]
+        else:
+            read = Node(Site(layer, Place.MLP_IN), channel)
+            middle = [Node(Site(layer, Place.NEURON), draw.randrange(4 * channels))]
+            write = Node(Site(layer, Place.MLP_OUT), draw.randrange(channels))
+            last = middle[0]
+        written.append(write)
+        kept |= {read, *middle, write}
+        weights.update({(read, node): draw.gauss(0, 1) for node in middle})
+        weights[last, write] = draw.gauss(0, 1)
     nodes = tuple(
         GraphNode(
             n,
-            cost=draw.choice((1, -0.02)) * 10 ** draw.uniform(-4, -0.2),
+            cost=draw.choice((1, 1, 1, -0.02)) * 10 ** draw.uniform(-4, -0.2),
             mean=draw.gauss(0, 1),
             head=n.index // 4 if n.site.place in heads else None,
             channel=n.index % 4 if n.site.place in heads else None,
         )
         for n in sorted(kept)
     )
-    follows = {
-        Place.ATTN_IN: heads,
-        Place.V: (Place.ATTN_OUT,),
-        Place.MLP_IN: (Place.NEURON,),
-        Place.NEURON: (Place.MLP_OUT,),
-    }
-    edges = [
-        GraphEdge(a, b, draw.gauss(0, 1), "weight")
-        for a in sorted(kept)
-        for b in sorted(kept)
-        if a.site.layer == b.site.layer
-        and b.site.place in follows.get(a.site.place, ())
-        and draw.random() < 0.7
-    ]
+    edges = [GraphEdge(a, b, weight, "weight") for (a, b), weight in weights.items()]
     tokens = ["[", " [", "rows", " = ", "\n", "def", ")", "load", "x", ", ", "0", "7"]
     reads = [n for n in sorted(kept) if n.site.place in (Place.ATTN_IN, Place.MLP_IN)]
-    writes = [n for n in sorted(kept) if n.site.place in (Place.ATTN_OUT, Place.MLP_OUT)]
     edges += [
         GraphEdge(t, n, draw.gauss(0, 1), "embedding") for n in reads for t in tokens if draw.random() < 0.2
     ]
+    residual = residual_edges(kept, write_to_answer=False)
+    carried = {edge.source for edge in residual}
     edges += [
         GraphEdge(n, t, draw.gauss(0, 1), "unembedding")
-        for n in writes
+        for n in sorted(set(written))
         for t in ("]\n", "]]\n")
-        if draw.random() < 0.5
+        if n not in carried
     ]
-    edges += [*attention_edges(nodes), *residual_edges(kept, write_to_answer=False)]
-    return CircuitGraph(nodes, tuple(edges), 5632)
+    return CircuitGraph(nodes, (*edges, *attention_edges(nodes), *residual), 5632)
 
 
 def make_report(text: str | None = None, graph: CircuitGraph | None = None) -> Report:

@@ -1,0 +1,55 @@
+"""Report -> the files of a check's folder, each written whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from circuitlang.report import words
+from circuitlang.report.diagram import dot
+from circuitlang.report.markdown import markdown
+from circuitlang.report.render import draw
+from circuitlang.report.report import Report
+from circuitlang.source import CommandError
+from circuitlang.storage import write_whole
+
+
+def contents(report: Report) -> tuple[dict[str, str | bytes], tuple[str, ...]]:
+    """File name -> content, and what could not be made, one sentence each. The first seed's circuit is drawn."""
+    files: dict[str, str | bytes] = {"report.json": report.to_json()}
+    notes: list[str] = []
+    picture = None
+    if report.circuit is not None and report.circuit.per_seed[0].graph is not None:
+        graph = report.circuit.plain_graph()
+        source = dot(graph, f"{report.spec}: {report.verdict.value}", [words.circuit_line(report.circuit)])
+        files["circuit.json"] = graph.to_json()
+        files["circuit.dot"] = source
+        drawn = draw(source)
+        if drawn.data is None:
+            notes.append(drawn.note)
+        else:
+            files["circuit.svg"] = drawn.data
+            picture = "circuit.svg"
+    files["report.md"] = markdown(report, picture)
+    return files, tuple(notes)
+
+
+def write_files(folder: Path, files: Mapping[str, str | bytes]) -> tuple[Path, ...]:
+    """Writes files into a folder, made if need be. Of each, a reader sees the old one or the new one, never a part.
+
+    CommandError, in one sentence, where that is impossible: `folder` is a file, may not be written to, is full.
+    """
+    for name in files:
+        if name in ("", ".", "..") or any(mark in name for mark in "/\\\0"):
+            raise AssertionError(f"not the name of a file: {name!r}")
+    for path in (folder, *folder.parents):
+        if path.is_file():
+            raise CommandError(f"cannot write to the folder {folder}: {path} is a file")
+    written = []
+    for name, content in files.items():
+        path = folder / name
+        if path.is_dir():
+            raise CommandError(f"cannot write {path}: it is a folder")
+        write_whole(path, content)
+        written.append(path)
+    return tuple(written)
