@@ -16,7 +16,10 @@ from circuitlang.syntax.parse import parse
 MAX_DEPTH = 8  # files that use files
 _ROOT_MARKS = ("pyproject.toml", ".git")
 _SPICE = re.compile(
-    r"^\s*(?:\*|[RCLVIQMDX]\w*\s+\S+\s+\S+\s+\S+|\.(?:tran|ac|dc|op|end|model|subckt|include)\b)", re.I
+    r"""^\s*(?:\*  # a comment, or the title
+    | [RCLVIQMDX]\w*\s+\w+\s+\w+\s+[^\s"'{}=|]+\s*[^"'{}|]*$  # an element between two nodes
+    | \.(?:tran|ac|dc|op|end|model|subckt|include|title|param|lib)\b)""",
+    re.IGNORECASE | re.VERBOSE,
 )
 
 

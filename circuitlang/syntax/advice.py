@@ -13,6 +13,7 @@ from functools import cache
 
 from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
+SETTING = "a setting is written `name = value`"
 AT_TOKEN: Mapping[str, tuple[str, ...]] = {
     "texts side by side are joined: leave out the `+`": (
         'task t { rule a = "x" + "y" }',
@@ -96,7 +97,7 @@ AT_PLACE: Mapping[str, tuple[str, ...]] = {
     'write `files "texts/*.txt"`': ("corpus t { files a }",),
     "write `document RULE`": ('corpus t { document "a" }',),
     "a section is written `NAME { setting = value }`": ("model m { a = 1 }", 'model m { "x" "y" }'),
-    "a setting is written `name = value`": (
+    SETTING: (
         "model m { a { b: 1 } }",
         "model m { a { b 1 } }",
         "spec s { a: 1 }",
@@ -196,6 +197,8 @@ def completes(error: UnexpectedToken) -> bool:
 
 def _listing(expected: Iterable[str]) -> str | None:
     """The few things that could stand here."""
+    if set(expected) == {"_EQUALS", "_OPEN"}:
+        return SETTING
     words = [_TERMINALS.get(name, f"`{name.lstrip('_').lower()}`") for name in sorted(expected)]
     words = [word for word in words if word]
     return f"expected {' or '.join(words)}" if 0 < len(words) <= 8 else None

@@ -51,7 +51,7 @@ def _block(block: _B, text: str) -> _B:
     return replace(block, **changes)  # type: ignore[arg-type]
 
 
-def _add_after(done: list[tree.Item], after: str | None) -> None:
+def _add_after(done: list[_I], after: str | None) -> None:
     if after:
         done[-1] = replace(done[-1], notes=tree.Notes(done[-1].notes.before, after))
 
@@ -84,11 +84,10 @@ def _item(item: tree.Item, text: str) -> tree.Item:
     if isinstance(item, tree.Block):
         return _block(item, text)
     if isinstance(item, (tree.Rule, tree.Draw)) and len(item.body.options) > 1:
-        head, body, tail = _options(item, item.body, text)
-        notes = tree.Notes((*head, *item.notes.before), item.notes.after)
-        return replace(item, body=body, notes=tree.Notes((*notes.before, *tail), notes.after))
+        tail = _scan(text, item.body.options[-1].span.end, item.span.end)
+        return replace(item, body=_options(item, item.body, text), notes=tree.Notes(tail))
     inside = _scan(text, item.span.start, item.span.end)
-    return replace(item, notes=tree.Notes(inside, None))
+    return replace(item, notes=tree.Notes(inside))
 
 
 def _scan(text: str, start: int, end: int) -> tuple[str, ...]:
@@ -96,21 +95,18 @@ def _scan(text: str, start: int, end: int) -> tuple[str, ...]:
     return tuple(m.group(1).rstrip() for m in _COMMENT.finditer(text, start, end) if m.group(1))
 
 
-def _options(
-    item: tree.Rule | tree.Draw, body: tree.Choice, text: str
-) -> tuple[tuple[str, ...], tree.Choice, tuple[str, ...]]:
-    """Comments beside the alternatives of a rule or draw stay with their alternative; those in its head and
-    behind its last alternative go above the whole item."""
-    first, last = body.options[0], body.options[-1]
-    head = _scan(text, item.span.start, first.span.start)
-    tail = _scan(text, last.span.end, item.span.end)
-    done: list[tree.Item] = []
-    at = first.span.start
+def _options(item: tree.Rule | tree.Draw, body: tree.Choice, text: str) -> tree.Choice:
+    """Comments beside the alternatives of a rule or draw stay with their alternative."""
+    done: list[tree.Sequence] = []
+    at = item.span.start
     for option in body.options:
-        after, before = _between(text[at : option.span.start], behind=bool(done))
-        _add_after(done, after)
+        if done:
+            after, before = _between(text[at : option.span.start], behind=True)
+            _add_after(done, after)
+        else:
+            before = _scan(text, at, option.span.start)  # from the item's first word on
         inside = _scan(text, option.span.start, option.span.end)
         above = tuple(line for line in before if line)
-        done.append(replace(option, notes=tree.Notes((*above, *inside), None)))
+        done.append(replace(option, notes=tree.Notes((*above, *inside))))
         at = option.span.end
-    return head, replace(body, options=tuple(done)), tail  # type: ignore[arg-type]
+    return replace(body, options=tuple(done))

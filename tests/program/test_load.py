@@ -1,0 +1,142 @@
+"""Files: what is read, what is used, what is refused, and with which sentence."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from circuitlang.program.load import MAX_DEPTH, is_spice, load, load_text, project_root
+from circuitlang.source import CommandError, ProgramError
+
+TASK = 'task {} {{ prompt "x" case a answer "1" case b answer "2" }}\n'
+SPEC = 'spec {} {{ task = {}  model = "zoo:x"  claim a: loss <= 1 }}\n'
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "pyproject.toml").write_text("")
+    return tmp_path
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def codes(path: Path) -> list[str]:
+    with pytest.raises(ProgramError) as caught:
+        load(path)
+    return [diagnostic.code for diagnostic in caught.value.diagnostics]
+
+
+def test_used_files_are_part_of_the_program(project: Path) -> None:
+    write(project / "tasks" / "one.task", TASK.format("one"))
+    write(project / "tasks" / "two.task", 'use "one.task"\n' + TASK.format("two"))
+    path = write(project / "specs" / "s.cir", 'use "../tasks/two.task"\n' + SPEC.format("s", "one"))
+    program = load(path)
+    assert set(program.tasks) == {"one", "two"}
+    assert program.specs["s"].task is program.tasks["one"]
+    assert [source.name for source in program.sources] == ["tasks/one.task", "tasks/two.task", str(path)]
+    assert program.source.path == path
+    assert project_root(path) == project
+
+
+def test_a_file_sees_only_what_it_uses(project: Path) -> None:
+    write(project / "one.task", TASK.format("one"))
+    write(project / "other.cir", SPEC.format("other", "one"))  # does not use one.task
+    path = write(project / "s.cir", 'use "one.task"\nuse "other.cir"\n' + SPEC.format("s", "one"))
+    with pytest.raises(ProgramError) as caught:
+        load(path)
+    assert [(d.code, d.span.source.name) for d in caught.value.diagnostics] == [("CIR-030", "other.cir")]
+
+
+def test_mistakes_of_all_files_come_at_once(project: Path) -> None:
+    write(project / "one.task", 'task a { prompt "{x}" case a answer "1" foil "2" }')
+    write(project / "two.task", 'task a { prompt "{y}" case a answer "1" foil "2" }')
+    assert codes(write(project / "s.cir", 'use "one.task"\nuse "two.task"\n')) == ["CIR-030", "CIR-031"]
+    write(project / "two.task", 'task { prompt "{y}" }')
+    write(project / "one.task", "task")
+    assert codes(write(project / "s.cir", 'use "one.task"\nuse "two.task"\n')) == ["CIR-012", "CIR-001"]
+
+
+def test_circles_and_depth(project: Path) -> None:
+    write(project / "a.task", 'use "b.task"\n')
+    write(project / "b.task", 'use "a.task"\n')
+    with pytest.raises(ProgramError, match=r"a\.task -> b\.task -> a\.task"):
+        load(project / "a.task")
+    for number in range(MAX_DEPTH + 2):
+        write(project / f"{number}.task", f'use "{number + 1}.task"\n')
+    write(project / f"{MAX_DEPTH + 2}.task", TASK.format("last"))
+    assert codes(project / "0.task") == ["CIR-023", "CIR-023"][:1]
+    assert load(project / "2.task").tasks["last"]
+
+
+def test_paths_stay_inside_the_project(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = write(tmp_path_factory.mktemp("outside") / "x.task", TASK.format("x"))
+    inside = project / "inside"
+    for written in (str(outside), f"../../{outside.parent.name}/x.task", "a/../../../x.task"):
+        assert codes(write(inside / "s.cir", f'use "{written}"\n')) == ["CIR-021"]
+    (inside / "link.task").symlink_to(outside)
+    assert codes(write(inside / "s.cir", 'use "link.task"\n')) == ["CIR-021"]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"\xff\xfe\x00", "not a text file"),
+        (b"task\0", "not a text file"),
+        (b"* RC filter\nR1 in out 1k\nC1 out 0 1u\nV1 in 0 DC 5\n.tran 1u 1m\n.end\n", "SPICE netlist"),
+        (b"R1 n1 n2 1k\n", "SPICE netlist"),
+        (b".title x\n.model n nmos\n.end\n", "SPICE netlist"),
+    ],
+)
+def test_files_that_are_no_programs(project: Path, data: bytes, sentence: str) -> None:
+    path = project / "x.cir"
+    path.write_bytes(data)
+    with pytest.raises(CommandError, match=sentence) as caught:
+        load(path)
+    assert str(caught.value).count("\n") == 0
+    with pytest.raises(ProgramError, match=f"CIR-020.*{sentence}"):
+        load(write(project / "s.cir", 'use "x.cir"\n'))
+
+
+def test_missing_files_and_folders(project: Path) -> None:
+    with pytest.raises(CommandError, match="no such file"):
+        load(project / "missing.task")
+    with pytest.raises(CommandError, match="folder"):
+        load(project)
+
+
+def test_byte_order_marks_and_line_ends_mean_nothing(project: Path) -> None:
+    text = 'task t {\n  prompt """\n    a\n    b"""\n  case a answer "1"\n  case b answer "2"\n}\n'
+    path = project / "x.task"
+    found = set()
+    for data in (text, text.replace("\n", "\r\n"), "\ufeff" + text, text.replace("\n", "\r")):
+        path.write_bytes(data.encode())
+        found.add(load(path).tasks["t"].text)
+    assert len(found) == 1
+
+
+def test_the_languages_own_programs_are_not_taken_for_netlists() -> None:
+    folder = Path(__file__).parent.parent / "language"
+    texts = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.*"))]
+    programs = [text for whole in texts for text in re.split(r"^---\n", whole, flags=re.M)]
+    assert len(programs) > 30
+    assert not any(map(is_spice, programs))
+    assert not is_spice("")
+
+
+def test_texts_without_a_file(project: Path) -> None:
+    write(project / "one.task", TASK.format("one"))
+    program = load_text('use "one.task"\n' + SPEC.format("s", "one"), "s.cir", project)
+    assert program.specs["s"].task.name == "one"
+
+
+def test_the_language_half_stays_light() -> None:
+    heavy = ("torch", "numpy", "scipy", "pydantic", "networkx", "tokenizers")
+    code = f"import sys, circuitlang.program.load; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
