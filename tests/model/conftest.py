@@ -30,6 +30,15 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def little_text() -> Iterator[None]:
+    """The tokenizer sees 20,000 characters instead of twelve million; documents are made by the dozen."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("circuitlang.model.data.TOKENIZER_TEXT", 20_000)
+        patch.setattr("circuitlang.model.data._BLOCK", 12)
+        yield
+
+
 def random_model(seed: int = 0, spread: float = 0.5, gradients: bool = False, **sizes: float) -> Transformer:
     """Every parameter is drawn, gains, biases and sinks too, so that each of them shows in the logits."""
     model = Transformer(Config(**{**SIZES, **sizes}))  # type: ignore[arg-type]
@@ -76,7 +85,7 @@ def make_recipe() -> Callable[..., Recipe]:
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> TokenData:
+def data(tmp_path_factory: pytest.TempPathFactory, little_text: None) -> TokenData:
     """The tokens of the tiny corpus, plenty for every test's steps."""
     recipe = tiny_recipe()
     recipe = replace(recipe, training=replace(recipe.training, tokens=20_000))
