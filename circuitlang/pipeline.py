@@ -89,14 +89,24 @@ def check_and_write(spec: Spec, program: Program, folder: Path, options: Options
     return report, [f"files in {folder}", *notes]
 
 
+def check_file(path: Path | str, name: str | None = None, options: Options | None = None) -> Report:
+    """From Python: the report of one spec of a file, `name` where there are several. Writes no files.
+
+    Raises ProgramError with every mistake of the file, or CommandError.
+    """
+    programs, _ = check_text([Path(path)])
+    spec = choose(programs[0].specs, name, "spec", Path(path))
+    return check(spec, project_root(Path(path)), options or Options())
+
+
 def prune_and_write(path: Path, name: str | None, out: Path | None, options: Options) -> list[str]:
     """A spec's circuits found, and the first seed's drawn. Lines that say what was found and where the files are."""
     from circuitlang.report.diagram import dot
     from circuitlang.report.files import write_files
     from circuitlang.report.render import draw
 
-    programs_, _ = check_text([path])
-    spec = choose(programs_[0].specs, name, "spec", path)
+    programs, _ = check_text([path])
+    spec = choose(programs[0].specs, name, "spec", path)
     folder = out or Path("runs") / spec.name
     require_writable(folder)
     circuits = prune(spec, project_root(path), options)

@@ -26,6 +26,8 @@ from circuitlang.site import Node, Site, parse_node
 
 SELECTED = 512
 """Datapoints of `select` on which circuits are compared."""
+COSTED = 64
+"""Datapoints of `select` behind each node's cost, which colours the diagram and decides nothing."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ class Finder:
         pruned = prune(model, mean, draw, select, settings, seed, report)
         if budget is not None:
             pruned = _cut(pruned, budget, self, mean, select)
-        graph = extract(model, mean, pruned.nodes, select, self.checkpoint.tokenizer)
+        shown = self.prompts("select", 0, COSTED)
+        graph = extract(model, mean, pruned.nodes, shown, self.checkpoint.tokenizer)
         self.cache.put(key, _write(pruned, graph))
         return Found(seed, pruned, graph, False)
 

@@ -28,11 +28,11 @@ INITIAL, NOISE = 0.1, 0.01
 """tau starts at N(INITIAL, NOISE): just above the threshold, so that every node is kept at first (Table 2)."""
 MARGIN = 3.0
 """The target must be met on `select` by so many standard errors, so that it is met on fresh prompts too."""
-TRIED = 6
+TRIED = 4
 """Nodes whose removal is measured exactly per round of the second stage; the gradient says which."""
-HASTE = 48
-"""While more nodes than this are left, a twelfth of them go per round, by the gradient alone."""
-RANKED = 64
+HASTE = 40
+"""While more nodes than this are left, a tenth of them go per round, by the gradient alone."""
+RANKED = 48
 """Datapoints of `train` that the second stage looks at."""
 GIVE_UP = 1.5
 """The second stage ends when the loss on `train` is this far above the target, in multiples of it."""
@@ -161,7 +161,7 @@ def eliminate(
             break
         ranked = sorted(range(len(left)), key=lambda i: (effect[i], left[i]))
         if len(left) > HASTE:
-            out = ranked[: max(1, len(left) // 12)]
+            out = ranked[: max(1, len(left) // 10)]
         else:
             trial = [
                 (_loss(small, keeping(left[:i] + left[i + 1 :], model.config, mean), batch), i)
