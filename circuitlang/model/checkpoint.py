@@ -21,6 +21,8 @@ from circuitlang.source import CommandError
 from circuitlang.storage import write_whole
 
 REFERENCE = "reference"
+_ROWS = {"values": torch.float32, "columns": torch.uint16, "offsets": torch.int32}
+"""How a matrix is stored: the nonzero values row after row, the column of each, and where each row starts."""
 
 
 @dataclass(frozen=True)
@@ -103,16 +105,16 @@ def _sparse_rows(matrix: Tensor) -> dict[str, Tensor]:
     offsets[1:] = torch.bincount(rows, minlength=matrix.shape[0]).cumsum(0)
     return {
         "values": matrix[rows, columns].contiguous(),
-        "columns": columns.to(torch.uint16),
-        "offsets": offsets.to(torch.int32),
+        "columns": columns.to(_ROWS["columns"]),
+        "offsets": offsets.to(_ROWS["offsets"]),
     }
 
 
 def _reference(stored: Tensor, vocabulary: int) -> Tensor:
     rows = stored.to(torch.int64)
-    if stored.is_floating_point() or rows.ndim != 2 or not rows.numel():
+    if stored.dtype != torch.uint16 or rows.ndim != 2 or not rows.numel():
         raise ValueError("the reference text is not rows of token ids")
-    if int(rows.min()) < 0 or int(rows.max()) >= vocabulary:
+    if int(rows.max()) >= vocabulary:
         raise ValueError(f"the reference text has a token that is none of the {vocabulary}")
     return rows
 
@@ -126,12 +128,14 @@ def _dense(tensors: Mapping[str, Tensor], model: Transformer) -> dict[str, Tenso
             dense[name] = tensors[name]
             left.discard(name)
             continue
-        values, columns, offsets = (tensors[f"{name}.{part}"] for part in ("values", "columns", "offsets"))
-        left -= {f"{name}.values", f"{name}.columns", f"{name}.offsets"}
+        values, columns, offsets = parts = [tensors[f"{name}.{part}"] for part in _ROWS]
+        left -= {f"{name}.{part}" for part in _ROWS}
+        if [part.dtype for part in parts] != list(_ROWS.values()):
+            raise ValueError(f"the rows of {name} are of other types than float32, uint16 and int32")
         columns, counts = columns.to(torch.int64), offsets.to(torch.int64).diff()
         height, width = parameter.shape
         fits = len(counts) == height and bool((counts >= 0).all()) and int(counts.sum()) == len(values)
-        inside = bool(((columns >= 0) & (columns < width)).all())
+        inside = bool((columns < width).all())
         if not (fits and inside and len(columns) == len(values)):
             raise ValueError(f"the rows of {name} do not fit its shape {height} x {width}")
         matrix = torch.zeros(height, width)
@@ -139,6 +143,6 @@ def _dense(tensors: Mapping[str, Tensor], model: Transformer) -> dict[str, Tenso
         dense[name] = matrix
     if left:
         raise ValueError(f"unknown tensors: {', '.join(sorted(left)[:5])}")
-    if any(not torch.isfinite(tensor).all() for tensor in dense.values()):
-        raise ValueError("a weight is not a finite number")
+    if any(tensor.dtype != torch.float32 or not torch.isfinite(tensor).all() for tensor in dense.values()):
+        raise ValueError("a weight is not a finite float32 number")
     return dense
