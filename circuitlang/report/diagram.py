@@ -307,7 +307,8 @@ def _heading(title: str, notes: Sequence[str]) -> str:
 
 
 def _html(text: str) -> str:
-    shown = (
-        visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
-    )
+    """Text inside an HTML-like label, where Graphviz reads entities and backslashes (`\\G`: the graph's name)."""
+    shown = visible(text).replace("\\", "\\\\")
+    for special, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
+        shown = shown.replace(special, entity)
     return shown or "&nbsp;"

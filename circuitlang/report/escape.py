@@ -23,9 +23,10 @@ def _shown(character: str) -> str:
 def visible(text: str) -> str:
     r"""One line; what could move a cursor, hide or reorder text is spelled out, as `\n` or `\u202e`.
 
-    A backslash of the text itself stays single: this is for reading, not for reading back.
+    A backslash of the text itself stays single: this is for reading, not for reading back. `##[`, a command to a CI
+    runner wherever it stands, is broken up too.
     """
-    return "".join(map(_shown, text))
+    return "".join(map(_shown, text)).replace("##[", r"##\x5b")
 
 
 def lone_surrogates_spelled(text: str) -> str:

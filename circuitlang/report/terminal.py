@@ -99,7 +99,9 @@ def _summary(report: Report) -> Table:
         table.add_row(Text("circuit", "dim"), _text(words.circuit_line(circuit)))
         if only is not None and only.loss_without is not None:
             table.add_row("", _text(f"loss of the model without it {words.number(only.loss_without)} nats"))
-    table.add_row(Text("interval", "dim"), _text(f"{report.confidence:.6g} over all looks together"))
+    table.add_row(
+        Text("interval", "dim"), _text(f"at confidence {report.confidence:.6g}, all looks together")
+    )
     return table
 
 

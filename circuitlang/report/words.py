@@ -24,7 +24,9 @@ def meaning(report: Report) -> str:
         return report.note or "the model is not competent at the task"
     held = sum(claim.verdict is Outcome.PASS for claim in report.claims)
     found = [
-        "every claim holds" if held == len(report.claims) > 0 else f"{held} of {len(report.claims)} hold"
+        "every claim holds"
+        if held == len(report.claims) > 0
+        else f"{held} of {len(report.claims)} claims hold"
     ]
     if report.task.outcome is not Outcome.PASS:
         found.append(f"{report.task.outcome.value}: competence")
@@ -52,7 +54,9 @@ def spread(value: float, low: float, high: float) -> tuple[str, str]:
     width = high - low
     if width <= 0:
         return number(value), ""
-    decimals = min(6, max(0, 1 - math.floor(math.log10(width))))
+    decimals = max(0, 1 - math.floor(math.log10(width)))
+    if decimals > 6:
+        return f"{value:.3g}", f"{low:.3g} … {high:.3g}"
     return f"{value:.{decimals}f}", f"{low:.{decimals}f} … {high:.{decimals}f}"
 
 
