@@ -41,10 +41,10 @@ class Setting:
     def bounds(self) -> str:
         """The range in words, as `above 0 and at most 1`."""
         words = [
-            (self.above, "above {:g}"),
-            (self.low, "at least {:g}"),
-            (self.below, "below {:g}"),
-            (self.high, "at most {:g}"),
+            (self.above, "above {:,.15g}"),
+            (self.low, "at least {:,.15g}"),
+            (self.below, "below {:,.15g}"),
+            (self.high, "at most {:,.15g}"),
         ]
         return " and ".join(text.format(bound) for bound, text in words if bound is not None)
 

@@ -10,6 +10,7 @@ from circuitlang.source import Source
 from circuitlang.syntax import tree
 
 _COMMENT = re.compile(r'"""(?:[^\\]|\\.)*?"""|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|(\#[^\n]*)', re.S)
+_OPENING = re.compile(r"(?:[^#{]|#[^\n]*)*\{")
 _I = TypeVar("_I", bound=tree.Item)
 _B = TypeVar("_B", bound=tree.Block)
 
@@ -32,6 +33,16 @@ def _block(block: _B, text: str) -> _B:
     items: list[tree.Item] = [*heads, *block.items]  # type: ignore[attr-defined]
     at = block.span.start
     end = block.span.end if is_file else block.span.end - 1
+    above: tuple[str, ...] = ()
+    head = None
+    if not is_file:
+        opening = _OPENING.match(text, at, end)
+        assert opening is not None, f"{type(block).__name__} without a brace"
+        above = _scan(text, at, opening.end())  # between the block's words
+        at = opening.end()
+        line = text[at : items[0].span.start if items else end].partition("\n")[0]
+        head = line.strip() or None
+        at += len(line)
     done: list[tree.Item] = []
     for item in items:
         after, before = _between(text[at : item.span.start], behind=bool(done))
@@ -45,7 +56,12 @@ def _block(block: _B, text: str) -> _B:
     last = _without_blank_start(last) if not done else last
     while last and not last[-1]:
         last = last[:-1]
-    changes: dict[str, object] = {"items": tuple(done[len(heads) :]), "end": last}
+    changes: dict[str, object] = {
+        "items": tuple(done[len(heads) :]),
+        "notes": tree.Notes(above),
+        "head": head,
+        "end": last,
+    }
     if heads:
         changes["version" if is_file else "doc"] = done[0]
     return replace(block, **changes)  # type: ignore[arg-type]

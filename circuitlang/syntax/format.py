@@ -106,9 +106,9 @@ def _block(block: tree.Block, indent: str) -> list[str]:
         line = _one_line(block, indent)
         if line is not None:
             return [line]
-    if not items and not block.end:
+    if not items and not block.end and not block.head:
         return [f"{indent}{_opening(block)[:-1]}{{}}"]
-    lines = [indent + _opening(block)]
+    lines = [indent + _opening(block) + (f"  {block.head}" if block.head else "")]
     for number, item in enumerate(items):
         lines += _with_notes(item, indent + INDENT, keep_blank=number > 0)
     lines += [indent + INDENT + line if line else "" for line in block.end]
@@ -117,7 +117,7 @@ def _block(block: tree.Block, indent: str) -> list[str]:
 
 def _one_line(block: tree.Section, indent: str) -> str | None:
     """A section on one line, if it carries no comments and fits."""
-    if block.end or any(item.notes.comments for item in block.items):
+    if block.head or block.end or any(item.notes.comments for item in block.items):
         return None
     settings = "  ".join(" ".join(_statement(item)) for item in block.items)
     line = f"{indent}{block.name.text} {{ {settings} }}" if settings else f"{indent}{block.name.text} {{}}"
@@ -125,21 +125,25 @@ def _one_line(block: tree.Section, indent: str) -> str | None:
 
 
 def _production(item: tree.Rule | tree.Draw, indent: str) -> list[str]:
-    """A rule or draw: on one line, or one alternative a line if it is long or its alternatives carry
-    comments."""
+    """A rule or draw: lines filled with alternatives, or one alternative a line if one carries a comment."""
     head, tail = _production_ends(item)
-    line = f"{indent}{head} {choice(item.body)}{tail}"
-    commented = any(option.notes.comments for option in item.body.options)
-    if not commented and (len(line) <= WIDTH or len(item.body.options) == 1):
-        return [line]
-    lines = [indent + head]
     inner = indent + INDENT
-    for number, option in enumerate(item.body.options):
+    options = [sequence(option) for option in item.body.options]
+    options[-1] += tail
+    if not any(option.notes.comments for option in item.body.options):
+        lines = [f"{indent}{head} {options[0]}"]
+        for option in options[1:]:
+            if len(lines[-1]) + len(option) + len(" | ") <= WIDTH:
+                lines[-1] += f" | {option}"
+            else:
+                lines.append(f"{inner}| {option}")
+        return lines
+    lines = [indent + head]
+    for number, (option, text) in enumerate(zip(item.body.options, options, strict=True)):
         lines += [inner + comment for comment in option.notes.before if comment]
-        lines.append(f"{inner}{'| ' if number else ''}{sequence(option)}")
-        if option.notes.after and number < len(item.body.options) - 1:
+        lines.append(f"{inner}{'| ' if number else ''}{text}")
+        if option.notes.after and number < len(options) - 1:
             lines[-1] += f"  {option.notes.after}"
-    lines[-1] += tail
     return lines
 
 

@@ -44,8 +44,9 @@ class Item(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Block(Item):
-    """An item with braces. `end`: comments between the last item inside and the closing brace."""
+    """An item with braces. `head`: the comment behind the opening brace. `end`: comments above the closing one."""
 
+    head: str | None = field(default=None, compare=False, repr=False)
     end: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
