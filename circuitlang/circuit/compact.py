@@ -1,7 +1,8 @@
-"""Model + mask to the small model that computes the same: sub-layers that write nothing of the circuit are constants.
+"""Model + mask to the small model that computes the same: sites of which the circuit keeps nothing are constants.
 
-Exact, not an approximation: where no kept node is written, the edit replaces the sub-layer's whole output by its
-stand-in anyway, so nothing before it in that sub-layer can matter. The forward pass is the model's own.
+Exact, not an approximation: where no node of a site is kept, the edit replaces the whole site by its stand-in anyway,
+so what led to it need not be computed; of a sub-layer that writes nothing of the circuit, nothing at all. The forward
+pass is the model's own.
 """
 
 from __future__ import annotations
@@ -28,19 +29,29 @@ class Constant(nn.Module):
         return value.expand_as(residual)
 
 
+_PLACES = {
+    "attention": (Place.ATTN_IN, Place.Q, Place.K, Place.V, Place.ATTN_OUT),
+    "mlp": (Place.MLP_IN, Place.NEURON, Place.MLP_OUT),
+}
+
+
 def compact(model: Transformer, mask: Mask) -> Transformer:
     """A model that shares the weights of `model` and equals it under `mask`; it must be run with that mask or one that
     keeps less."""
     small = copy.copy(model)
     small._modules = dict(model._modules)
-    for place, layers in ((Place.ATTN_OUT, "attention"), (Place.MLP_OUT, "mlp")):
+    for layers, places in _PLACES.items():
         old: nn.ModuleList = getattr(model, layers)
         new: list[nn.Module] = []
         for layer, module in enumerate(old):
-            site = Site(layer, place)
-            keep = mask.keep.get(site)
-            idle = keep is not None and not bool(keep.any())
-            new.append(Constant(mask.mean[site]) if idle else module)
+            sites = {place: Site(layer, place) for place in places}
+            fixed = {p: mask.mean[s] for p, s in sites.items() if s in mask.keep and not bool(mask.keep[s].any())}
+            if places[-1] in fixed:
+                module = Constant(fixed[places[-1]])
+            elif fixed:
+                module = copy.copy(module)
+                module.fixed = fixed  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
+            new.append(module)
         small._modules[layers] = nn.ModuleList(new)
     return small
 

@@ -132,7 +132,10 @@ def _head(model: Transformer, node: Node) -> tuple[int | None, int | None]:
 
 
 def reachable(model: Transformer, nodes: Sequence[Node], batch: Batch) -> list[Node]:
-    """The nodes from which a path of nonzero weights and residual channels leads to an answer's or foil's logit."""
+    """The nodes from which a path of nonzero weights and residual channels leads to an answer's or foil's logit.
+
+    Not a proof that the others do nothing: AbsTopK lets units compete for a place, and every write moves the norms.
+    """
     ids = torch.tensor(sorted(_answers(batch)), device=model.embed.device)
     answers = model.unembed[ids].abs().amax(0) > 0
     alive: set[Node] = set()
@@ -146,11 +149,19 @@ def reachable(model: Transformer, nodes: Sequence[Node], batch: Batch) -> list[N
             if bool(answers[node.index]) or later:
                 alive.add(node)
         elif place in (Place.Q, Place.K):
-            head = node.index // model.config.head_width
-            if any(
-                o.site == Site(layer, Place.V) and o.index // model.config.head_width == head for o in alive
-            ):
+            if _pattern_shows(model, layer, node.index // model.config.head_width, alive):
                 alive.add(node)
         elif any(_weight(model, node, other) != 0 for other in alive):
             alive.add(node)
     return sorted(alive)
+
+
+def _pattern_shows(model: Transformer, layer: int, head: int, alive: set[Node]) -> bool:
+    """Whether a head's pattern can matter: through a kept value, or, with a sink, through the values' stand-ins alone,
+    which count as much as the sink leaves."""
+    width = model.config.head_width
+    if any(n.site == Site(layer, Place.V) and n.index // width == head for n in alive):
+        return True
+    reads = model.get_parameter(f"attention.{layer}.out.weight")[:, head * width : (head + 1) * width]
+    written = [n.index for n in alive if n.site == Site(layer, Place.ATTN_OUT)]
+    return model.config.sink and bool(reads[written].any())

@@ -50,6 +50,7 @@ class Finder:
     key: str
 
     def prompts(self, split: Split, start: int, count: int) -> Batch:
+        """Datapoints [start, start + count) of a split, in an order that depends on nothing but their texts."""
         datapoints = list(self.generator.datapoints(split, range(start, start + count)))
         return encode(datapoints, self.checkpoint.tokenizer, self.checkpoint.model.config.context)
 

@@ -34,6 +34,8 @@ HASTE = 40
 """While more nodes than this are left, a tenth of them go per round, by the gradient alone."""
 RANKED = 48
 """Datapoints of `train` that the second stage looks at."""
+ROUGH = 96
+"""Datapoints of `select` that the bisection looks at, before all of them decide."""
 GIVE_UP = 1.5
 """The second stage ends when the loss on `train` is this far above the target, in multiples of it."""
 
@@ -215,26 +217,33 @@ def _shortest(
     order: Sequence[Node],
     penalty: float,
 ) -> Pruned:
-    """Bisection over k: the shortest prefix of the order whose loss on `select` is under the target by the margin."""
+    """The shortest prefix of the order whose loss on `select` is under the target by the margin.
+
+    Bisection over k, on the first datapoints alone; then on all of them, from where that ended up to the first k that
+    meets the target there and down while the next smaller does too.
+    """
+    rough = next(iter(select.parts(ROUGH * select.cases)))
     seen: dict[int, tuple[float, float]] = {}
 
-    def at(k: int) -> tuple[float, float]:
-        if k not in seen:
-            values = per_prompt_loss(model, keeping(order[:k], model.config, mean), select).double()
-            by_datapoint = values.view(-1, select.cases).mean(1)
-            error = float(by_datapoint.std()) / math.sqrt(len(by_datapoint))
-            seen[k] = float(values.mean()), error
-        return seen[k]
+    def measure(k: int, batch: Batch) -> tuple[float, float]:
+        values = per_prompt_loss(model, keeping(order[:k], model.config, mean), batch).double()
+        by_datapoint = values.view(-1, batch.cases).mean(1)
+        return float(values.mean()), float(by_datapoint.std()) / math.sqrt(len(by_datapoint))
 
     def meets(k: int) -> bool:
-        loss, error = at(k)
-        return loss + MARGIN * error <= settings.loss
+        if k not in seen:
+            seen[k] = measure(k, select)
+        return seen[k][0] + MARGIN * seen[k][1] <= settings.loss
 
     low, high = 0, len(order)
-    reached = meets(high)
-    while reached and high - low > 1:
+    while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if meets(middle) else (middle, high)
-    loss, error = at(high)
+        low, high = (low, middle) if measure(middle, rough)[0] <= settings.loss else (middle, high)
+    k = high
+    while not meets(k) and k < len(order):
+        k = min(len(order), k + max(1, k // 16))
+    while meets(k) and k > 1 and meets(k - 1):
+        k -= 1
+    loss, error = seen[k]
     curve = tuple((k, seen[k][0]) for k in sorted(seen))
-    return Pruned(tuple(sorted(order[:high])), loss, error, reached, penalty, curve, tuple(order))
+    return Pruned(tuple(sorted(order[:k])), loss, error, meets(k), penalty, curve, tuple(order))

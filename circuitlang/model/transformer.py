@@ -48,6 +48,22 @@ def _kth_largest(magnitude: Tensor, k: int) -> Tensor:
     return magnitude.kthvalue(units - k + 1, dim=-1, keepdim=True).values
 
 
+def _site(
+    part: Attention | Mlp,
+    place: Place,
+    compute: Callable[[Tensor], Tensor],
+    x: Tensor,
+    residual: Tensor,
+    edit: Edit,
+) -> Tensor:
+    """The value of one site: computed, AbsTopK'd, edited. Where a circuit keeps nothing of it, the constant that the
+    edit would put there (`part.fixed`, set by circuit/compact.py), without computing what would be thrown away."""
+    fixed = part.fixed.get(place)
+    if fixed is not None:
+        return fixed.expand(*residual.shape[:-1], -1).contiguous()  # attention's kernel goes by the strides
+    return edit(Site(part.layer, place), abs_top_k(compute(x), part.config.activations))
+
+
 class Attention(nn.Module):
     def __init__(self, config: Config, layer: int) -> None:
         super().__init__()
@@ -58,18 +74,19 @@ class Attention(nn.Module):
         self.value = nn.Linear(config.width, config.width)
         self.out = nn.Linear(config.width, config.width)
         self.sink = nn.Parameter(torch.zeros(config.heads)) if config.sink else None
+        self.fixed: dict[Place, Tensor] = {}
 
     def forward(self, residual: Tensor, edit: Edit) -> Tensor:
         """(batch, position, width) -> what attention adds to it, the same shape."""
 
-        def at(place: Place, x: Tensor) -> Tensor:
-            return edit(Site(self.layer, place), abs_top_k(x, self.config.activations))
+        def at(place: Place, compute: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+            return _site(self, place, compute, x, residual, edit)
 
-        x = at(Place.ATTN_IN, self.norm(residual))
-        q = at(Place.Q, self.query(x))
-        k = at(Place.K, self.key(x))
-        v = at(Place.V, self.value(x))
-        return at(Place.ATTN_OUT, self.out(self.mix(q, k, v)))
+        x = at(Place.ATTN_IN, self.norm, residual)
+        q = at(Place.Q, self.query, x)
+        k = at(Place.K, self.key, x)
+        v = at(Place.V, self.value, x)
+        return at(Place.ATTN_OUT, self.out, self.mix(q, k, v))
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Causal softmax attention per head: (batch, position, width) each -> (batch, position, width)."""
@@ -115,16 +132,17 @@ class Mlp(nn.Module):
         self.norm = nn.RMSNorm(config.width, eps=1e-6)
         self.up = nn.Linear(config.width, config.hidden)
         self.down = nn.Linear(config.hidden, config.width)
+        self.fixed: dict[Place, Tensor] = {}
 
     def forward(self, residual: Tensor, edit: Edit) -> Tensor:
         """(batch, position, width) -> what the MLP adds to it, the same shape."""
 
-        def at(place: Place, x: Tensor) -> Tensor:
-            return edit(Site(self.layer, place), abs_top_k(x, self.config.activations))
+        def at(place: Place, compute: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+            return _site(self, place, compute, x, residual, edit)
 
-        x = at(Place.MLP_IN, self.norm(residual))
-        x = at(Place.NEURON, F.gelu(self.up(x)))
-        return at(Place.MLP_OUT, self.down(x))
+        x = at(Place.MLP_IN, self.norm, residual)
+        x = at(Place.NEURON, lambda x: F.gelu(self.up(x)), x)
+        return at(Place.MLP_OUT, self.down, x)
 
 
 class Transformer(nn.Module):

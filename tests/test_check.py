@@ -1,0 +1,108 @@
+"""The main job end to end on the shipped model, with a search short enough for a test."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from circuitlang.claims.verdict import Outcome
+from circuitlang.pipeline import Options, check, check_and_write, check_file
+from circuitlang.program.load import load_text
+from circuitlang.program.spec import Spec
+from circuitlang.report.report import Report
+
+ROOT = Path(__file__).parents[1]
+SPEC = """
+use "tasks/python.task"
+
+spec quick {
+  task = single_double_quote
+  model = "zoo:python-small"
+  prune { loss = 0.5  seeds = (0, 1)  steps = 12  batch = 4  penalty = 0.003 }
+  verdict { samples = 64..128 }
+  claim sufficient: loss given keep(circuit) <= 0.65
+  claim impossible: accuracy given drop(circuit) >= 100%
+  claim counted:    nodes >= 1
+}
+"""
+
+
+def spec_of(text: str) -> Spec:
+    return load_text(text, "quick.cir", ROOT).specs["quick"]
+
+
+@pytest.fixture(scope="module")
+def quick() -> Spec:
+    return spec_of(SPEC)
+
+
+@pytest.fixture(scope="module")
+def report(quick: Spec) -> Report:
+    return check(quick, ROOT, Options(fresh=True))
+
+
+def test_the_report_says_what_happened(report: Report) -> None:
+    assert report.task.accuracy is not None
+    assert report.task.accuracy > 0.9
+    assert report.circuit is not None
+    assert report.circuit.seeds == (0, 1)
+    assert all(circuit.nodes >= 1 for circuit in report.circuit.per_seed)
+    assert [claim.name for claim in report.claims] == ["sufficient", "impossible", "counted"]
+    assert [claim.verdict for claim in report.claims][2] is Outcome.PASS
+    assert report.claims[1].verdict is not Outcome.PASS
+    assert report.exit_status in (1, 3)
+
+
+def test_the_same_check_gives_the_same_bytes_with_and_without_the_cache(
+    quick: Spec, report: Report, tmp_path: Path
+) -> None:
+    first = check(quick, ROOT, Options(cache=tmp_path))
+    second = check(quick, ROOT, Options(cache=tmp_path))
+    assert not first.cached
+    assert second.cached
+    assert first.to_json(timings=False) == report.to_json(timings=False)
+    assert second.to_json(timings=False) == report.to_json(timings=False)
+
+
+def test_a_changed_claim_reuses_the_circuit_and_a_changed_search_does_not(quick: Spec, tmp_path: Path) -> None:
+    check(quick, ROOT, Options(cache=tmp_path))
+    assert check(replace(quick, claims=quick.claims[2:]), ROOT, Options(cache=tmp_path)).cached
+    other = replace(quick, prune=replace(quick.prune, steps=11))
+    assert not check(other, ROOT, Options(cache=tmp_path)).cached
+
+
+def test_a_model_that_cannot_do_the_task_is_not_pruned(quick: Spec) -> None:
+    hard = replace(quick, verdict=replace(quick.verdict, mass=0.99))
+    found = check(hard, ROOT, Options(fresh=True))
+    assert found.verdict is Outcome.FAIL
+    assert found.circuit is None
+    assert found.claims == ()
+    assert found.note.startswith("not competent: mass")
+
+
+def test_the_files_are_written_and_fit_the_schema(quick: Spec, tmp_path: Path) -> None:
+    program = load_text(SPEC, str(ROOT / "quick.cir"), ROOT)
+    folder = tmp_path / "out"
+    written, notes = check_and_write(quick, program, folder, Options(cache=tmp_path / "cache"))
+    assert notes[0] == f"files in {folder}"
+    names = {path.name for path in folder.iterdir()}
+    assert {"report.json", "report.md", "circuit.json", "circuit.dot"} <= names
+    assert not [name for name in names if name.endswith(".part")]
+    data = json.loads((folder / "report.json").read_text())
+    jsonschema.validate(data, json.loads((ROOT / "docs/report.schema.json").read_text()))
+    assert Report.from_json((folder / "report.json").read_text()).verdict is written.verdict
+
+
+def test_from_python(tmp_path: Path) -> None:
+    path = tmp_path / "project" / "quick.cir"
+    path.parent.mkdir()
+    (path.parent / "pyproject.toml").write_text("")
+    (path.parent / "python.task").write_text((ROOT / "tasks/python.task").read_text())
+    path.write_text(SPEC.replace("tasks/python.task", "python.task"))
+    found = check_file(path, options=Options(cache=tmp_path / "cache"))
+    assert found.circuit is not None
+    assert found.circuit.graph().number_of_nodes() >= found.circuit.nodes
