@@ -22,8 +22,7 @@ from circuitlang.circuit.graph import CircuitGraph, graph_schema, jaccard
 from circuitlang.claims.verdict import Interval, Outcome, Verdict, exit_status, overall, worst
 from circuitlang.report.diagram import Diagram, dot
 from circuitlang.report.escape import lone_surrogates_spelled
-
-SIGNIFICANT_DIGITS = 6  # of every float but seconds; the last digits of a mean differ between devices
+from circuitlang.report.json_text import lines_of_json, rounded_floats, untitled
 
 
 def _graph(value: object) -> CircuitGraph:
@@ -346,7 +345,7 @@ class Report(_Part):
         """What `report.json` holds, in ASCII. Without timings, equal inputs give equal bytes."""
         data = self.model_dump(mode="json", by_alias=True, exclude=None if timings else {"seconds", "cached"})
         seconds = {stage: round(value, 3) for stage, value in data.pop("seconds", {}).items()}
-        rounded = _rounded(data)
+        rounded = rounded_floats(data)
         if timings:
             rounded["seconds"] = seconds
         text = json.dumps(rounded, indent=1, allow_nan=False).replace(
@@ -362,9 +361,9 @@ class Report(_Part):
     @classmethod
     def schema_text(cls) -> str:
         """The JSON Schema of `to_json`, as docs/report.schema.json holds it."""
-        schema = _untitled(cls.model_json_schema(by_alias=True, mode="serialization"))
+        schema = untitled(cls.model_json_schema(by_alias=True, mode="serialization"))
         head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-        return json.dumps({**head, **schema}, indent=1, ensure_ascii=False) + "\n"
+        return lines_of_json({**head, **schema}) + "\n"
 
 
 def overall_outcome(
@@ -379,18 +378,3 @@ def overall_outcome(
     judged = [claim.verdict for claim in claims]
     gates = [check.verdict for check in battery if check.gates and check.verdict is not None]
     return overall([task.outcome, overall(judged), *gates])
-
-
-def _untitled(schema: Any) -> Any:
-    """Without the titles that pydantic derives from names: they say the names again."""
-    if isinstance(schema, dict):
-        return {key: _untitled(value) for key, value in schema.items() if key != "title"}
-    return [_untitled(value) for value in schema] if isinstance(schema, list) else schema
-
-
-def _rounded(data: Any) -> Any:
-    if isinstance(data, float):
-        return float(f"{data:.{SIGNIFICANT_DIGITS}g}")
-    if isinstance(data, dict):
-        return {key: _rounded(value) for key, value in data.items()}
-    return [_rounded(value) for value in data] if isinstance(data, list) else data

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,8 @@ from circuitlang.claims.interval import UNSEEN, skew_t
 DOCS = Path(__file__).parents[2] / "docs" / "verdicts.md"
 START, END = "<!-- coverage: written by tests/claims/test_coverage.py -->", "<!-- coverage ends -->"
 ALPHA = 0.002  # one of five looks at confidence 0.99; half of it on each side
-SAMPLES, FIRST, LAST = (
-    10_000,
-    512,
-    8192,
-)  # samples of the first look; datapoints at the first look and the last
+SAMPLES = 5_000
+FIRST, LAST = 512, 8192  # datapoints at the first look and at the last
 
 
 def rare(share: float, base: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -38,7 +36,7 @@ class Losses:
     of: Callable[[np.ndarray], np.ndarray]
     prompts: int = 2
 
-    @property
+    @cached_property
     def mean(self) -> float:
         """By the midpoint rule, fine enough for every tail that a sample of thousands can show."""
         u = (np.arange(1_000_000) + 0.5) / 1_000_000

@@ -190,7 +190,7 @@ def test_counts_are_compared_with_counts():
     assert (verdict.outcome, verdict.interval.value, verdict.right_value) == (PASS, -10, 30)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.floats(0.8, 1.0))
 def test_the_same_values_give_the_same_verdict(seed, share):
     values = coins(share, seed)
