@@ -89,6 +89,13 @@ def remarks(claim: ClaimResult) -> list[str]:
     return found
 
 
+def sentence(claim: ClaimResult) -> str:
+    """Everything about a claim on one line: what is claimed, the number, what it rests on, remarks."""
+    value, interval = measured(claim)
+    facts = (f"{value} ({interval})" if interval else value, evidence(claim), *remarks(claim))
+    return "; ".join(filter(None, (claim.text, *facts)))
+
+
 def seeds(claim: ClaimResult) -> str:
     """Every seed's own outcome, where there is more than one: `seed 0 pass 0.121 · seed 1 fail 0.162`."""
     if len(claim.seeds) < 2:

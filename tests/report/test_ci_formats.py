@@ -1,0 +1,62 @@
+"""What CI reads: annotations of GitHub Actions, and junit.xml."""
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from circuitlang.report.github import github
+from circuitlang.report.junit import junit
+
+HOSTILE = [
+    "a\n::set-env name=x::y",
+    "100%0A::error::x",
+    "a:b,c=d",
+    "]]> <failure/> & \" ' \x00\x1b[31m\ud800\ufffe",
+    "##[error]x",
+    "\u202e\u2028",
+]
+
+
+def test_annotations_name_the_line(make):
+    assert github(make(), "specs/quotes.cir").splitlines() == [
+        "::error file=specs/quotes.cir,line=24,title=minimal%3A fail::rise given drop(each node) >= 0.01; "
+        "0.000 (-0.005 … 0.006); 16,384 prompts; 1.attn_in[21]: the worst of 12",
+        "::warning file=specs/quotes.cir,line=26,title=dilutes%3A not measured::"
+        "accuracy where length = 64 <= 0.6; no",
+        "::error file=specs/quotes.cir,line=1,title=single_double_quote%3A fail::"
+        "4 of 6 claims hold; fail: minimal; not measured: dilutes",
+    ]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_cannot_add_a_command(make, text):
+    lines = github(make(text), text).splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        assert re.fullmatch(r"::(error|warning) file=[^,:]*,line=\d+,title=[^,:]*::.*", line)
+        assert "%0A" not in line
+        assert "##[" not in line
+
+
+def test_only_what_passes_is_green(make):
+    suite = ElementTree.fromstring(junit(make(), "specs/quotes.cir").encode())
+    assert suite.attrib == {"name": "single_double_quote", "failures": "1", "errors": "1", "tests": "7"}
+    found = {case.get("name"): [(part.tag, part.get("type")) for part in case] for case in suite}
+    assert found == {
+        "competence": [],
+        "sufficient": [],
+        "no_luck": [],
+        "faithful": [],
+        "minimal": [("failure", "fail")],
+        "small": [],
+        "dilutes": [("error", "not measured")],
+    }
+    assert suite.find("testcase[@name='minimal']").get("line") == "24"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_cannot_add_an_element(make, text):
+    suite = ElementTree.fromstring(junit(make(text), text).encode("utf-8"))
+    assert [case.tag for case in suite] == ["testcase"] * 7
+    assert sum(len(case) for case in suite) == 2
