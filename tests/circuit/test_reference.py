@@ -1,0 +1,64 @@
+"""Stand-ins: the mean of every node over all tokens of the reference, as the model really computes it, or zero."""
+
+import pytest
+import torch
+
+from circuitlang.circuit.reference import stand_ins
+from circuitlang.site import Place, Site
+
+
+def text(rows: int) -> torch.Tensor:
+    return torch.randint(0, 40, (rows, 11), generator=torch.Generator().manual_seed(rows))
+
+
+@pytest.mark.parametrize("variant", [{}, {"activations": 0.25, "sink": True}], ids=str)
+@pytest.mark.parametrize("rows", [1, 16, 21])  # one piece, a whole one, one and a bit
+def test_means_equal_a_slow_loop_over_tokens(make_model, variant, rows):
+    model, reference = make_model(**variant), text(rows)
+    found = stand_ins(model, reference, "mean")
+    assert tuple(found) == model.config.sites()
+    sums = {site: torch.zeros(model.config.size(site), dtype=torch.float64) for site in found}
+    for row in reference:
+
+        def add(site, x):
+            for token in range(11):
+                if site in sums:
+                    sums[site] += x[0, token].double()
+            return x
+
+        model(row[None], add)
+    for site, mean in found.items():
+        assert mean.dtype == torch.float32
+        assert torch.allclose(mean.double(), sums[site] / (11 * rows), atol=1e-5), site
+
+
+def test_abs_top_k_is_in_place(make_model):
+    """A node that AbsTopK always silences has mean 0; without it, it has not."""
+    sparse, dense = make_model(activations=0.25), make_model()
+    site = Site(0, Place.ATTN_IN)
+    for model in (sparse, dense):
+        model.attention[0].norm.weight.data[3] = 1e-3
+    assert float(stand_ins(sparse, text(8), "mean")[site][3]) == 0
+    assert float(stand_ins(dense, text(8), "mean")[site][3]) != 0
+
+
+def test_zero_is_zero_everywhere(make_model):
+    model = make_model()
+    found = stand_ins(model, text(2), "zero")
+    assert tuple(found) == model.config.sites()
+    assert all(torch.equal(found[site], torch.zeros(model.config.size(site))) for site in found)
+
+
+def test_a_constant_text_is_its_own_mean(make_model):
+    """One token repeated, no position embeddings: every token of a row has the same values."""
+    model = make_model(activations=0.5)
+    reference = torch.full((2, 7), 5)
+    seen = {}
+    model(reference, lambda site, x: seen.setdefault(site, x))
+    for site, mean in stand_ins(model, reference, "mean").items():
+        assert torch.allclose(mean.expand(2, 7, -1), seen[site], atol=1e-5), site
+
+
+def test_nothing_is_left_to_differentiate(make_model):
+    model = make_model().requires_grad_()
+    assert not any(mean.requires_grad for mean in stand_ins(model, text(2), "mean").values())
