@@ -1,0 +1,100 @@
+"""Files are written whole or not at all."""
+
+import os
+import threading
+
+import pytest
+
+from circuitlang import storage
+from circuitlang.source import CommandError
+from circuitlang.storage import replace_whole, write_whole
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff", "text é\n", "x" * 1_000_000])
+def test_what_is_written_is_there(tmp_path, content):
+    path = tmp_path / "new" / "deeper" / "file"
+    write_whole(path, content)
+    assert path.read_bytes() == (content.encode() if isinstance(content, str) else content)
+    assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+def test_an_old_file_is_replaced(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old and long")
+    write_whole(path, "new")
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("moment", ["fill", "fsync", "replace"])
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), KeyboardInterrupt(), RuntimeError("x")]
+)
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, moment, error):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def fail(*_):
+        raise error
+
+    def fill(temporary):
+        temporary.write_text("half of the new")
+        if moment == "fill":
+            fail()
+
+    if moment == "fsync":
+        monkeypatch.setattr(storage.os, "fsync", fail)
+    elif moment == "replace":
+        monkeypatch.setattr(storage.Path, "replace", fail)
+    with pytest.raises(CommandError if isinstance(error, OSError) else type(error)) as caught:
+        replace_whole(path, fill)
+    if isinstance(error, OSError):
+        assert str(caught.value) == f"cannot write {path}: No space left on device"
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_readers_see_the_old_or_the_new(tmp_path):
+    path, seen, done = tmp_path / "file", set(), threading.Event()
+    write_whole(path, "0" * 50_000)
+
+    def read():
+        while not done.is_set():
+            text = path.read_text()
+            assert len(set(text)) == 1
+            seen.add((text[0], len(text)))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(1, 10):
+        write_whole(path, str(number) * 50_000)
+    done.set()
+    reader.join()
+    assert {length for _, length in seen} == {50_000}
+
+
+@pytest.mark.parametrize("where", ["a folder", "under a file"])
+def test_where_no_file_can_be_the_reason_is_given(tmp_path, where):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("x")
+    path = tmp_path / "folder" if where == "a folder" else tmp_path / "file" / "below"
+    with pytest.raises(CommandError, match=f"cannot write {path}: "):
+        write_whole(path, "new")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+    assert (tmp_path / "file").read_text() == "x"
+
+
+def test_a_name_too_long_for_the_system(tmp_path):
+    with pytest.raises(CommandError, match="cannot write"):
+        write_whole(tmp_path / ("x" * 300), "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_it_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """fsync of the file, then the rename, then fsync of the folder."""
+    calls = []
+    fsync, replace = os.fsync, storage.Path.replace
+    monkeypatch.setattr(storage.os, "fsync", lambda handle: (calls.append("fsync"), fsync(handle))[1])
+    monkeypatch.setattr(storage.Path, "replace", lambda *a: (calls.append("rename"), replace(*a))[1])
+    write_whole(tmp_path / "file", "new")
+    assert calls == ["fsync", "rename", "fsync"]
