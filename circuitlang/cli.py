@@ -24,6 +24,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from circuitlang import __version__, authoring, pipeline, training
 from circuitlang.prompts.prompt import Split
 from circuitlang.report.escape import visible
+from circuitlang.report.github import github
+from circuitlang.report.junit import junit
 from circuitlang.report.listing import card_lines, prompt_lines, prompts_data
 from circuitlang.report.terminal import terminal
 from circuitlang.source import CommandError, ProgramError
@@ -46,6 +48,13 @@ output = Console(highlight=False)
 class Format(StrEnum):
     TEXT = "text"
     JSON = "json"
+
+
+class ReportFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    JUNIT = "junit"
 
 
 class Device(StrEnum):
@@ -140,7 +149,7 @@ def check(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the report's files; default runs/SPECNAME.")
     ] = None,
-    format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
+    format: Annotated[ReportFormat, typer.Option(help="What is printed.")] = ReportFormat.TEXT,
     device: DeviceOption = Device.AUTO,
     seed: SeedOption = 0,
     fresh: Fresh = False,
@@ -167,12 +176,15 @@ def check(
             pipeline.check_and_write(spec, program, out or Path("runs") / spec.name, options)
             for spec, program in found
         ]
-    for report, notes in reports:
-        if format is Format.JSON:
-            sys.stdout.write(report.to_json())
-        else:
+    for (report, notes), (_spec, program) in zip(reports, found, strict=True):
+        if format is ReportFormat.TEXT:
             sys.stdout.write(terminal(report, width=min(output.width, 100), colour=output.is_terminal))
             say(notes)
+        elif format is ReportFormat.JSON:
+            sys.stdout.write(report.to_json())
+        else:
+            write = github if format is ReportFormat.GITHUB else junit
+            sys.stdout.write(write(report, program.source.name))
     raise typer.Exit(max((report.exit_status for report, _ in reports), key=(0, 3, 1).index))
 
 

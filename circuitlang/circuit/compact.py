@@ -45,7 +45,9 @@ def compact(model: Transformer, mask: Mask) -> Transformer:
         new: list[nn.Module] = []
         for layer, module in enumerate(old):
             sites = {place: Site(layer, place) for place in places}
-            fixed = {p: mask.mean[s] for p, s in sites.items() if s in mask.keep and not bool(mask.keep[s].any())}
+            fixed = {
+                p: mask.mean[s] for p, s in sites.items() if s in mask.keep and not bool(mask.keep[s].any())
+            }
             if places[-1] in fixed:
                 module = Constant(fixed[places[-1]])
             elif fixed:

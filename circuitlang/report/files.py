@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
 
 from circuitlang.report import words
 from circuitlang.report.diagram import dot
@@ -22,16 +26,29 @@ def contents(report: Report) -> tuple[dict[str, str | bytes], tuple[str, ...]]:
     if report.circuit is not None and report.circuit.per_seed[0].graph is not None:
         graph = report.circuit.plain_graph()
         source = dot(graph, f"{report.spec}: {report.verdict.value}", [words.circuit_line(report.circuit)])
-        files["circuit.json"] = graph.to_json()
-        files["circuit.dot"] = source
+        origin = {"spec": report.spec, "seed": report.circuit.seeds[0], **_provenance(report)}
+        files["circuit.json"] = json.dumps({**origin, **graph.to_data()}, indent=1, allow_nan=False) + "\n"
+        files["circuit.dot"] = f"// {json.dumps(origin)}\n{source}"
         drawn = draw(source)
         if drawn.data is None:
             notes.append(drawn.note)
         else:
-            files["circuit.svg"] = drawn.data
+            files["circuit.svg"] = with_metadata(drawn.data.decode(), json.dumps(origin))
             picture = "circuit.svg"
     files["report.md"] = markdown(report, picture)
     return files, tuple(notes)
+
+
+def _provenance(report: Report) -> dict[str, Any]:
+    return {"provenance": report.provenance.model_dump(mode="json")}
+
+
+def with_metadata(svg: str, text: str) -> str:
+    """A picture that carries a text where viewers do not show it: in the `metadata` element of SVG."""
+    head = re.search(r"<svg\b[^>]*>", svg)
+    if head is None:
+        return svg
+    return f"{svg[: head.end()]}\n<metadata>{escape(text)}</metadata>{svg[head.end() :]}"
 
 
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> tuple[Path, ...]:
