@@ -7,12 +7,18 @@ from difflib import get_close_matches
 
 from circuitlang.source import Diagnostic, Span
 
+_LISTED = 20  # names that a hint lists at most
+
 
 def _near(name: str, known: Iterable[str], kind: str) -> str:
-    """`did you mean`, or what there is."""
+    """`did you mean`, or what there is. Only names of about the same length are compared, and not too many."""
     names = sorted(set(known))
-    near = get_close_matches(name, names, n=1)
-    return f"did you mean `{near[0]}`?" if near else f"known {_plural(kind)}: {', '.join(names) or 'none'}"
+    alike = [other for other in names if abs(len(other) - len(name)) <= 3][:500]
+    near = get_close_matches(name, alike, n=1)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"known {_plural(kind)}: {', '.join(names[:_LISTED]) or 'none'}{more}"
 
 
 def _plural(noun: str) -> str:

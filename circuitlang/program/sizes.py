@@ -97,20 +97,21 @@ def _capped(size: int) -> int:
 def too_large(
     rules: Mapping[str, Rule], bodies: Mapping[str, Expression], counts: Mapping[str, int]
 ) -> list[tuple[str, bool]]:
-    """What can grow too long: the names of rules and of other bodies, each with whether it nests too deep.
-    A rule that only uses one of these is left out."""
+    """What can grow too long: the names of rules and of other bodies, each with whether it nests too deep. Of
+    names that only use one another, those that are the cause; of nesting, the first."""
     sizes = Sizes(rules, counts, families(rules))
-    found: dict[str, bool] = {}
-    for name, body in [*((name, rule.body) for name, rule in rules.items()), *bodies.items()]:
-        expression = Ref(name, "rule") if name in rules else body
+    everything = {**{name: Ref(name, "rule") for name in rules}, **bodies}
+    found: set[str] = set()
+    for name, expression in everything.items():
         try:
-            large, nested = sizes.longest(expression) > MAX_TEXT, False
+            if sizes.longest(expression) > MAX_TEXT:
+                found.add(name)
         except TooNested:
-            large, nested = True, True
-        if large:
-            found[name] = nested
-    bodies = {**bodies, **{name: rule.body for name, rule in rules.items()}}
-    causes = [
-        name for name in found if not {ref.name for ref in references(bodies[name])} & (found.keys() - {name})
-    ]
-    return [(name, found[name]) for name in causes or list(found)[:1]]
+            return [(name, True)]
+    written = {**{name: rule.body for name, rule in rules.items()}, **bodies}
+    causes = [name for name in everything if name in found and not _uses(written[name]) & (found - {name})]
+    return [(name, False) for name in causes or sorted(found)[:1]]
+
+
+def _uses(expression: Expression) -> set[str]:
+    return {ref.name for ref in references(expression)}

@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from circuitlang.source import Source
 from circuitlang.syntax import tree
+from circuitlang.syntax.strings import QUOTED
 
-_COMMENT = re.compile(r'"""(?:[^\\]|\\.)*?"""|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|(\#[^\n]*)', re.S)
+_COMMENT = re.compile(QUOTED + r"|(\#[^\n]*)", re.S)
 _OPENING = re.compile(r"(?:[^#{]|#[^\n]*)*\{")
 _I = TypeVar("_I", bound=tree.Item)
 _B = TypeVar("_B", bound=tree.Block)

@@ -14,13 +14,14 @@ from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from circuitlang.source import Diagnostic, Source, Span
 from circuitlang.syntax import mistakes
 from circuitlang.syntax.advice import advise, completes
+from circuitlang.syntax.strings import QUOTED
 
 MAX_BYTES = 1 << 20
 MAX_NESTING = 64
 MAX_FOUND = 20  # syntax mistakes reported of one file
 _WORK = 1_000_000  # characters parsed again for further mistakes, at most
 
-_SKIPPED = r'"""(?:[^\\]|\\.)*?"""|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|\#[^\n]*'
+_SKIPPED = QUOTED + r"|\#[^\n]*"
 _NESTING = re.compile(_SKIPPED + r"|(?P<paren>[()])", re.S)
 _STARTS = re.compile(
     _SKIPPED

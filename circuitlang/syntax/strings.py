@@ -14,6 +14,13 @@ from circuitlang.source import Diagnostic, Span
 from circuitlang.syntax import mistakes
 from circuitlang.syntax.tree import Hole
 
+# A string, for scanning past it in texts that may be broken: one that is not closed goes on to the end of its line
+# (of the file, in triple quotes), so that no character is looked at twice. For re.S.
+QUOTED = (
+    r'"""(?:[^\\]|\\.)*?(?:"""|\\?\Z)'
+    r'|"(?:[^"\\\n]|\\[^\n])*"?'
+    r"|'(?:[^'\\\n]|\\[^\n])*'?"
+)
 _SIMPLE = {"n": "\n", "t": "\t", "\\": "\\", '"': '"', "'": "'"}
 _HEX = {"x": 2, "u": 4}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
