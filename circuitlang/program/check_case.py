@@ -25,6 +25,8 @@ def check_cases(task: tree.Task, scope: Scope) -> tuple[Case, ...]:
     shared = prompts[0] if prompts else None
     if shared is not None:
         _shared_holes(shared, written, scope)
+        if not shared.template.parts:
+            scope.found.append(errors.empty_text(shared.template.span, "a prompt"))
     cases: list[Case] = []
     spans: dict[str, Span] = {}
     for case in written:
@@ -118,7 +120,12 @@ def _answers(written: list[tree.Case], cases: list[Case], scope: Scope) -> None:
 
 
 def _texts(case: tree.Case) -> list[tuple[tree.Template, str]]:
-    return [(case.answer.template, "an answer"), *([(case.foil.template, "a foil")] if case.foil else [])]
+    own = [(case.prompt.template, "a prompt")] if case.prompt else []
+    return [
+        *own,
+        (case.answer.template, "an answer"),
+        *([(case.foil.template, "a foil")] if case.foil else []),
+    ]
 
 
 def _meaning(template: Template, case: Case) -> tuple[object, ...]:

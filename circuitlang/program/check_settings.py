@@ -68,7 +68,7 @@ def setting_value(setting: Setting, value: tree.Value, found: list[Diagnostic]) 
         return None
     if setting.type in ("integer", "number", "integers", "numbers", "integer range"):
         numbers: tuple[Any, ...] = read if isinstance(read, tuple) else (read,)
-        if setting.type == "integer range" and numbers[0] >= numbers[1]:
+        if setting.type == "integer range" and numbers[0] > numbers[1]:
             found.append(errors.empty_range(value.span))
             return None
         if not all(map(setting.accepts, numbers)):

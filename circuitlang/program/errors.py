@@ -252,7 +252,7 @@ def one_sided(span: Span, why: str) -> Diagnostic:
 
 
 def empty_text(span: Span, what: str) -> Diagnostic:
-    """An answer, foil or choice without any character."""
+    """A prompt, answer or foil without any character."""
     return Diagnostic("CIR-067", f"{what} cannot be empty", span)
 
 
