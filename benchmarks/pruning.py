@@ -164,9 +164,14 @@ def main() -> None:
         if found.reached and tau[-1]:
             compared += 1
             totals += [[spent, nodes] for _, spent, nodes, _, _ in rows]
-    ratio = totals[1] / np.maximum(totals[0], 1e-9)
-    print(f"over the {compared} of {options.seeds} seeds where both reach the target, tau alone takes")
-    print(f"{ratio[0]:.2f} times the seconds and keeps {ratio[1]:.2f} times the nodes")
+    print(f"both reach the target with {compared} of {options.seeds} seeds", end="")
+    if compared:
+        seconds, nodes = totals[1] / totals[0]
+        print(
+            f"; there, tau alone takes {seconds:.2f} times the seconds and keeps {nodes:.2f} times the nodes",
+            end="",
+        )
+    print()
 
 
 if __name__ == "__main__":
