@@ -17,7 +17,7 @@ from circuitlang.syntax.format import bare_text, format_block, format_file
 from circuitlang.syntax.parse import keywords, parse
 
 LANGUAGE = Path(__file__).parent.parent / "language"
-EXAMPLES = 400
+EXAMPLES = 40  # of each kind of block
 
 
 def nodes(kind: type, *parts: st.SearchStrategy) -> st.SearchStrategy:
