@@ -97,10 +97,10 @@ def preview(
 
 def explain(code: str) -> list[str]:
     """`explain`: what a diagnostic's code means."""
-    from circuitlang.program.explain import codes
+    from circuitlang.program.codes import codes
     from circuitlang.prompts.admit import CODES
 
-    known = {**codes(), **CODES}
+    known = {**{name: code.meaning for name, code in codes().items()}, **CODES}
     if code.upper() not in known:
         raise CommandError(f"there is no diagnostic {code}; the codes are {min(known)} to {max(known)}")
     return [f"{code.upper()}: {known[code.upper()]}"]

@@ -26,6 +26,8 @@ from circuitlang.site import Node, Site
 
 INITIAL, NOISE = 0.1, 0.01
 """tau starts at N(INITIAL, NOISE): just above the threshold, so that every node is kept at first (Table 2)."""
+SMOOTH = 0.1
+"""Weight of the newest batch in the running mean of the loss that the penalty follows."""
 MARGIN = 3.0
 """The target must be met on `select` by so many standard errors, so that it is met on fresh prompts too."""
 TRIED = 4
@@ -108,6 +110,14 @@ def prune(
     return min(results, key=lambda r: (not r.reached, len(r.nodes) if r.reached else 0, r.loss))
 
 
+def pressure(loss: float, target: float) -> float:
+    """How much of the penalty counts: all of it up to 0.6 of the target loss, none at the target itself.
+
+    With a fixed penalty the search ends wherever its balance lies, far above the target or far below it.
+    """
+    return min(1.0, max(0.0, (1.0 - loss / target) / 0.4))
+
+
 def learn(
     model: Transformer,
     mean: dict[Site, Tensor],
@@ -125,6 +135,7 @@ def learn(
     start = INITIAL + NOISE * torch.randn(sum(sizes), generator=generator)
     tau = start.clamp(-1, 1).to(device).requires_grad_()
     optimizer = torch.optim.AdamW([tau], lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=1e-3)
+    recent = 0.0
     for i in range(settings.steps):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * (1 - i / settings.steps)
@@ -132,7 +143,8 @@ def learn(
         mask = Mask(dict(zip(sites, keep.split(sizes), strict=True)), mean)
         batch = draw(i * settings.batch, settings.batch)
         task = score.loss(score.answer_logits(model, batch, mask), batch).mean()
-        objective = task + penalty * keep.sum()
+        recent += SMOOTH * (float(task.detach()) - recent) if i else float(task.detach())
+        objective = task + penalty * pressure(recent, settings.loss) * keep.sum()
         optimizer.zero_grad(set_to_none=True)
         objective.backward()
         torch.nn.utils.clip_grad_norm_([tau], 1.0)

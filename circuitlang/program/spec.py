@@ -18,10 +18,10 @@ class PruneSettings:
     loss: float = 0.15  # the target: the smallest circuit with at most this loss on `select`
     ablate: Literal["mean", "zero"] = "mean"  # what an ablated node becomes: its mean over text, or 0
     seeds: tuple[int, ...] = (0,)
-    steps: int = 400
-    batch: int = 32  # datapoints per step; each is one prompt per case
-    learning_rate: float = 0.01
-    penalty: tuple[float, ...] = (1e-3, 3e-3, 1e-2)  # nats per kept node; each is tried, `select` decides
+    steps: int = 250
+    batch: int = 8  # datapoints per step; each is one prompt per case
+    learning_rate: float = 0.03
+    penalty: tuple[float, ...] = (8e-3,)  # nats per kept node; every one is tried, `select` decides
     temperature: float = 1.0  # of the sigmoid that stands in for the Heaviside step's derivative
 
 
