@@ -68,7 +68,9 @@ def test_the_same_check_gives_the_same_bytes_with_and_without_the_cache(
     assert second.to_json(timings=False) == report.to_json(timings=False)
 
 
-def test_a_changed_claim_reuses_the_circuit_and_a_changed_search_does_not(quick: Spec, tmp_path: Path) -> None:
+def test_a_changed_claim_reuses_the_circuit_and_a_changed_search_does_not(
+    quick: Spec, tmp_path: Path
+) -> None:
     check(quick, ROOT, Options(cache=tmp_path))
     assert check(replace(quick, claims=quick.claims[2:]), ROOT, Options(cache=tmp_path)).cached
     other = replace(quick, prune=replace(quick.prune, steps=11))

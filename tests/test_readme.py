@@ -36,7 +36,7 @@ def made(kind: str, what: str, folder: Path) -> str:
 
 
 def printed(command: str, folder: Path) -> str:
-    """What `circuitlang COMMAND` prints, without the line that names a folder."""
+    """What `circuitlang COMMAND` prints, without its last lines: the seconds it took and the folder of its files."""
     arguments = command.split()
     if arguments[0] == "check":
         arguments += ["--out", str(folder)]
@@ -48,8 +48,8 @@ def printed(command: str, folder: Path) -> str:
         check=False,
     )
     assert done.returncode in (0, 1, 3), done.stderr
-    lines = [line for line in done.stdout.splitlines() if not line.startswith("files in ")]
-    return "\n".join(lines)
+    text = re.sub(r"^load .*", "", done.stdout, flags=re.S | re.M)  # seconds, and where the files are
+    return text.strip()
 
 
 def fenced(text: str, language: str = "") -> str:

@@ -23,7 +23,7 @@ from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Split
 from circuitlang.site import Node, Site
 
-CHUNK = 128
+CHUNK = 32
 """Datapoints of one forward pass. Fixed: a datapoint's numbers then never depend on how many were asked for."""
 
 Where = tuple[tuple[str, int, int], ...]
