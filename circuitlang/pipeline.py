@@ -82,6 +82,7 @@ def check_and_write(spec: Spec, program: Program, folder: Path, options: Options
     """One spec judged, and its files written into the folder, each whole or not at all. Also notes for the reader."""
     from circuitlang.report.files import contents, write_files
 
+    choose_device(options.device)  # before anything is made on disk
     require_writable(folder)
     report = check(spec, project_root(Path(program.source.name)), options)
     files, notes = contents(report)

@@ -88,7 +88,7 @@ def test_a_right_program_is_found_right(project: Path) -> None:
             ["check", "one.cir"],
             r"not built yet",
         ),
-        ({}, ["check", "one.cir", "--device", "cuda"], r"there is no device `cuda` here|"),
+        ({}, ["check", "one.cir", "--device", "mps"], r"there is no device `mps` here; there are: .*cpu"),
         ({}, ["preview", "colours.task", "--where", "length=3"], r"task colours has no param `length`"),
         ({}, ["preview", "colours.task", "--where", "length"], r"write a param and a number"),
         ({}, ["preview", "colours.task", "shapes"], r"there is no task `shapes` \(known: colours\)"),
