@@ -13,7 +13,8 @@ from circuitlang.source import CommandError
 from circuitlang.storage import write_whole
 
 PACKAGE = Path(__file__).parent
-_COMPUTES = ("prompts", "model", "circuit", "claims")  # folders whose code decides numbers
+_DIGEST = 32  # bytes of SHA-256 in front of every stored result
+_COMPUTES = ("program", "prompts", "model", "circuit", "claims")  # folders whose code decides numbers
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,18 @@ class Cache:
         if self.folder is None:
             return None
         try:
-            return self._path(key).read_bytes()
+            stored = self._path(key).read_bytes()
         except OSError:
             return None
+        content = stored[_DIGEST:]
+        return content if hashlib.sha256(content).digest() == stored[:_DIGEST] else None  # damaged is absent
 
     def put(self, key: str, content: bytes) -> None:
         """Keeps a result; a folder that cannot be written costs the cache, not the check."""
         if self.folder is None:
             return
         try:
-            write_whole(self._path(key), content)
+            write_whole(self._path(key), hashlib.sha256(content).digest() + content)
         except CommandError:
             return
 

@@ -128,9 +128,6 @@ def test_all_mistakes_of_all_files_are_told_at_once(project: Path) -> None:
     }
 
 
-@pytest.mark.skipif(
-    not hasattr(Path, "chmod") or sys.platform == "win32", reason="folders cannot be made read-only here"
-)
 def test_an_output_folder_that_cannot_be_written_is_said_before_anything_is_computed(project: Path) -> None:
     blocked = project / "blocked"
     blocked.write_text("a file, not a folder")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -14,8 +14,7 @@ from torch import Tensor
 from circuitlang.cache import Cache, key_of
 from circuitlang.circuit.extract import extract
 from circuitlang.circuit.graph import CircuitGraph
-from circuitlang.circuit.mask import keeping
-from circuitlang.circuit.prune import Pruned, per_prompt_loss, prune
+from circuitlang.circuit.prune import Pruned, loss_and_error, prune
 from circuitlang.circuit.reference import stand_ins
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.program.spec import PruneSettings
@@ -50,7 +49,7 @@ class Finder:
     key: str
 
     def prompts(self, split: Split, start: int, count: int) -> Batch:
-        """Datapoints [start, start + count) of a split, in an order that depends on nothing but their texts."""
+        """Datapoints [start, start + count) of a split."""
         datapoints = list(self.generator.datapoints(split, range(start, start + count)))
         return encode(datapoints, self.checkpoint.tokenizer, self.checkpoint.model.config.context)
 
@@ -100,20 +99,10 @@ class Finder:
 
 
 def _cut(pruned: Pruned, budget: int, finder: Finder, mean: dict[Site, Tensor], select: Batch) -> Pruned:
+    """The search's result, with its `budget` most needed nodes instead."""
     nodes = pruned.order[:budget]
-    model = finder.checkpoint.model
-    values = per_prompt_loss(model, keeping(nodes, model.config, mean), select).double()
-    by_datapoint = values.view(-1, select.cases).mean(1)
-    error = float(by_datapoint.std()) / len(by_datapoint) ** 0.5
-    return Pruned(
-        tuple(sorted(nodes)),
-        float(values.mean()),
-        error,
-        len(nodes) == budget,
-        pruned.penalty,
-        pruned.curve,
-        pruned.order,
-    )
+    loss, error = loss_and_error(finder.checkpoint.model, mean, nodes, select)
+    return replace(pruned, nodes=tuple(sorted(nodes)), loss=loss, error=error, reached=len(nodes) == budget)
 
 
 def _write(pruned: Pruned, graph: CircuitGraph) -> bytes:

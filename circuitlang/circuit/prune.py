@@ -227,6 +227,15 @@ def per_prompt_loss(model: Transformer, mask: Mask, batch: Batch) -> Tensor:
     return torch.cat(parts)
 
 
+def loss_and_error(
+    model: Transformer, mean: dict[Site, Tensor], nodes: Sequence[Node], batch: Batch
+) -> tuple[float, float]:
+    """The circuit's mean loss in nats per prompt, and its standard error over datapoints."""
+    values = per_prompt_loss(model, keeping(nodes, model.config, mean), batch).double()
+    by_datapoint = values.view(-1, batch.cases).mean(1)
+    return float(values.mean()), float(by_datapoint.std()) / math.sqrt(len(by_datapoint))
+
+
 def _shortest(
     model: Transformer,
     mean: dict[Site, Tensor],
@@ -243,20 +252,16 @@ def _shortest(
     rough = next(iter(select.parts(ROUGH * select.cases)))
     seen: dict[int, tuple[float, float]] = {}
 
-    def measure(k: int, batch: Batch) -> tuple[float, float]:
-        values = per_prompt_loss(model, keeping(order[:k], model.config, mean), batch).double()
-        by_datapoint = values.view(-1, batch.cases).mean(1)
-        return float(values.mean()), float(by_datapoint.std()) / math.sqrt(len(by_datapoint))
-
     def meets(k: int) -> bool:
         if k not in seen:
-            seen[k] = measure(k, select)
+            seen[k] = loss_and_error(model, mean, order[:k], select)
         return seen[k][0] + MARGIN * seen[k][1] <= settings.loss
 
     low, high = 0, len(order)
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if measure(middle, rough)[0] <= settings.loss else (middle, high)
+        now, _ = loss_and_error(model, mean, order[:middle], rough)
+        low, high = (low, middle) if now <= settings.loss else (middle, high)
     k = high
     while not meets(k) and k < len(order):
         k = min(len(order), k + max(1, k // 16))
