@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from circuitlang.program import errors
+from circuitlang.program import errors, errors_spec
 from circuitlang.program.check_model import check_corpus, check_model
 from circuitlang.program.check_spec import check_spec
 from circuitlang.program.check_task import check_task
@@ -60,7 +60,7 @@ def check(units: Sequence[Unit]) -> Program:
         specs |= {spec.name.text: checked} if checked else {}
         found += problems
     for _, bridge in blocks.of_type(tree.Bridge):
-        found.append(errors.not_built(bridge.name.span, f"bridge {bridge.name.text}"))
+        found.append(errors_spec.not_built(bridge.name.span, f"bridge {bridge.name.text}"))
     mistakes = [problem for problem in found if problem.severity == "error"]
     if mistakes:
         raise ProgramError(mistakes)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, cast
 
-from circuitlang.program import errors
+from circuitlang.program import errors, errors_spec
 from circuitlang.program.expression import Choice, Expression, Repeat, Sequence
 from circuitlang.program.sizes import MAX_TEXT, too_large
 from circuitlang.program.spec import Claim, Intervention, Quantity
@@ -41,7 +41,7 @@ def check_claim(
         if metric is not None and metric.built:
             _bound(claim, claim.right, metric, found)
     if metric is not None and not metric.counts and claim.relation == "==":
-        found.append(errors.exact_relation(claim.span, metric.name))
+        found.append(errors_spec.exact_relation(claim.span, metric.name))
     if any(problem.severity == "error" for problem in found[mistakes:]) or left is None or right is None:
         return None
     text = f"{spell(claim.left)} {claim.relation} {spell(claim.right)}"
@@ -55,14 +55,14 @@ def check_quantity(
     metric = _metric(written, found)
     interventions = [_intervention(each, roles, found) for each in written.given]
     if metric is not None and metric.given == "must" and not written.given:
-        found.append(errors.needs_intervention(written.metric.span))
+        found.append(errors_spec.needs_intervention(written.metric.span))
     if metric is not None and metric.given == "never" and written.given:
-        found.append(errors.takes_no_intervention(written.given[0].span, metric.name))
+        found.append(errors_spec.takes_no_intervention(written.given[0].span, metric.name))
     if len(written.given) > 1:
-        found.append(errors.not_built(written.given[1].span, "several interventions at once"))
+        found.append(errors_spec.not_built(written.given[1].span, "several interventions at once"))
     conditions: list[tree.Node] = [*written.where, *([written.case] if written.case else [])]
     if metric is not None and metric.counts and conditions:
-        found.append(errors.takes_no_condition(conditions[0].span, metric.name))
+        found.append(errors_spec.takes_no_condition(conditions[0].span, metric.name))
     where = _where(written.where, task, found)
     if written.case is not None and task is not None:
         cases = [case.name for case in task.cases]
@@ -81,10 +81,10 @@ def _metric(written: tree.Quantity, found: list[Diagnostic]) -> Metric | None:
     if metric is None:
         found.append(errors.unknown("metric", name.span, METRICS))
     elif not metric.built:
-        found.append(errors.not_built(name.span, metric.name))
+        found.append(errors_spec.not_built(name.span, metric.name))
         return None
     elif written.arguments:
-        found.append(errors.takes_no_arguments(written.arguments[0].span, metric.name))
+        found.append(errors_spec.takes_no_arguments(written.arguments[0].span, metric.name))
     return metric
 
 
@@ -96,13 +96,13 @@ def _intervention(
         found.append(errors.unknown("intervention", written.kind.span, INTERVENTIONS))
         return None
     if not kind.built:
-        found.append(errors.not_built(written.kind.span, kind.name))
+        found.append(errors_spec.not_built(written.kind.span, kind.name))
         return None
     mistakes = len(found)
     if written.value is not None:
-        found.append(errors.takes_no_value(written.value.span, kind.name))
+        found.append(errors_spec.takes_no_value(written.value.span, kind.name))
     for option in written.options:
-        found.append(errors.not_built(option.span, f"{option.name.text}="))
+        found.append(errors_spec.not_built(option.span, f"{option.name.text}="))
     target = _each(written, kind, roles, found) if written.each else _target(written, kind, roles, found)
     if len(found) > mistakes or target is None:
         return None
@@ -115,9 +115,9 @@ def _target(
     """`circuit` or `random`; a role or an arrow is refused as not built, anything else as unknown."""
     port = written.target
     if isinstance(port, tree.Wire):
-        found.append(errors.not_built(port.span, "arrows"))
+        found.append(errors_spec.not_built(port.span, "arrows"))
     elif port.name.text in roles or (port.part is not None and port.name.text not in kind.targets):
-        found.append(errors.not_built(port.span, "roles"))
+        found.append(errors_spec.not_built(port.span, "roles"))
     elif port.name.text not in kind.targets or port.part is not None:
         found.append(errors.unknown("target", port.span, [*kind.targets, *roles]))
     return port.name.text if isinstance(port, tree.Port) else None
@@ -133,7 +133,7 @@ def _each(
         return "circuit"
     every = [each for other in INTERVENTIONS.values() for each in other.each]
     if isinstance(port, tree.Wire) or port.part is not None or name in (*EACH_NOT_BUILT, *roles, *every):
-        found.append(errors.not_built(port.span, f"{kind.name}(each {spell(port)})"))
+        found.append(errors_spec.not_built(port.span, f"{kind.name}(each {spell(port)})"))
     else:
         found.append(errors.unknown("member", port.span, [*every, *EACH_NOT_BUILT, *roles]))
     return None
@@ -160,7 +160,7 @@ def _where(
         if name.text not in task.param_names:
             found.append(errors.unknown("param", name.span, task.param_names))
         elif low < 0 and name.text in _counters(task):
-            found.append(errors.pinned_below_zero(value.span, name.text))
+            found.append(errors_spec.pinned_below_zero(value.span, name.text))
         elif low <= high and too_large(task.rules, _bodies(task), {name.text: high}):
             found.append(errors.too_long(value.span, MAX_TEXT))
     return pins
@@ -196,24 +196,26 @@ def _bound(
     """The number must be one that the metric can have, and in its unit."""
     value = right.value
     if metric.unit == "share" and not 0 <= value <= 1:
-        found.append(errors.bound_impossible(right.span, metric.name, "a share from 0 to 1 (0% to 100%)"))
+        found.append(
+            errors_spec.bound_impossible(right.span, metric.name, "a share from 0 to 1 (0% to 100%)")
+        )
     elif metric.unit != "share" and isinstance(right, tree.Percent):
-        found.append(errors.bound_impossible(right.span, metric.name, _WORDS[metric.unit]))
+        found.append(errors_spec.bound_impossible(right.span, metric.name, _WORDS[metric.unit]))
     elif metric.low is not None and value < metric.low:
-        found.append(errors.bound_impossible(right.span, metric.name, f"never below {metric.low:g}"))
+        found.append(errors_spec.bound_impossible(right.span, metric.name, f"never below {metric.low:g}"))
     elif metric.counts and not isinstance(right, tree.Int):
-        found.append(errors.bound_impossible(right.span, metric.name, "a whole number"))
+        found.append(errors_spec.bound_impossible(right.span, metric.name, "a whole number"))
     elif (metric.low == value and claim.relation in ("<", ">=")) or (
         metric.high == value and claim.relation in (">", "<=")
     ):
-        found.append(errors.says_nothing(right.span, metric.name))
+        found.append(errors_spec.says_nothing(right.span, metric.name))
 
 
 def _comparable(left: tree.Quantity, right: tree.Quantity, found: list[Diagnostic]) -> None:
     """Two quantities have one unit, and only the left one is taken for each member."""
     for intervention in right.given:
         if intervention.each:
-            found.append(errors.each_on_right(intervention.span))
+            found.append(errors_spec.each_on_right(intervention.span))
     a, b = METRICS.get(left.metric.text), METRICS.get(right.metric.text)
     if a is not None and b is not None and a.unit != b.unit:
-        found.append(errors.units_differ(right.span, _WORDS[a.unit], _WORDS[b.unit]))
+        found.append(errors_spec.units_differ(right.span, _WORDS[a.unit], _WORDS[b.unit]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 
-from circuitlang.program import errors
+from circuitlang.program import errors, errors_spec
 from circuitlang.program.check_settings import section_values
 from circuitlang.program.check_task import (
     check_draws,
@@ -101,12 +101,14 @@ def _fits(
     """What single settings cannot show."""
     found: list[Diagnostic] = []
     if architecture.width % architecture.heads:
-        found.append(errors.heads_do_not_divide(_at(sections, "architecture", "heads"), architecture.width))
+        found.append(
+            errors_spec.heads_do_not_divide(_at(sections, "architecture", "heads"), architecture.width)
+        )
     # Each block matrix has as many weights per neuron or attention channel as the model is wide.
     allowed = sparsity.weights * architecture.width
     if sparsity.weights < 1 and sparsity.floor > allowed:
         name = "floor" if _written(sections, "sparsity", "floor") else "weights"
-        found.append(errors.floor_too_high(_at(sections, "sparsity", name), f"{allowed:g}"))
+        found.append(errors_spec.floor_too_high(_at(sections, "sparsity", name), f"{allowed:g}"))
     return found
 
 

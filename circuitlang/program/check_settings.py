@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from circuitlang.program import errors
+from circuitlang.program import errors, errors_spec
 from circuitlang.program.vocabulary import Section, Setting
 from circuitlang.source import Diagnostic, Span
 from circuitlang.syntax import tree
@@ -55,7 +55,7 @@ def section_values(
         else:
             at = written.name.span if written else owner
             example = f"{section.name} {{ {setting.name} = … }}"
-            found.append(errors.missing("setting", setting.name, at, example))
+            found.append(errors_spec.missing("setting", setting.name, at, example))
     return values
 
 
@@ -64,7 +64,7 @@ def setting_value(setting: Setting, value: tree.Value, found: list[Diagnostic]) 
     read = _read(setting, value)
     if read is None:
         expected = " or ".join(f"`{c}`" for c in setting.choices) or _EXPECTED[setting.type]
-        found.append(errors.wrong_type(value.span, setting.name, expected))
+        found.append(errors_spec.wrong_type(value.span, setting.name, expected))
         return None
     if setting.type in ("integer", "number", "integers", "numbers", "integer range"):
         numbers: tuple[Any, ...] = read if isinstance(read, tuple) else (read,)
@@ -72,7 +72,7 @@ def setting_value(setting: Setting, value: tree.Value, found: list[Diagnostic]) 
             found.append(errors.empty_range(value.span))
             return None
         if not all(map(setting.accepts, numbers)):
-            found.append(errors.out_of_range(value.span, setting.name, setting.bounds))
+            found.append(errors_spec.out_of_range(value.span, setting.name, setting.bounds))
             return None
     return read
 

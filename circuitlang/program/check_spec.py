@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from circuitlang.program import errors
+from circuitlang.program import errors, errors_spec
 from circuitlang.program.check_claim import check_claim
 from circuitlang.program.check_settings import first_of_each, section_values, setting_value
 from circuitlang.program.recipe import Recipe
@@ -59,7 +59,7 @@ def _settings(spec: tree.Spec, found: list[Diagnostic]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, setting in SPEC_SETTINGS.items():
         if name not in settings:
-            found.append(errors.missing("setting", name, spec.name.span, examples[name]))
+            found.append(errors_spec.missing("setting", name, spec.name.span, examples[name]))
         else:
             value = setting_value(setting, settings[name].value, found)
             values |= {} if value is None else {name: value}
@@ -80,7 +80,9 @@ def _model(
     written = _value(spec, "model")
     if isinstance(written, tree.String):
         if written.text == "zoo:":
-            found.append(errors.wrong_type(written.span, "model", 'a shipped model\'s name, as "zoo:NAME"'))
+            found.append(
+                errors_spec.wrong_type(written.span, "model", 'a shipped model\'s name, as "zoo:NAME"')
+            )
         return None
     if values["model"] not in models:
         found.append(errors.unknown("model", written.span, models))
@@ -107,7 +109,7 @@ def _roles(spec: tree.Spec, found: list[Diagnostic]) -> frozenset[str]:
     """The roles that the spec names; that there are any is refused once, at the word `circuit`."""
     circuits = [item for item in spec.items if isinstance(item, tree.Circuit)]
     for circuit in circuits:
-        found.append(errors.not_built(circuit.span.part(0, len("circuit")), "circuit blocks"))
+        found.append(errors_spec.not_built(circuit.span.part(0, len("circuit")), "circuit blocks"))
     items = (item for circuit in circuits for item in circuit.items)
     return frozenset(item.name.text for item in items if isinstance(item, tree.Role))
 
@@ -119,7 +121,7 @@ def _claims(
     spans: dict[str, Span] = {}
     written = [item for item in spec.items if isinstance(item, tree.Claim)]
     if not written:
-        found.append(errors.no_claims(spec.name.span))
+        found.append(errors_spec.no_claims(spec.name.span))
     for item in written:
         name = item.name
         if name.text in spans:

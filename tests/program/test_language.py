@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from circuitlang.program import errors
+from circuitlang.program import errors, errors_spec
 from circuitlang.program.load import load_text
 from circuitlang.source import Diagnostic, ProgramError
 from circuitlang.syntax import mistakes
@@ -60,9 +60,9 @@ def test_lines_are_refused_as_they_say(name: str, line: int, text: str) -> None:
 
 
 def codes() -> dict[str, str]:
-    """Code -> function, read from the two files of messages."""
+    """Code -> function, read from the files of messages."""
     found: dict[str, str] = {}
-    for module in (mistakes, errors):
+    for module in (mistakes, errors, errors_spec):
         text = Path(module.__file__ or "").read_text(encoding="utf-8")
         for function in re.split(r"^def ", text, flags=re.M)[1:]:
             for code in set(re.findall(r'"(CIR-\d\d\d)"', function)):

@@ -1,0 +1,5 @@
+"""`python -m circuitlang.cli`."""
+
+from circuitlang.cli import main
+
+main()
