@@ -52,7 +52,9 @@ def test_the_tutorial_works_as_written(tmp_path: Path, request: pytest.FixtureRe
         elif step["kind"] == "output":
             shown = fenced(printed(step["what"], tmp_path))
             if not promote:
-                assert shape(step["text"]) == shape(shown), f"{step['what']}: if it is right: pytest --promote"
+                assert shape(step["text"]) == shape(shown), (
+                    f"{step['what']}: if it is right: pytest --promote"
+                )
             new += text[at : step.start("text")] + shown
             at = step.end("text")
         else:

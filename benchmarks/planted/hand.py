@@ -75,9 +75,7 @@ class Hand:
             self.model.unembed[self._id(character), self.channel(channel)] = weight
 
     @torch.no_grad()
-    def neuron(
-        self, layer: int, reads: Reads, bias: float, writes: Reads, *, decoy: bool = False
-    ) -> Node:
+    def neuron(self, layer: int, reads: Reads, bias: float, writes: Reads, *, decoy: bool = False) -> Node:
         """A hidden unit: GELU(sum + bias), written to channels."""
         mlp = self.model.mlp[layer]
         unit = self._next(layer, "neuron", 0)
@@ -92,7 +90,14 @@ class Hand:
 
     @torch.no_grad()
     def match(
-        self, layer: int, head: int, query: Reads | float, key: Reads, scale: float = 1.0, *, decoy: bool = False
+        self,
+        layer: int,
+        head: int,
+        query: Reads | float,
+        key: Reads,
+        scale: float = 1.0,
+        *,
+        decoy: bool = False,
     ) -> None:
         """One channel of a head's query and key: what a position asks for (or a constant), and what one offers."""
         attention = self.model.attention[layer]

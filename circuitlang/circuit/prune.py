@@ -5,6 +5,10 @@ task's loss plus a penalty per node, through a sigmoid's slope in place of the s
 an order by leaving out, again and again, the node that is missed least on `train` prompts, and the shortest prefix of
 that order that reaches the target on `select` prompts is the circuit. The order is strict, so ties among saturated taus
 (the authors' search clamps them to [-1, 1]) cannot make "k nodes" mean more than k.
+
+Where the first stage lost what is needed, the second starts from all nodes instead. That happens in a circuit without
+redundancy: all taus sink together under the penalty, a link of the chain falls out, and behind a broken chain no
+gradient says which link it was (benchmarks/planted has four such circuits; they are found in this way).
 """
 
 from __future__ import annotations
@@ -107,7 +111,20 @@ def prune(
         survivors = learn(model, mean, draw, settings, penalty, seed, told)
         order = eliminate(model, mean, draw, settings, survivors, told)
         results.append(_shortest(model, mean, select, settings, order, penalty))
-    return min(results, key=lambda r: (not r.reached, len(r.nodes) if r.reached else 0, r.loss))
+    best = min(results, key=_rank)
+    if best.reached:
+        return best
+    order = eliminate(model, mean, draw, settings, every_node(model), report)
+    return min(best, _shortest(model, mean, select, settings, order, 0.0), key=_rank)
+
+
+def _rank(result: Pruned) -> tuple[bool, int, float]:
+    return not result.reached, len(result.nodes) if result.reached else 0, result.loss
+
+
+def every_node(model: Transformer) -> list[Node]:
+    config = model.config
+    return [Node(site, index) for site in config.sites() for index in range(config.size(site))]
 
 
 def pressure(loss: float, target: float) -> float:

@@ -1,0 +1,49 @@
+"""Circuits that were written into the weights by hand: they do their task, nothing else does, and pruning finds them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from benchmarks.planted.circuits import CIRCUITS, Planted
+from circuitlang.cache import Cache
+from circuitlang.circuit.find import Finder
+from circuitlang.claims.measure import UNTOUCHED, Meter, Setting
+from circuitlang.program.spec import PruneSettings
+from circuitlang.prompts.generate import Generator
+
+SETTINGS = PruneSettings(loss=0.07, steps=30)
+NOISE = 0.02
+
+
+@pytest.fixture(scope="module", params=CIRCUITS, ids=lambda make: make.__name__)
+def planted(request: pytest.FixtureRequest) -> Planted:
+    return request.param(NOISE, 0)
+
+
+@pytest.fixture(scope="module")
+def finder(planted: Planted) -> Finder:
+    return Finder(planted.checkpoint, Generator(planted.program.tasks["planted"], 0), Cache(None), "")
+
+
+def test_the_planted_nodes_do_the_task_and_nothing_else_does(planted: Planted, finder: Finder) -> None:
+    meter = Meter(planted.checkpoint, finder.generator, finder.mean(SETTINGS), Cache(None), "")
+    nodes = tuple(sorted(planted.nodes))
+    untouched, kept, dropped = (
+        meter.scores(setting, 128) for setting in (UNTOUCHED, Setting("keep", nodes), Setting("drop", nodes))
+    )
+    assert (untouched.choice == 0).all()
+    assert untouched.mass.mean() > 0.05
+    assert kept.loss.mean() < 0.07
+    assert dropped.loss.mean() > 0.9 * math.log(2)
+
+
+def test_pruning_finds_the_planted_nodes(planted: Planted, finder: Finder) -> None:
+    """None is missing; of what is found besides, nothing is a decoy, and there is at most one node in ten."""
+    found = finder.find(SETTINGS, 0).pruned
+    nodes = set(found.nodes)
+    assert found.reached
+    assert nodes >= planted.nodes
+    assert not nodes & planted.decoys
+    assert len(nodes - planted.nodes) <= len(planted.nodes) / 10
