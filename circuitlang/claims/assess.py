@@ -100,9 +100,8 @@ class Assessor:
             members = self.randoms
         else:
             members = {"": self.nodes}
-        return {
-            name: View(self.meter, Setting(act.kind, nodes, where), case) for name, nodes in members.items()
-        }
+        mode = "keep" if act.kind == "keep" else "drop"
+        return {name: View(self.meter, Setting(mode, nodes, where), case) for name, nodes in members.items()}
 
     def measure(
         self, claim: Claim, left: View, right: View | None

@@ -8,13 +8,25 @@ from typing import Literal, cast
 
 from circuitlang.program import errors, errors_spec
 from circuitlang.program.expression import Choice, Expression, Repeat, Sequence
+from circuitlang.program.signature import InterventionKind, Metric
 from circuitlang.program.sizes import MAX_TEXT, too_large
 from circuitlang.program.spec import Claim, Intervention, Quantity
 from circuitlang.program.task import Task
-from circuitlang.program.vocabulary import EACH_NOT_BUILT, INTERVENTIONS, METRICS, InterventionKind, Metric
+from circuitlang.program.vocabulary import INTERVENTIONS, METRICS
 from circuitlang.source import Diagnostic
 from circuitlang.syntax import tree
 from circuitlang.syntax.spell import spell
+
+EACH_NOT_BUILT = ("edge",)
+
+
+def _targets(kind: InterventionKind) -> tuple[str, ...]:
+    return tuple(form for form in kind.built if not form.startswith("each "))
+
+
+def _members(kind: InterventionKind) -> tuple[str, ...]:
+    return tuple(form.removeprefix("each ") for form in kind.built if form.startswith("each "))
+
 
 _Relation = Literal["<", "<=", ">", ">=", "=="]
 _WORDS = {
@@ -22,6 +34,7 @@ _WORDS = {
     "share": "a share of datapoints",
     "count": "a count",
     "activation": "a value",
+    "ratio": "a ratio",
 }
 
 
@@ -106,7 +119,9 @@ def _intervention(
     target = _each(written, kind, roles, found) if written.each else _target(written, kind, roles, found)
     if len(found) > mistakes or target is None:
         return None
-    return Intervention(cast(Literal["keep", "drop"], kind.name), target, "node" if written.each else None)
+    return Intervention(
+        kind.name, cast(Literal["circuit", "random"], target), "node" if written.each else None
+    )
 
 
 def _target(
@@ -116,10 +131,10 @@ def _target(
     port = written.target
     if isinstance(port, tree.Wire):
         found.append(errors_spec.not_built(port.span, "arrows"))
-    elif port.name.text in roles or (port.part is not None and port.name.text not in kind.targets):
+    elif port.name.text in roles or (port.part is not None and port.name.text not in _targets(kind)):
         found.append(errors_spec.not_built(port.span, "roles"))
-    elif port.name.text not in kind.targets or port.part is not None:
-        found.append(errors.unknown("target", port.span, [*kind.targets, *roles]))
+    elif port.name.text not in _targets(kind) or port.part is not None:
+        found.append(errors.unknown("target", port.span, [*_targets(kind), *roles]))
     return port.name.text if isinstance(port, tree.Port) else None
 
 
@@ -129,9 +144,9 @@ def _each(
     """The members of the circuit, one at a time."""
     port = written.target
     name = port.name.text if isinstance(port, tree.Port) and port.part is None else ""
-    if name in kind.each:
+    if name in _members(kind):
         return "circuit"
-    every = [each for other in INTERVENTIONS.values() for each in other.each]
+    every = [each for other in INTERVENTIONS.values() for each in _members(other)]
     if isinstance(port, tree.Wire) or port.part is not None or name in (*EACH_NOT_BUILT, *roles, *every):
         found.append(errors_spec.not_built(port.span, f"{kind.name}(each {spell(port)})"))
     else:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from circuitlang.program import errors, errors_spec
-from circuitlang.program.vocabulary import Section, Setting
+from circuitlang.program.signature import Section, Setting
 from circuitlang.source import Diagnostic, Span
 from circuitlang.syntax import tree
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from circuitlang.program.codes import codes
+from circuitlang.program.signature import InterventionKind, Metric, RoleKind, Section
 from circuitlang.program.vocabulary import (
+    FEATURES,
     INTERVENTIONS,
     METRICS,
     MODEL_SECTIONS,
+    PORTS,
     ROLE_KINDS,
     SPEC_SECTIONS,
-    Section,
 )
+from circuitlang.program.vocabulary_bridge import BRIDGE_SECTIONS
 from circuitlang.syntax.parse import keywords
 
 
@@ -22,8 +25,13 @@ def tables() -> dict[str, str]:
         "keywords": " ".join(f"`{word}`" for word in sorted(keywords())),
         "model settings": _settings(MODEL_SECTIONS.values()),
         "spec settings": _settings(SPEC_SECTIONS.values()),
-        "metrics": _metrics(),
-        "interventions": _interventions(),
+        "bridge settings": _settings(BRIDGE_SECTIONS.values()),
+        "role kinds": _role_kinds(),
+        "ports": _ports(),
+        "metrics": _metrics("spec"),
+        "bridge metrics": _metrics("bridge"),
+        "interventions": _interventions("spec"),
+        "bridge interventions": _interventions("bridge"),
         "not built": _not_built(),
         "codes": _codes(),
     }
@@ -66,32 +74,93 @@ def _value(value: object) -> str:
     return f"`{value}`"
 
 
-def _metrics() -> str:
-    units = {"nats": "nats", "share": "share, 0 to 1", "count": "whole number", "activation": "activation"}
+def _role_kinds() -> str:
+    rows = [[f"`{kind.name}`", kind.meaning, _goes(kind)] for kind in ROLE_KINDS.values()]
+    return _table(["kind", "what it binds to", "where a `->` from it can end"], rows)
+
+
+def _goes(kind: RoleKind) -> str:
+    """The ends of direct arrows, in words."""
+    if kind.position is None:
+        return "whatever reads the residual stream; `answer`"
+    same = [f"`{other}`" for other in kind.feeds] if kind.feeds else []
+    ends = [f"{', '.join(same)} of its layer"] if same else []
+    if kind.writes:
+        reads = [f"`{other.name}`" for other in ROLE_KINDS.values() if other.reads]
+        ends.append(f"{', '.join(reads)} behind it, a `channel`, `answer`")
+    return "; ".join(ends)
+
+
+def _ports() -> str:
+    rows = [[f"`.{port.name}`", "ends" if port.enters else "begins", port.meaning] for port in PORTS.values()]
+    return _table(["port", "an arrow there", "meaning"], rows)
+
+
+_FORMS = {"role": "ROLE", "port": "ROLE.PORT", "arrow": "ROLE -> ROLE"}
+_UNITS = {
+    "nats": "nats",
+    "share": "share, 0 to 1",
+    "count": "whole number",
+    "activation": "activation",
+    "ratio": "ratio, from 0",
+}
+
+
+def _metrics(block: str) -> str:
+    """The metrics that only the block has, or all of a spec."""
     given = {"may": "may be", "must": "must be", "never": "no"}
     rows = [
-        [f"`{metric.name}`", units[metric.unit], given[metric.given], metric.meaning]
+        [f"`{metric.signature}`", _UNITS[metric.unit], given[metric.given], metric.meaning]
         for metric in METRICS.values()
-        if metric.built
+        if _belongs(metric, block)
     ]
     return _table(["metric", "unit", "under an intervention", "meaning"], rows)
 
 
-def _interventions() -> str:
-    rows = []
-    for kind in INTERVENTIONS.values():
-        if kind.built:
-            forms = [f"`{kind.name}({target})`" for target in kind.targets]
-            forms += [f"`{kind.name}(each {member})`" for member in kind.each]
-            rows.append([", ".join(forms), kind.meaning])
-    return _table(["intervention", "what it does"], rows)
+def _interventions(block: str) -> str:
+    rows = [
+        [
+            f"`{kind.name}`",
+            _or(_FORMS.get(form, form) for form in kind.forms),
+            f"`= NUMBER`, {kind.value[0]:g} to {kind.value[1]:g}" if kind.value else "",
+            _or(option.written for option in kind.options),
+            kind.meaning + (f" ({_or(kind.kinds)})" if kind.kinds else ""),
+        ]
+        for kind in INTERVENTIONS.values()
+        if _belongs(kind, block)
+    ]
+    return _table(["intervention", "of", "value", "options", "what it does"], rows)
+
+
+def _belongs(row: Metric | InterventionKind, block: str) -> bool:
+    return block in row.blocks if block == "spec" else row.blocks == (block,)
+
+
+def _or(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _not_built() -> str:
-    metrics = ", ".join(f"`{metric.name}`" for metric in METRICS.values() if not metric.built)
-    kinds = ", ".join(f"`{kind.name}`" for kind in INTERVENTIONS.values() if not kind.built)
-    roles = ", ".join(f"`{kind.name}`" for kind in ROLE_KINDS.values() if not kind.built)
-    return f"- the metrics {metrics}\n- the interventions {kinds}\n- the kinds of roles {roles}"
+    metrics = _or(metric.signature for metric in METRICS.values() if not metric.built)
+    forms = "; ".join(
+        f"`{kind.name}` of {_or(_FORMS.get(form, form) for form in kind.forms if form not in kind.built)}"
+        for kind in INTERVENTIONS.values()
+        if not set(kind.forms) <= set(kind.built)
+    )
+    options = _or(
+        f"{option.name}="
+        for option in dict.fromkeys(option for kind in INTERVENTIONS.values() for option in kind.options)
+        if not any(option.name in kind.built for kind in INTERVENTIONS.values())
+    )
+    roles = _or(kind.name for kind in ROLE_KINDS.values() if not kind.built)
+    lines = [
+        f"- metrics: {metrics}" if metrics else "",
+        f"- interventions: {forms}" if forms else "",
+        f"- options of interventions: {options}" if options else "",
+        f"- kinds of roles: {roles}" if roles else "",
+        *(f"- {feature.meaning}" for feature in FEATURES.values() if not feature.built),
+    ]
+    return "\n".join(line for line in lines if line)
 
 
 def _codes() -> str:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from circuitlang.program.hypothesis import Arrow, Circuit, Port
 from circuitlang.program.recipe import Recipe
+from circuitlang.program.signature import Form
 from circuitlang.program.task import Task
 from circuitlang.source import Span
 
@@ -35,26 +37,49 @@ class VerdictSettings:
     mass: float = 0.01  # mean probability of answer and foils together, likewise
 
 
+Target = Literal["circuit", "random"] | Port | Arrow
+"""`circuit`: the pruned circuit; `random`: circuits with as many nodes at the same sites."""
+Argument = Port | str | tuple[str, str] | float
+"""Of a metric, by its parameter's type: a role; a mark or a case; two cases; a number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Intervention:
-    """`kind` is a name of the vocabulary's interventions; `target` is `circuit`, `random` or (later) a role
-    or arrow. `each` is None or what is taken one at a time: `node`."""
+    """`kind` is a name of the vocabulary's interventions. `each`: what is taken one at a time: the nodes or the edges
+    of the target, which is then `circuit`, or the members of the role that is then the target."""
 
-    kind: Literal["keep", "drop"]
-    target: str
-    each: Literal["node"] | None = None
+    kind: str
+    target: Target
+    each: Literal["node", "edge", "role"] | None = None
+    value: float | None = None
+    at: str | None = None  # a mark; None is everywhere
+    to: str | None = None  # a case; None is the other of two
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def form(self) -> Form:
+        """What it is of, in the words of the vocabulary."""
+        if self.each is not None:
+            return {"node": "each node", "edge": "each edge", "role": "each ROLE"}[self.each]  # pyright: ignore[reportReturnType]
+        if isinstance(self.target, Arrow):
+            return "arrow"
+        if isinstance(self.target, Port):
+            return "port" if self.target.part else "role"
+        return self.target
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """`METRIC [given …] [where …] [for case …]`: an expectation over datapoints, or a count for nodes and
-    edges."""
+    edges. `arguments`: by the name of the metric's parameter; those that are left out are absent."""
 
     metric: str
     interventions: tuple[Intervention, ...] = ()
     where: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # param -> inclusive range
     case: str | None = None
     text: str = ""
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
+    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +109,4 @@ class Spec:
     text: str
     span: Span = field(compare=False, repr=False)
     recipe: Recipe | None = None  # of the model block, where `model` names one
+    circuit: Circuit | None = None  # None: whatever circuit is found

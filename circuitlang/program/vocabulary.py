@@ -1,71 +1,19 @@
-"""The words of models and specs: settings, metrics, interventions, role kinds; each with its type, unit and
-meaning."""
+"""The words of models, specs and bridges: settings, metrics, interventions, kinds of roles; each with its signature."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
-from typing import Literal
-
 from circuitlang.program.recipe import Architecture, Sparsity, Training
+from circuitlang.program.signature import (
+    Feature,
+    InterventionKind,
+    Metric,
+    Parameter,
+    PortKind,
+    RoleKind,
+    Section,
+    Setting,
+)
 from circuitlang.program.spec import PruneSettings, VerdictSettings
-
-Type = Literal[
-    "integer", "number", "yes or no", "choice", "name", "name or text", "integers", "numbers", "integer range"
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """`low` and `high` bound every number of the value; `above` and `below` exclude the bound itself."""
-
-    name: str
-    type: Type
-    meaning: str
-    unit: str = ""
-    low: float | None = None
-    high: float | None = None
-    above: float | None = None
-    below: float | None = None
-    choices: tuple[str, ...] = ()
-
-    def accepts(self, value: float) -> bool:
-        return (
-            (self.low is None or value >= self.low)
-            and (self.high is None or value <= self.high)
-            and (self.above is None or value > self.above)
-            and (self.below is None or value < self.below)
-        )
-
-    @property
-    def bounds(self) -> str:
-        """The range in words, as `above 0 and at most 1`."""
-        words = [
-            (self.above, "above {:,.15g}"),
-            (self.low, "at least {:,.15g}"),
-            (self.below, "below {:,.15g}"),
-            (self.high, "at most {:,.15g}"),
-        ]
-        return " and ".join(text.format(bound) for bound, text in words if bound is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A block of settings. `holds`: the dataclass they fill, which also has the defaults."""
-
-    name: str
-    holds: type
-    settings: tuple[Setting, ...]
-
-    @property
-    def defaults(self) -> Mapping[str, object]:
-        """The value of every setting that may be left out."""
-        return {field.name: field.default for field in fields(self.holds) if field.default is not MISSING}
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        return tuple(setting.name for setting in self.settings if setting.name not in self.defaults)
-
 
 ARCHITECTURE = Section(
     "architecture",
@@ -163,106 +111,222 @@ SPEC_SETTINGS = {
         ),
     )
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """What a claim can measure. `given`: whether it is measured under an intervention. `takes`: its
-    arguments. `built`: whether anything computes it yet; the checker refuses what is not."""
-
-    name: str
-    unit: Literal["nats", "share", "count", "activation"]
-    meaning: str
-    given: Literal["may", "must", "never"] = "may"
-    low: float | None = 0.0
-    takes: tuple[str, ...] = ()
-    built: bool = True
-
-    @property
-    def high(self) -> float | None:
-        return 1.0 if self.unit == "share" else None
-
-    @property
-    def counts(self) -> bool:
-        """Whether it is one whole number of the circuit, not an expectation over datapoints."""
-        return self.unit == "count"
-
-
-METRICS = {
-    metric.name: metric
-    for metric in (
-        Metric("loss", "nats", "cross-entropy between the answer and its foils, per prompt; chance is ln 2"),
-        Metric("accuracy", "share", "how often the answer is more likely than every foil"),
-        Metric("rise", "nats", "loss minus the untouched model's", given="must", low=None),
-        Metric("agreement", "share", "how often the choice equals the untouched model's", given="must"),
-        Metric("nodes", "count", "nodes of the circuit", given="never"),
-        Metric("edges", "count", "edges of the circuit", given="never"),
-        Metric(
-            "kl", "nats", "divergence from the untouched model over the vocabulary", given="must", built=False
-        ),
-        Metric("flip", "share", "how often the choice becomes the other case's", given="must", built=False),
-        Metric("probability", "share", "probability of the answer over the vocabulary", built=False),
-        Metric("mass", "share", "probability of answer and foils together", built=False),
-        Metric("auroc", "share", "how well a role tells positions apart", takes=("ROLE", "at"), built=False),
-        Metric(
-            "attention",
-            "share",
-            "attention of a head's role between marks",
-            takes=("ROLE", "from", "to"),
-            built=False,
-        ),
-        Metric("activation", "activation", "mean value of a role", low=None, takes=("ROLE",), built=False),
-    )
-}
-
-
-@dataclass(frozen=True, slots=True)
-class InterventionKind:
-    """What can be done to a model. `targets`: the words it applies to; roles and arrows come on top.
-    `each`: what it repeats over, one at a time. `value`: whether it takes `= number`."""
-
-    name: str
-    meaning: str
-    targets: tuple[str, ...] = ()
-    each: tuple[str, ...] = ()
-    value: bool = False
-    built: bool = True
-
-
-INTERVENTIONS = {
-    kind.name: kind
-    for kind in (
-        InterventionKind("keep", "ablate every node outside the target", targets=("circuit", "random")),
-        InterventionKind("drop", "ablate the target alone", targets=("circuit", "random"), each=("node",)),
-        InterventionKind("swap", "give the target its value in the datapoint's other case", built=False),
-        InterventionKind("set", "give the target a value", value=True, built=False),
-        InterventionKind("scale", "multiply the target's value", value=True, built=False),
-    )
-}
-EACH_NOT_BUILT = ("edge",)
-
-
-@dataclass(frozen=True, slots=True)
-class RoleKind:
-    """What a role of a circuit can bind to."""
-
-    name: str
-    meaning: str
-    built: bool = False
-
-
 ROLE_KINDS = {
     kind.name: kind
     for kind in (
-        RoleKind("neuron", "a hidden unit of an MLP"),
-        RoleKind("channel", "a residual channel: every site at that index"),
-        RoleKind("head", "an attention head"),
-        RoleKind("attn_in", "a channel that attention reads"),
-        RoleKind("q", "a query channel"),
-        RoleKind("k", "a key channel"),
-        RoleKind("v", "a value channel"),
-        RoleKind("attn_out", "a channel that attention writes"),
-        RoleKind("mlp_in", "a channel that an MLP reads"),
-        RoleKind("mlp_out", "a channel that an MLP writes"),
+        RoleKind("neuron", "a hidden unit of an MLP", 5, ("mlp_out",), reads="mlp", writes="mlp"),
+        RoleKind("channel", "a residual channel: every site at that index", None, valued=False),
+        RoleKind("head", "an attention head", 1, ("attn_out",), reads="attn", writes="attn", valued=False),
+        RoleKind("attn_in", "a channel that attention reads", 0, ("q", "k", "v", "head"), reads="attn"),
+        RoleKind("q", "a query channel of a head", 1, ("attn_out",), reads="attn", writes="attn"),
+        RoleKind("k", "a key channel of a head", 1, ("attn_out",), reads="attn", writes="attn"),
+        RoleKind("v", "a value channel of a head", 1, ("attn_out",), reads="attn", writes="attn"),
+        RoleKind("attn_out", "a channel that attention writes", 3, writes="attn"),
+        RoleKind("mlp_in", "a channel that an MLP reads", 4, ("neuron",), reads="mlp"),
+        RoleKind("mlp_out", "a channel that an MLP writes", 6, writes="mlp"),
+    )
+}
+PORTS = {
+    port.name: port
+    for port in (
+        PortKind("query", "what the head looks for: through its q channels", enters=True),
+        PortKind("key", "what the head finds: through its k channels", enters=True),
+        PortKind("value", "what the head copies: through its v channels", enters=True),
+        PortKind("out", "what the head writes", enters=False),
+    )
+}
+VALUED = tuple(kind.name for kind in ROLE_KINDS.values() if kind.valued)
+READS = ("attn_in", "mlp_in")  # what steering acts on: a channel as a sub-layer reads it
+
+BOTH = ("spec", "bridge")
+AT = Parameter("at", "mark", "only at the tokens of this mark", required=False)
+TO = Parameter("to", "case", "which other case; may be left out where a task has two", required=False)
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "loss",
+            "nats",
+            "cross-entropy between the answer and its foils, per prompt; chance is ln 2",
+            blocks=BOTH,
+        ),
+        Metric(
+            "accuracy",
+            "share",
+            "how often the answer is more likely than every foil",
+            blocks=BOTH,
+        ),
+        Metric(
+            "rise",
+            "nats",
+            "loss minus the untouched model's",
+            given="must",
+            low=None,
+            blocks=BOTH,
+        ),
+        Metric(
+            "agreement",
+            "share",
+            "how often the choice equals the untouched model's",
+            given="must",
+            blocks=BOTH,
+        ),
+        Metric("nodes", "count", "nodes of the circuit", given="never"),
+        Metric("edges", "count", "edges of the circuit", given="never"),
+        Metric(
+            "kl",
+            "nats",
+            "divergence from the untouched model, over the vocabulary",
+            given="must",
+            blocks=BOTH,
+            built=False,
+        ),
+        Metric(
+            "flip",
+            "share",
+            "how often the choice becomes the other case's answer",
+            given="must",
+            parameters=(TO,),
+            contrast=True,
+            blocks=BOTH,
+            built=False,
+        ),
+        Metric(
+            "probability",
+            "share",
+            "probability of the answer, over the vocabulary",
+            blocks=BOTH,
+            built=False,
+        ),
+        Metric(
+            "mass",
+            "share",
+            "probability of answer and foils together, over the vocabulary",
+            blocks=BOTH,
+            built=False,
+        ),
+        Metric(
+            "auroc",
+            "share",
+            "how well a role's value tells the tokens of a mark from the other tokens, or, with `between`, the first "
+            "case's from the second's",
+            parameters=(
+                Parameter("role", "role", "whose value is looked at", kinds=VALUED),
+                Parameter("at", "mark", "at which tokens"),
+                Parameter("between", "two cases", "which two cases are told apart", required=False),
+            ),
+            built=False,
+        ),
+        Metric(
+            "attention",
+            "share",
+            "how much of the head's attention goes from the tokens of one mark to those of another",
+            parameters=(
+                Parameter("role", "role", "which head", kinds=("head",)),
+                Parameter("from", "mark", "the tokens that look"),
+                Parameter("to", "mark", "the tokens that are looked at"),
+            ),
+            built=False,
+        ),
+        Metric(
+            "activation",
+            "activation",
+            "mean value of a role",
+            low=None,
+            parameters=(Parameter("role", "role", "whose value", kinds=VALUED), AT),
+            built=False,
+        ),
+        Metric(
+            "encoder_error",
+            "ratio",
+            "squared error of the encoded residual stream, over the sparse one's variance; the worst site",
+            given="never",
+            blocks=("bridge",),
+            built=False,
+        ),
+        Metric(
+            "decoder_error",
+            "ratio",
+            "squared error of the decoded residual stream, over the dense one's variance; the worst site",
+            given="never",
+            blocks=("bridge",),
+            built=False,
+        ),
+        Metric(
+            "to_sparse",
+            "nats",
+            "divergence from the dense model when the sparse one goes on from a site; the worst site",
+            given="never",
+            blocks=("bridge",),
+            built=False,
+        ),
+        Metric(
+            "to_dense",
+            "nats",
+            "divergence from the dense model when it goes on from a decoded site; the worst site",
+            given="never",
+            blocks=("bridge",),
+            built=False,
+        ),
+    )
+}
+INTERVENTIONS = {
+    kind.name: kind
+    for kind in (
+        InterventionKind(
+            "keep",
+            "ablate every node outside the target",
+            ("circuit", "random", "role", "each node", "each ROLE"),
+            built=("circuit", "random"),
+        ),
+        InterventionKind(
+            "drop",
+            "ablate the target alone; of an arrow, what goes through it",
+            ("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE"),
+            options=(AT,),
+            built=("circuit", "random", "each node"),
+        ),
+        InterventionKind(
+            "swap",
+            "give the target its value in the datapoint's other case",
+            ("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE"),
+            options=(AT, TO),
+            contrast=True,
+        ),
+        InterventionKind(
+            "set",
+            "give the target a value",
+            ("role", "each node", "each ROLE"),
+            kinds=VALUED,
+            value=(-1e6, 1e6),
+            options=(AT,),
+        ),
+        InterventionKind(
+            "scale",
+            "multiply the target's value",
+            ("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE"),
+            value=(-1e6, 1e6),
+            options=(AT,),
+        ),
+        InterventionKind(
+            "steer",
+            "add to the dense model what the bridge decodes from the role's difference between the cases, this many "
+            "times",
+            ("role", "each ROLE"),
+            kinds=READS,
+            value=(0, 1),
+            options=(TO,),
+            contrast=True,
+            blocks=("bridge",),
+        ),
+    )
+}
+FEATURES = {
+    feature.name: feature
+    for feature in (
+        Feature("arrows", "finding the nodes that a circuit block's arrows join"),
+        Feature("together", "several interventions at once"),
+        Feature("bridges", "training a bridge and judging its claims"),
+        Feature("arguments", "arguments of a metric that a plug-in adds"),
     )
 }
