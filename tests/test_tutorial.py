@@ -1,4 +1,4 @@
-"""docs/tutorial.md is worked through from top to bottom in an empty folder: its files, its commands, what they print."""
+"""docs/tutorial.md is worked through from top to bottom in an empty folder: its files, commands and outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Circuits that were written into the weights by hand: they do their task, nothing else does, and pruning finds them."""
+"""Circuits written into the weights by hand: they do their task, nothing else does it, and pruning finds them."""
 
 from __future__ import annotations
 
