@@ -1,7 +1,7 @@
 """Circuit graph -> the parts that roles can bind to, and which part is connected with which.
 
-A path follows weights; the residual stream from a write to a later read of the same channel; and, through a head, a query
-or key to what the head writes, as its pattern decides how much of its values is written.
+A path follows weights; the residual stream from a write to a later read of the same channel; and, through a head, a
+query or key to what the head writes, as its pattern decides how much of its values is written.
 """
 
 from __future__ import annotations
