@@ -68,7 +68,7 @@ def weight_edges(model: Transformer, nodes: Sequence[Node]) -> tuple[GraphEdge, 
     )
 
 
-_MATRICES = {
+MATRICES = {
     (Place.ATTN_IN, Place.Q): "attention.{}.query.weight",
     (Place.ATTN_IN, Place.K): "attention.{}.key.weight",
     (Place.ATTN_IN, Place.V): "attention.{}.value.weight",
@@ -80,7 +80,7 @@ _MATRICES = {
 
 
 def _weight(model: Transformer, source: Node, target: Node) -> float:
-    name = _MATRICES.get((source.site.place, target.site.place))
+    name = MATRICES.get((source.site.place, target.site.place))
     if name is None or source.site.layer != target.site.layer:
         return 0.0
     return float(model.get_parameter(name.format(source.site.layer))[target.index, source.index])
