@@ -180,13 +180,13 @@ def test_an_arrow_is_cut_where_it_leads_and_nowhere_else() -> None:
 
     whole = float(score.loss(score.answer_logits(model, batch), batch).mean())
     assert without(KIND, VALUE) > math.log(2) / 2
-    assert math.isclose(without(KIND, KEY), whole, abs_tol=5e-3)
+    assert math.isclose(without(KIND, KEY), whole, abs_tol=0.02)
     assert without(DETECTOR, KEY) > 5 * whole
-    assert math.isclose(without(DETECTOR, VALUE), whole, abs_tol=5e-3)
+    assert math.isclose(without(DETECTOR, VALUE), whole, abs_tol=0.02)
     assert math.isclose(
-        without(KIND, None), whole, abs_tol=5e-3
+        without(KIND, None), whole, abs_tol=0.02
     )  # the kind speaks to the answer by the head only
-    assert math.isclose(without(KIND, None, direct=False), without(KIND, VALUE, direct=False), abs_tol=5e-3)
+    assert math.isclose(without(KIND, None, direct=False), without(KIND, VALUE, direct=False), abs_tol=0.02)
 
 
 def test_all_paths_cut_is_the_node_dropped() -> None:
