@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from circuitlang.model.locate import TOKENS, locate, read_config
+from circuitlang.program.fit import fit_layers
 from circuitlang.program.load import load, project_root, read
 from circuitlang.program.program import Program
 from circuitlang.program.spec import Spec
 from circuitlang.program.task import Task
+from circuitlang.program.unbuilt import unbuilt, unbuilt_bridge
 from circuitlang.prompts.prompt import Datapoint, Split
 from circuitlang.source import CommandError, Diagnostic, ProgramError
 from circuitlang.syntax.format import format_file
@@ -33,11 +35,12 @@ def programs(paths: Sequence[Path]) -> Iterator[Path]:
                 yield file
 
 
-def check_text(paths: Sequence[Path]) -> tuple[list[Program], list[Diagnostic]]:
+def check_text(paths: Sequence[Path], measure: bool = False) -> tuple[list[Program], list[Diagnostic]]:
     """`check --no-run`: all that can be found without computing, in all files at once: the programs, the warnings.
 
-    Raises ProgramError with every mistake of every file.
+    Raises ProgramError with every mistake of every file; `measure` also for what is right and nothing can measure yet.
     """
+    severity = "error" if measure else "warning"
     checked: list[Program] = []
     found: list[Diagnostic] = []
     for path in programs(paths):
@@ -47,6 +50,8 @@ def check_text(paths: Sequence[Path]) -> tuple[list[Program], list[Diagnostic]]:
             found += program.warnings
             found += [d for task in program.tasks.values() for d in supported(task)]
             found += [d for spec in program.specs.values() for d in admitted(spec, project_root(path))]
+            found += [d for spec in program.specs.values() for d in unbuilt(spec, severity)]
+            found += [d for bridge in program.bridges.values() for d in unbuilt_bridge(bridge, severity)]
         except ProgramError as error:
             found += error.diagnostics
     found = list(dict.fromkeys(found))
@@ -63,14 +68,16 @@ def supported(task: Task) -> list[Diagnostic]:
 
 
 def admitted(spec: Spec, root: Path) -> list[Diagnostic]:
-    """Whether the spec's model can be asked its task: answers of one token, prompts within the context."""
+    """Whether the spec's model can be asked its task and has the circuit's layers: answers of one token, prompts within
+    the context."""
     from circuitlang.prompts.admit import admit
     from circuitlang.prompts.tokenizer import load_tokenizer
 
     try:
         folder = locate(spec.model, root, spec.recipe is not None)
         config, _ = read_config(folder)
-        return admit(spec.task, load_tokenizer(folder / TOKENS), config.context, spec.model)
+        found = admit(spec.task, load_tokenizer(folder / TOKENS), config.context, spec.model)
+        return [*fit_layers(spec, config.layers), *found]
     except CommandError as error:
         return [Diagnostic("CIR-212", str(error), spec.span)]
 

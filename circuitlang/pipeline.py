@@ -95,7 +95,7 @@ def check_file(path: Path | str, name: str | None = None, options: Options | Non
 
     Raises ProgramError with every mistake of the file, or CommandError.
     """
-    programs, _ = check_text([Path(path)])
+    programs, _ = check_text([Path(path)], measure=True)
     spec = choose(programs[0].specs, name, "spec", Path(path))
     return check(spec, project_root(Path(path)), options or Options())
 

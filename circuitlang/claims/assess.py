@@ -12,7 +12,7 @@ import numpy as np
 
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.claims.judge import Kind, Plan, judge, judge_count, judge_each
-from circuitlang.claims.measure import METRICS, UNTOUCHED, Meter, Setting, Values, View
+from circuitlang.claims.measure import UNTOUCHED, Meter, Setting, Values, View, measured
 from circuitlang.claims.nulls import JUDGED, RANDOM_CIRCUITS, SCREENED, alive_nodes, random_circuits
 from circuitlang.claims.verdict import Outcome, Verdict
 from circuitlang.program.spec import Claim, Quantity, VerdictSettings
@@ -82,7 +82,7 @@ class Assessor:
         return replace(found, note=note) if note else found
 
     def kind(self, quantity: Quantity) -> Kind:
-        kind = METRICS[quantity.metric][1]
+        kind = measured(quantity.metric)[1]
         one = self.meter.cases == 1 or quantity.case is not None
         return "binary" if kind == "share" and one else kind
 
@@ -106,11 +106,11 @@ class Assessor:
     def measure(
         self, claim: Claim, left: View, right: View | None
     ) -> Callable[[int], Values | tuple[Values, Values]]:
-        metric = METRICS[claim.left.metric][0]
+        metric = measured(claim.left.metric)[0]
         if right is None:
             return lambda n: metric(left, n)
         assert isinstance(claim.right, Quantity)
-        other = METRICS[claim.right.metric][0]
+        other = measured(claim.right.metric)[0]
         return lambda n: (metric(left, n), other(right, n))
 
     def hardest(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from circuitlang.circuit.mask import Mask, keeping
 from circuitlang.model import score
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.transformer import unchanged
+from circuitlang.program.plugins import metric_row
 from circuitlang.prompts.encode import Batch, encode
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Split
@@ -189,3 +191,13 @@ METRICS: Mapping[str, tuple[Callable[[View, int], Values], Literal["loss", "shar
     "agreement": (View.agreement, "share"),
 }
 """The sampled metrics of the vocabulary, each with the kind of its values; `nodes` and `edges` are counted."""
+
+
+def measured(name: str) -> tuple[Callable[[View, int], Values], Literal["loss", "share", "real"]]:
+    """The function that measures a metric, and the kind of its values; a plug-in's by the words of its row."""
+    if name in METRICS:
+        return METRICS[name]
+    row = metric_row(name)
+    module, _, function = row.measure.partition(":")
+    kind = "share" if row.unit == "share" else "loss" if row.unit == "nats" and row.low == 0 else "real"
+    return getattr(import_module(module), function), kind

@@ -59,7 +59,7 @@ def check(
 
     Example: `circuitlang check specs/bracket_depth.cir`
     """
-    programs, warnings = authoring.check_text(specs)
+    programs, warnings = authoring.check_text(specs, measure=not no_run)
     for warning in warnings:
         errors.print(warning.render() + "\n", markup=False)
     if no_run:

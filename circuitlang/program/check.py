@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from circuitlang.program import errors, errors_spec
+from circuitlang.program import errors
+from circuitlang.program.bridge import Bridge
+from circuitlang.program.check_bridge import check_bridge
 from circuitlang.program.check_model import check_corpus, check_model
 from circuitlang.program.check_spec import check_spec
 from circuitlang.program.check_task import check_task
@@ -42,6 +44,7 @@ def check(units: Sequence[Unit]) -> Program:
     corpora: dict[str, Corpus] = {}
     recipes: dict[str, Recipe] = {}
     specs: dict[str, Spec] = {}
+    bridges: dict[str, Bridge] = {}
     for _, task in blocks.of_type(tree.Task):
         tasks[task.name.text], problems = check_task(task)
         found += problems
@@ -59,13 +62,22 @@ def check(units: Sequence[Unit]) -> Program:
         checked, problems = check_spec(spec, blocks.visible(place, tree.Task, tasks), models)
         specs |= {spec.name.text: checked} if checked else {}
         found += problems
-    for _, bridge in blocks.of_type(tree.Bridge):
-        found.append(errors_spec.not_built(bridge.name.span, f"bridge {bridge.name.text}"))
+    for place, bridge in blocks.of_type(tree.Bridge):
+        models = blocks.visible(
+            place, tree.Model, {name: recipes.get(name) for name in blocks.names(tree.Model)}
+        )
+        others = {name: specs.get(name) for name in blocks.names(tree.Spec)}
+        texts = blocks.visible(place, tree.Corpus, corpora)
+        checked, problems = check_bridge(bridge, texts, models, blocks.visible(place, tree.Spec, others))
+        bridges |= {bridge.name.text: checked} if checked else {}
+        found += problems
     mistakes = [problem for problem in found if problem.severity == "error"]
     if mistakes:
         raise ProgramError(mistakes)
     warnings = sorted(found, key=lambda d: (d.span.source.name, d.span.start, d.code))
-    return Program(tasks, corpora, recipes, specs, tuple(unit.source for unit in units), tuple(warnings))
+    return Program(
+        tasks, corpora, recipes, specs, tuple(unit.source for unit in units), tuple(warnings), bridges
+    )
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from circuitlang.program import errors, errors_spec
+from circuitlang.program.check_circuit import check_circuit
 from circuitlang.program.check_claim import check_claim
 from circuitlang.program.check_settings import first_of_each, section_values, setting_value
 from circuitlang.program.recipe import Recipe
+from circuitlang.program.signature import Setting
 from circuitlang.program.spec import Claim, PruneSettings, Spec, VerdictSettings
+from circuitlang.program.subject import Subject
 from circuitlang.program.task import Task
 from circuitlang.program.vocabulary import PRUNE, SPEC_SECTIONS, SPEC_SETTINGS, VERDICT
 from circuitlang.source import Diagnostic, Span
 from circuitlang.syntax import tree
 from circuitlang.syntax.format import bare_text
+
+_EXAMPLES = {"task": "task = NAME", "model": 'model = "zoo:NAME"'}
 
 
 def check_spec(
@@ -23,16 +28,20 @@ def check_spec(
     """The spec, or None where something in it is missing or wrong. `models`: the visible model blocks; None
     where one has mistakes of its own."""
     found: list[Diagnostic] = []
-    values = _settings(spec, found)
+    values = block_settings(spec, SPEC_SETTINGS, _EXAMPLES, found)
     task = tasks.get(values.get("task", ""))
     if "task" in values and task is None:
-        found.append(errors.unknown("task", _value(spec, "task").span, tasks))
-    recipe = _model(spec, values, models, found)
-    sections = _sections(spec, found)
+        found.append(errors.unknown("task", written_value(spec, "task").span, tasks))
+    recipe = find_model(spec, "model", values, models, found)
+    sections = block_sections(spec, SPEC_SECTIONS, found)
     prune = section_values(PRUNE, sections.get("prune"), spec.name.span, found)
     verdict = section_values(VERDICT, sections.get("verdict"), spec.name.span, found)
-    roles = _roles(spec, found)
-    claims = _claims(spec, task, roles, found)
+    layers = recipe.architecture.layers if recipe is not None else None
+    written = [item for item in spec.items if isinstance(item, tree.Circuit)]
+    circuit, roles = check_circuit(written, layers, found)
+    subject = Subject("spec", task, circuit, roles, layers, found)
+    claims = check_claims(spec, subject)
+    found += _unused(written, subject)
     if task is None or any(problem.severity == "error" for problem in found):
         return None, found
     doc = spec.doc.text if spec.doc else None
@@ -47,57 +56,70 @@ def check_spec(
         bare_text(spec),
         spec.span,
         recipe,
+        circuit,
     )
     return checked, found
 
 
-def _settings(spec: tree.Spec, found: list[Diagnostic]) -> dict[str, Any]:
-    settings = first_of_each(
-        (item for item in spec.items if isinstance(item, tree.Setting)), SPEC_SETTINGS, found
-    )
-    examples = {"task": "task = NAME", "model": 'model = "zoo:NAME"'}
+def block_settings(
+    block: tree.Spec | tree.Bridge,
+    known: Mapping[str, Setting],
+    examples: Mapping[str, str],
+    found: list[Diagnostic],
+) -> dict[str, Any]:
+    """The values of a block's own settings by name. `examples`: how those are written that must be there."""
+    written = (item for item in block.items if isinstance(item, tree.Setting))
+    settings = first_of_each(written, known, found)
     values: dict[str, Any] = {}
-    for name, setting in SPEC_SETTINGS.items():
-        if name not in settings:
-            found.append(errors_spec.missing("setting", name, spec.name.span, examples[name]))
-        else:
+    for name, setting in known.items():
+        if name in settings:
             value = setting_value(setting, settings[name].value, found)
             values |= {} if value is None else {name: value}
+        elif name in examples:
+            found.append(errors_spec.missing("setting", name, block.name.span, examples[name]))
     return values
 
 
-def _value(spec: tree.Spec, name: str) -> tree.Value:
-    items = (item for item in spec.items if isinstance(item, tree.Setting))
+def written_value(block: tree.Spec | tree.Bridge, name: str) -> tree.Value:
+    """What stands behind the name of a setting that is there."""
+    items = (item for item in block.items if isinstance(item, tree.Setting))
     return next(item.value for item in items if item.name.text == name)
 
 
-def _model(
-    spec: tree.Spec, values: Mapping[str, Any], models: Mapping[str, Recipe | None], found: list[Diagnostic]
+def find_model(
+    block: tree.Spec | tree.Bridge,
+    setting: str,
+    values: Mapping[str, Any],
+    models: Mapping[str, Recipe | None],
+    found: list[Diagnostic],
 ) -> Recipe | None:
-    """The recipe of the model, where `model` is a block's name."""
-    if "model" not in values:
+    """The recipe of the model, where the setting is a block's name."""
+    if setting not in values:
         return None
-    written = _value(spec, "model")
+    written = written_value(block, setting)
     if isinstance(written, tree.String):
         if written.text == "zoo:":
-            found.append(
-                errors_spec.wrong_type(written.span, "model", 'a shipped model\'s name, as "zoo:NAME"')
-            )
+            expected = 'a shipped model\'s name, as "zoo:NAME"'
+            found.append(errors_spec.wrong_type(written.span, setting, expected))
         return None
-    if values["model"] not in models:
+    if values[setting] not in models:
         found.append(errors.unknown("model", written.span, models))
         return None
-    return models[values["model"]]
+    return models[values[setting]]
 
 
-def _sections(spec: tree.Spec, found: list[Diagnostic]) -> dict[str, tree.Section]:
+def block_sections(
+    block: tree.Spec | tree.Bridge, known: Iterable[str], found: list[Diagnostic]
+) -> dict[str, tree.Section]:
+    """The sections of a block by name; unknown ones and repetitions are reported and left out."""
     sections: dict[str, tree.Section] = {}
-    for item in spec.items:
+    for item in block.items:
         if not isinstance(item, tree.Section):
             continue
         name = item.name.text
-        if name not in SPEC_SECTIONS:
-            found.append(errors.unknown("section", item.name.span, [*SPEC_SECTIONS, "circuit"]))
+        if name not in known:
+            also = ["circuit"] if isinstance(block, tree.Spec) else []
+            found.append(errors.unknown("section", item.name.span, [*known, *also]))
         elif name in sections:
             found.append(errors.declared_twice("section", item.name.span, sections[name].name.span))
         else:
@@ -105,28 +127,33 @@ def _sections(spec: tree.Spec, found: list[Diagnostic]) -> dict[str, tree.Sectio
     return sections
 
 
-def _roles(spec: tree.Spec, found: list[Diagnostic]) -> frozenset[str]:
-    """The roles that the spec names; that there are any is refused once, at the word `circuit`."""
-    circuits = [item for item in spec.items if isinstance(item, tree.Circuit)]
-    for circuit in circuits:
-        found.append(errors_spec.not_built(circuit.span.part(0, len("circuit")), "circuit blocks"))
-    items = (item for circuit in circuits for item in circuit.items)
-    return frozenset(item.name.text for item in items if isinstance(item, tree.Role))
+def _unused(circuits: list[tree.Circuit], subject: Subject) -> list[Diagnostic]:
+    """The roles that neither an arrow nor a claim speaks of."""
+    items = [item for circuit in circuits[:1] for item in circuit.items]
+    wires = [item.wire if isinstance(item, tree.Never) else item for item in items]
+    ports = [
+        port
+        for wire in wires
+        if isinstance(wire, tree.Wire)
+        for port in (wire.first, *(hop.port for hop in wire.hops))
+    ]
+    used = subject.used | {port.name.text for port in ports}
+    roles = [item for item in items if isinstance(item, tree.Role)]
+    return [errors.unused("role", role.name.span) for role in roles if role.name.text not in used]
 
 
-def _claims(
-    spec: tree.Spec, task: Task | None, roles: frozenset[str], found: list[Diagnostic]
-) -> tuple[Claim, ...]:
+def check_claims(block: tree.Spec | tree.Bridge, subject: Subject) -> tuple[Claim, ...]:
+    """The claims of a block that are right; no claim and a second one of a name are mistakes."""
     claims: list[Claim] = []
     spans: dict[str, Span] = {}
-    written = [item for item in spec.items if isinstance(item, tree.Claim)]
+    written = [item for item in block.items if isinstance(item, tree.Claim)]
     if not written:
-        found.append(errors_spec.no_claims(spec.name.span))
+        subject.found.append(errors_spec.no_claims(block.name.span, subject.block))
     for item in written:
         name = item.name
         if name.text in spans:
-            found.append(errors.declared_twice("claim", name.span, spans[name.text]))
+            subject.found.append(errors.declared_twice("claim", name.span, spans[name.text]))
         spans.setdefault(name.text, name.span)
-        claim = check_claim(item, task, roles, found)
+        claim = check_claim(item, subject)
         claims += [claim] if claim else []
     return tuple(claims)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import FunctionType
 
-from circuitlang.program import errors, errors_spec
+from circuitlang.program import errors, errors_circuit, errors_claim, errors_spec
 from circuitlang.syntax import mistakes
 
 
@@ -23,7 +23,7 @@ class Code:
 def codes() -> Mapping[str, Code]:
     """Every code in order. A code is read from the one function that gives it, so the two cannot differ."""
     found: dict[str, Code] = {}
-    for module in (mistakes, errors, errors_spec):
+    for module in (mistakes, errors, errors_spec, errors_circuit, errors_claim):
         for function in vars(module).values():
             if isinstance(function, FunctionType) and function.__module__ == module.__name__:
                 constants = [text for text in function.__code__.co_consts if isinstance(text, str)]

@@ -5,6 +5,8 @@ Nothing here decides anything.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from circuitlang.source import Diagnostic, Span
 
 # --- settings -------------------------------------------------------------------------------------
@@ -41,10 +43,12 @@ def floor_too_high(span: Span, allowed: str) -> Diagnostic:
 # --- specs ---
 
 
-def no_claims(span: Span) -> Diagnostic:
+def no_claims(span: Span, block: str) -> Diagnostic:
     """A spec that claims nothing."""
-    hint = "write `claim NAME: loss given keep(circuit) <= 0.15`"
-    return Diagnostic("CIR-090", f"spec `{span.text}` claims nothing", span, hint)
+    example = "loss given keep(circuit) <= 0.15" if block == "spec" else "encoder_error <= 0.2"
+    return Diagnostic(
+        "CIR-090", f"{block} `{span.text}` claims nothing", span, f"write `claim NAME: {example}`"
+    )
 
 
 def needs_intervention(span: Span) -> Diagnostic:
@@ -55,7 +59,7 @@ def needs_intervention(span: Span) -> Diagnostic:
 
 def takes_no_intervention(span: Span, metric: str) -> Diagnostic:
     """A count of the circuit under an intervention."""
-    return Diagnostic("CIR-092", f"`{metric}` counts parts of the circuit and takes no `given`", span)
+    return Diagnostic("CIR-092", f"`{metric}` takes no `given`", span)
 
 
 def takes_no_arguments(span: Span, metric: str) -> Diagnostic:
@@ -93,9 +97,10 @@ def says_nothing(span: Span, metric: str) -> Diagnostic:
     return Diagnostic("CIR-098", message, span, severity="warning")
 
 
-def not_built(span: Span, what: str) -> Diagnostic:
-    """A part of the language that parses and that nothing computes yet."""
-    return Diagnostic("CIR-099", f"not built yet: {what}", span)
+def not_built(span: Span, what: str, severity: Literal["error", "warning"]) -> Diagnostic:
+    """A part of the language that is checked and that nothing measures yet."""
+    hint = "this is checked, but not measured yet"
+    return Diagnostic("CIR-099", f"not built yet: {what}", span, hint, severity)
 
 
 def takes_no_value(span: Span, kind: str) -> Diagnostic:

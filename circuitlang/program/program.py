@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from circuitlang.program.bridge import Bridge
 from circuitlang.program.corpus import Corpus
 from circuitlang.program.recipe import Recipe
 from circuitlang.program.spec import Spec
@@ -23,6 +24,7 @@ class Program:
     specs: Mapping[str, Spec]
     sources: tuple[Source, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+    bridges: Mapping[str, Bridge] = field(default_factory=dict)
 
     @property
     def source(self) -> Source:

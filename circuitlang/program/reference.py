@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 
 from circuitlang.program.codes import codes
 from circuitlang.program.signature import InterventionKind, Metric, RoleKind, Section
@@ -122,7 +123,7 @@ def _interventions(block: str) -> str:
         [
             f"`{kind.name}`",
             _or(_FORMS.get(form, form) for form in kind.forms),
-            f"`= NUMBER`, {kind.value[0]:g} to {kind.value[1]:g}" if kind.value else "",
+            _number(kind),
             _or(option.written for option in kind.options),
             kind.meaning + (f" ({_or(kind.kinds)})" if kind.kinds else ""),
         ]
@@ -130,6 +131,14 @@ def _interventions(block: str) -> str:
         if _belongs(kind, block)
     ]
     return _table(["intervention", "of", "value", "options", "what it does"], rows)
+
+
+def _number(kind: InterventionKind) -> str:
+    """The value that has to follow the target, and its range."""
+    if kind.value is None:
+        return ""
+    low, high = kind.value
+    return "`= NUMBER`" + (f", {low:g} to {high:g}" if isfinite(high - low) else "")
 
 
 def _belongs(row: Metric | InterventionKind, block: str) -> bool:

@@ -136,6 +136,7 @@ class InterventionKind:
     forms     what it can be done to
     kinds     the kinds of roles it can be done to; empty for any
     value     the range of the number that has to follow, as `(ROLE = NUMBER)`; None where none may
+    nothing   the number that changes nothing, if there is one
     contrast  whether it needs the datapoint's other case
     built     the forms and options that can be measured yet; a run refuses the others
     """
@@ -145,6 +146,7 @@ class InterventionKind:
     forms: tuple[Form, ...]
     kinds: tuple[str, ...] = ()
     value: tuple[float, float] | None = None
+    nothing: float | None = None
     options: tuple[Parameter, ...] = ()
     contrast: bool = False
     blocks: tuple[Block, ...] = ("spec",)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from circuitlang.program.recipe import Architecture, Sparsity, Training
 from circuitlang.program.signature import (
     Feature,
@@ -139,6 +141,7 @@ VALUED = tuple(kind.name for kind in ROLE_KINDS.values() if kind.valued)
 READS = ("attn_in", "mlp_in")  # what steering acts on: a channel as a sub-layer reads it
 
 BOTH = ("spec", "bridge")
+ANY = (-inf, inf)
 AT = Parameter("at", "mark", "only at the tokens of this mark", required=False)
 TO = Parameter("to", "case", "which other case; may be left out where a task has two", required=False)
 METRICS = {
@@ -298,14 +301,15 @@ INTERVENTIONS = {
             "give the target a value",
             ("role", "each node", "each ROLE"),
             kinds=VALUED,
-            value=(-1e6, 1e6),
+            value=ANY,
             options=(AT,),
         ),
         InterventionKind(
             "scale",
             "multiply the target's value",
             ("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE"),
-            value=(-1e6, 1e6),
+            value=ANY,
+            nothing=1,
             options=(AT,),
         ),
         InterventionKind(
@@ -315,6 +319,7 @@ INTERVENTIONS = {
             ("role", "each ROLE"),
             kinds=READS,
             value=(0, 1),
+            nothing=0,
             options=(TO,),
             contrast=True,
             blocks=("bridge",),
