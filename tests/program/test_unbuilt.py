@@ -1,4 +1,4 @@
-"""What is right and not measured yet: silent for what is built, a warning where nothing runs, refused where it would."""
+"""What is right and not measured yet: silent for what is built, a warning where nothing runs, else refused."""
 
 from __future__ import annotations
 
