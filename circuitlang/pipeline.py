@@ -70,7 +70,9 @@ def check(spec: Spec, root: Path, options: Options) -> Report:
             )
         clock.lap("prune")
         for number, found in enumerate(circuits):
-            assessor = Assessor(meter, found.graph, spec.verdict, found.seed)
+            assessor = Assessor(meter, found.graph, spec.verdict, found.seed, spec.circuit)
+            fits = assessor.judge_hypothesis()
+            verdicts += [fits] if fits else []
             for claim in spec.claims:
                 clock.within("judge", number, spec)(f"claim {claim.name}", 0.0)
                 verdicts.append(assessor.judge(claim))
@@ -190,6 +192,7 @@ def write_up(
 ) -> Report:
     """Everything that was found out, as a report."""
     from circuitlang.claims.assess import verdict_of_competence
+    from circuitlang.claims.judge import HYPOTHESIS
     from circuitlang.claims.verdict import Outcome
     from circuitlang.report.report import (
         CircuitResult,
@@ -221,9 +224,9 @@ def write_up(
         note,
     )
     claims = tuple(
-        ClaimResult.over_seeds([v for v in verdicts if v.name == claim.name], meter.cases)
-        for claim in spec.claims
-        if any(v.name == claim.name for v in verdicts)
+        ClaimResult.over_seeds([v for v in verdicts if v.name == name], meter.cases)
+        for name in (HYPOTHESIS, *(claim.name for claim in spec.claims))
+        if any(v.name == name for v in verdicts)
     )
     circuit = None
     if circuits:
@@ -260,8 +263,8 @@ def seed_circuit(found: Found, meter: Meter, spec: Spec) -> SeedCircuit:
         reached=found.pruned.reached,
         penalty=found.pruned.penalty,
         loss_select=found.pruned.loss,
-        loss_test=float(meter.scores(Setting("keep", nodes), looked).loss.mean(dtype="float64")),
-        loss_without=float(meter.scores(Setting("drop", nodes), looked).loss.mean(dtype="float64")),
+        loss_test=float(meter.table(Setting.keep(nodes), "loss", looked).mean(dtype="float64")),
+        loss_without=float(meter.table(Setting.drop(nodes), "loss", looked).mean(dtype="float64")),
         graph=found.graph,
     )
 

@@ -67,11 +67,14 @@ def competences(found: Checkpoint, root: Path, told: Told) -> dict[str, dict[str
         told(f"task {task.name}", number / len(tasks))
         if admit(task, found.tokenizer, found.model.config.context, found.name):
             continue  # this tokenizer cannot ask it
-        scores = Meter(found, Generator(task, 0), {}, Cache(None), "").scores(UNTOUCHED, JUDGED_PER_TASK)
+        meter = Meter(found, Generator(task, 0), {}, Cache(None), "")
+        choice, loss, mass = (
+            meter.table(UNTOUCHED, name, JUDGED_PER_TASK) for name in ("choice", "loss", "mass")
+        )
         table[task.name] = {
-            "accuracy": round(float((scores.choice == 0).mean()), 4),
-            "loss": round(float(scores.loss.mean(dtype="float64")), 4),
-            "mass": round(float(scores.mass.mean(dtype="float64")), 4),
+            "accuracy": round(float((choice == 0).mean()), 4),
+            "loss": round(float(loss.mean(dtype="float64")), 4),
+            "mass": round(float(mass.mean(dtype="float64")), 4),
         }
     return table
 

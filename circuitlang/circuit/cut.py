@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from circuitlang.circuit.extract import MATRICES
-from circuitlang.circuit.intervene import Edits, Put, record
-from circuitlang.circuit.mask import Mask
+from circuitlang.circuit.intervene import Edits, Put, ablation, record
 from circuitlang.model import score
 from circuitlang.model.transformer import Edit, Transformer
 from circuitlang.prompts.encode import Batch
@@ -24,11 +23,12 @@ FROZEN = (Place.Q, Place.K, Place.V, Place.NEURON)
 @dataclass(frozen=True, slots=True)
 class Cut:
     """An arrow to take away: from nodes to nodes, or to the answer (None). `direct`: only the paths through the
-    residual stream alone; otherwise every path."""
+    residual stream alone; otherwise every path. `at`: only what leaves at the tokens of a mark; None is all."""
 
     source: tuple[Node, ...]
     target: tuple[Node, ...] | None
     direct: bool = True
+    at: str | None = None
 
 
 @torch.no_grad()
@@ -100,10 +100,7 @@ def _elsewhere(model: Transformer, batch: Batch, edit: Edit, cut: Cut, mean: Map
     places = [Site(layer, place) for layer in range(model.config.layers) for place in FROZEN]
     frozen = record(model, batch, edit, set(places)) if cut.direct else {}
     targets = set(cut.target or ())
-    keep = {site: torch.ones(model.config.size(site), device=model.embed.device) for site in mean}
-    for node in cut.source:
-        keep[node.site][node.index] = 0.0
-    ablated = Mask(keep, mean)
+    ablated = Edits(None, ablation(model, batch, cut.source, cut.at, mean))
 
     def second(site: Site, x: Tensor) -> Tensor:
         x = edit(site, x)

@@ -166,6 +166,15 @@ def _put(
     return Put(*_ablation(act, site, units, there, mean, device))
 
 
+def ablation(
+    model: Transformer, batch: Batch, nodes: Sequence[Node], at: str | None, mean: Mapping[Site, Tensor]
+) -> dict[Site, list[Put]]:
+    """The puts that ablate nodes at the tokens of a mark, or everywhere."""
+    act = Act("drop", tuple(nodes), at=at)
+    sites = sorted({node.site for node in nodes})
+    return {site: [_put(act, site, batch, {}, mean, model.embed.device)] for site in sites}
+
+
 def _ablation(
     act: Act,
     site: Site,

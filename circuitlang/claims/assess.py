@@ -11,10 +11,14 @@ from typing import Literal
 import numpy as np
 
 from circuitlang.circuit.graph import CircuitGraph
-from circuitlang.claims.judge import Kind, Plan, judge, judge_count, judge_each
-from circuitlang.claims.measure import UNTOUCHED, Meter, Setting, Values, View, measured
+from circuitlang.circuit.match import Match, match
+from circuitlang.claims.judge import Kind, Plan, judge, judge_binding, judge_count, judge_each, not_measured
+from circuitlang.claims.measure import UNTOUCHED, Meter, Setting, Values
+from circuitlang.claims.metrics import BINARY, Unbound, View, measured
 from circuitlang.claims.nulls import JUDGED, RANDOM_CIRCUITS, SCREENED, alive_nodes, random_circuits
+from circuitlang.claims.subject import Subject
 from circuitlang.claims.verdict import Outcome, Verdict
+from circuitlang.program.hypothesis import Circuit
 from circuitlang.program.spec import Claim, Quantity, VerdictSettings
 from circuitlang.site import Node
 from circuitlang.source import Span
@@ -51,6 +55,7 @@ class Assessor:
     graph: CircuitGraph
     settings: VerdictSettings
     seed: int
+    hypothesis: Circuit | None = None
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
@@ -63,13 +68,37 @@ class Assessor:
         drawn = random_circuits(self.nodes, alive, RANDOM_CIRCUITS, self.seed)
         return {f"random circuit {number}": nodes for number, nodes in enumerate(drawn)}
 
+    @cached_property
+    def match(self) -> Match | None:
+        """The nodes that play the hypothesis's roles, chosen on `select`; None where there is no hypothesis."""
+        if self.hypothesis is None:
+            return None
+        whole = self._loss_on_select(self.nodes)
+        return match(self.hypothesis, self.graph, lambda nodes: self._loss_without(nodes) - whole)
+
+    def _loss_without(self, nodes: tuple[Node, ...]) -> float:
+        return self._loss_on_select(tuple(node for node in self.nodes if node not in set(nodes)))
+
+    def _loss_on_select(self, nodes: tuple[Node, ...]) -> float:
+        return float(self.meter.table(Setting.keep(nodes, "select"), "loss", SCREENED).mean(dtype="float64"))
+
+    def judge_hypothesis(self) -> Verdict | None:
+        """Whether the circuit has nodes for all roles and arrows; None where there is no hypothesis."""
+        found = self.match
+        if found is None or self.hypothesis is None:
+            return None
+        return judge_binding(self.hypothesis, found, self.seed)
+
     def judge(self, claim: Claim) -> Verdict:
         if claim.left.metric in COUNTED:
             right = COUNTED[claim.right.metric](self.graph) if isinstance(claim.right, Quantity) else None
             return judge_count(claim, COUNTED[claim.left.metric](self.graph), right, self.seed)
         plan = Plan(self.settings.samples, self.settings.confidence)
-        left = self.views(claim.left)
-        right = self.views(claim.right) if isinstance(claim.right, Quantity) else {"": None}
+        try:
+            left = self.views(claim.left)
+            right = self.views(claim.right) if isinstance(claim.right, Quantity) else {"": None}
+        except Unbound as reason:
+            return not_measured(claim, str(reason), self.seed)
         pairs = {f"{a}{b}": (left[a], right[b]) for a, b in product(left, right)}
         note = ""
         if self._is_random(claim):
@@ -84,24 +113,19 @@ class Assessor:
     def kind(self, quantity: Quantity) -> Kind:
         kind = measured(quantity.metric)[1]
         one = self.meter.cases == 1 or quantity.case is not None
-        return "binary" if kind == "share" and one else kind
+        return "binary" if quantity.metric in BINARY and one else kind
 
     def views(self, quantity: Quantity) -> dict[str, View]:
         """The settings that a quantity is about: one, or one per member, by the member's name."""
-        where = tuple(sorted((name, low, high) for name, (low, high) in quantity.where.items()))
         names = [case.name for case in self.meter.generator.task.cases]
         case = None if quantity.case is None else names.index(quantity.case)
-        if not quantity.interventions:
-            return {"": View(self.meter, Setting(where=where), case)}
-        (act,) = quantity.interventions
-        if act.each == "node":
-            members = {str(node): (node,) for node in self.nodes}
-        elif act.target == "random":
-            members = self.randoms
-        else:
-            members = {"": self.nodes}
-        mode = "keep" if act.kind == "keep" else "drop"
-        return {name: View(self.meter, Setting(mode, nodes, where), case) for name, nodes in members.items()}
+        binding = self.match.binding if self.match else None
+        randoms = self.randoms if any(act.target == "random" for act in quantity.interventions) else {}
+        subject = Subject(self.graph, binding, randoms, names)
+        return {
+            name: View(self.meter, setting, case, quantity.arguments, binding)
+            for name, setting in subject.settings(quantity).items()
+        }
 
     def measure(
         self, claim: Claim, left: View, right: View | None
@@ -120,7 +144,9 @@ class Assessor:
         sign = 1.0 if claim.relation in (">", ">=") else -1.0
 
         def margin(name: str) -> float:
-            left, right = (None if v is None else _on_select(v) for v in pairs[name])
+            left, right = (
+                None if v is None else replace(v, setting=v.setting.on_select) for v in pairs[name]
+            )
             assert left is not None
             measured = self.measure(claim, left, right)(SCREENED)
             values = measured[0] - measured[1] if isinstance(measured, tuple) else measured
@@ -135,11 +161,6 @@ class Assessor:
     def _is_random(claim: Claim) -> bool:
         sides = [claim.left, *([claim.right] if isinstance(claim.right, Quantity) else [])]
         return any(act.target == "random" for side in sides for act in side.interventions)
-
-
-def _on_select(view: View) -> View:
-    setting = view.setting
-    return View(view.meter, Setting(setting.mode, setting.nodes, setting.where, "select"), view.case)
 
 
 def verdict_of_competence(verdicts: Mapping[str, Verdict]) -> Outcome:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from circuitlang.circuit.match import Match
 from circuitlang.claims.interval import Kind, Values, exact, interval
 from circuitlang.claims.verdict import Interval, Outcome, Verdict, worst
+from circuitlang.program.hypothesis import Circuit
 from circuitlang.program.spec import Claim
 
 Pair = tuple[NDArray[np.floating], NDArray[np.floating]]
@@ -23,6 +25,8 @@ Measure = Callable[[int], NDArray[np.floating] | Pair]
 same datapoints where the right side is a quantity too. Called with growing n: what was computed can be kept.
 """
 
+HYPOTHESIS = "circuit"
+"""The name of the verdict on roles and arrows; no claim can be called like a word of the language."""
 _UNMEASURED = (ArithmeticError, ValueError, RuntimeError, MemoryError)  # others are bugs, and end the run
 
 
@@ -90,6 +94,32 @@ def judge_count(claim: Claim, left: int, right: int | None = None, seed: int | N
     number = float(left if right is None else left - right)
     found = Interval(number, number, number, 0, "count")
     return question.verdict(found.outcome(claim.relation, question.bound), found, right_value=right)
+
+
+def judge_binding(hypothesis: Circuit, found: Match, seed: int | None = None) -> Verdict:
+    """The verdict on the roles and arrows of a hypothesis: the number of ways in which the circuit fits it."""
+    counted = Interval(found.count, found.count, found.count, 0, "count")
+    note = found.why
+    if found.binding is not None:
+        parts = {role: ", ".join(part.name for part in parts) for role, parts in found.binding.parts.items()}
+        note = "; ".join(f"{role} = {names}" for role, names in parts.items())
+    return Verdict(
+        name=HYPOTHESIS,
+        text=f"{len(hypothesis.roles)} roles and {len(hypothesis.arrows)} arrows",
+        line=hypothesis.span.line if hypothesis.span else 0,
+        outcome=Outcome.PASS if found.binding is not None else Outcome.FAIL,
+        interval=counted,
+        relation=">=",
+        bound=1.0,
+        right="1 binding",
+        note=note,
+        seed=seed,
+    )
+
+
+def not_measured(claim: Claim, why: str, seed: int | None = None) -> Verdict:
+    """The verdict where there is nothing to measure."""
+    return _Question(claim, "real", Plan((1, 1), 0.5), seed, 1).verdict(Outcome.NOT_MEASURED, note=why)
 
 
 @dataclass(frozen=True, slots=True)

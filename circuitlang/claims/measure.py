@@ -1,12 +1,10 @@
-"""One function per metric of the vocabulary: what a model does under an intervention, as numbers per datapoint."""
+"""Meter: what a model does under interventions, as numbers per datapoint and case, each measured once."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib import import_module
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -14,65 +12,68 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from circuitlang.cache import Cache, key_of
-from circuitlang.circuit.compact import compact
-from circuitlang.circuit.mask import Mask, keeping
+from circuitlang.circuit.cut import Cut, run_without, without_edge
+from circuitlang.circuit.intervene import Act, prepared, record
 from circuitlang.model import score
 from circuitlang.model.checkpoint import Checkpoint
-from circuitlang.model.transformer import unchanged
-from circuitlang.program.plugins import metric_row
+from circuitlang.model.transformer import Attention, Edit, Transformer
 from circuitlang.prompts.encode import Batch, encode
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Split
-from circuitlang.site import Node, Site
+from circuitlang.site import Node, Place, Site
 
 CHUNK = 32
 """Datapoints of one forward pass. Fixed: a datapoint's numbers then never depend on how many were asked for."""
 
 Where = tuple[tuple[str, int, int], ...]
 Values = NDArray[np.float64]
+Table = NDArray[np.generic]
+"""(datapoint, case)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is done to the model (`mode`, to these `nodes`) and on which prompts."""
+    """What is done to the model and on which prompts. `edges`: weights that are taken away."""
 
-    mode: Literal["untouched", "keep", "drop"] = "untouched"
-    nodes: tuple[Node, ...] = ()
+    acts: tuple[Act, ...] = ()
+    cuts: tuple[Cut, ...] = ()
+    edges: tuple[tuple[Node, Node], ...] = ()
     where: Where = ()
     split: Split = "test"
+
+    @staticmethod
+    def keep(nodes: Sequence[Node], split: Split = "test") -> Setting:
+        return Setting((Act("keep", tuple(nodes)),), split=split)
+
+    @staticmethod
+    def drop(nodes: Sequence[Node], split: Split = "test") -> Setting:
+        return Setting((Act("drop", tuple(nodes)),), split=split)
+
+    @property
+    def untouched(self) -> Setting:
+        """Nothing done, on the same prompts."""
+        return Setting(where=self.where, split=self.split)
+
+    @property
+    def on_select(self) -> Setting:
+        return replace(self, split="select")
 
 
 UNTOUCHED = Setting()
 
 
-@dataclass(frozen=True)
-class Scores:
-    """(datapoint, case) each: loss in nats, choice (0 the answer, i the i-th foil), mass of answer and foils."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is read off: `scores` of the answers; `divergence` from the untouched model; the `attention` of a head
+    between two marks; the `activation` of a node at a mark (None: everywhere), or how well it `stands out` there."""
 
-    loss: NDArray[np.float32]
-    choice: NDArray[np.int16]
-    mass: NDArray[np.float32]
+    kind: str = "scores"
+    node: Node | None = None
+    head: tuple[int, int] | None = None
+    marks: tuple[str | None, ...] = ()
 
-    @staticmethod
-    def joined(parts: Sequence[Scores]) -> Scores:
-        return Scores(
-            np.concatenate([p.loss for p in parts]),
-            np.concatenate([p.choice for p in parts]),
-            np.concatenate([p.mass for p in parts]),
-        )
 
-    def first(self, n: int) -> Scores:
-        return Scores(self.loss[:n], self.choice[:n], self.mass[:n])
-
-    def to_bytes(self) -> bytes:
-        buffer = io.BytesIO()
-        np.savez(buffer, loss=self.loss, choice=self.choice, mass=self.mass)
-        return buffer.getvalue()
-
-    @staticmethod
-    def from_bytes(data: bytes) -> Scores:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return Scores(arrays["loss"], arrays["choice"], arrays["mass"])
+SCORES = Look()
 
 
 @dataclass
@@ -88,7 +89,8 @@ class Meter:
     cache: Cache
     key: str
     _prompts: dict[tuple[Split, Where, int], Batch] = field(default_factory=dict)
-    _scores: dict[tuple[Setting, int], Scores] = field(default_factory=dict)
+    _found: dict[tuple[Setting, Look, int], dict[str, Table]] = field(default_factory=dict)
+    _keys: dict[tuple[Setting, Look], str] = field(default_factory=dict)
 
     @property
     def cases(self) -> int:
@@ -105,99 +107,142 @@ class Meter:
             self._prompts[place] = encode(datapoints, self.checkpoint.tokenizer, context)
         return self._prompts[place]
 
-    def scores(self, setting: Setting, datapoints: int) -> Scores:
-        """Of the first `datapoints` datapoints."""
-        chunks = [self._chunk(setting, chunk) for chunk in range(-(-datapoints // CHUNK))]
-        return Scores.joined(chunks).first(datapoints)
+    def table(self, setting: Setting, name: str, datapoints: int, look: Look = SCORES) -> Table:
+        """(datapoint, case) of the first `datapoints` datapoints. Names of `scores`: loss (nats), choice (0 the answer,
+        i the i-th foil), mass and probability (of answer and foils, of the answer alone), says (bit c: the choice is
+        the answer of case c); of every other look its kind."""
+        chunks = [self._chunk(setting, look, chunk)[name] for chunk in range(-(-datapoints // CHUNK))]
+        return np.concatenate(chunks)[:datapoints]
 
-    def _chunk(self, setting: Setting, chunk: int) -> Scores:
-        place = (setting, chunk)
-        if place not in self._scores:
-            names = [str(node) for node in setting.nodes]
-            where = [f"{name}={low}..{high}" for name, low, high in setting.where]
-            key = key_of("scores", self.key, setting.mode, names, where, setting.split, chunk)
-            found = self.cache.get(key)
-            scores = Scores.from_bytes(found) if found else self._run(setting, chunk)
-            if not found:
-                self.cache.put(key, scores.to_bytes())
-            self._scores[place] = scores
-        return self._scores[place]
+    def _chunk(self, setting: Setting, look: Look, chunk: int) -> dict[str, Table]:
+        place = (setting, look, chunk)
+        if place not in self._found:
+            if (setting, look) not in self._keys:
+                # both are plain data, whose text names all that they hold
+                self._keys[setting, look] = key_of("measured", self.key, repr(setting), repr(look))
+            key = key_of(self._keys[setting, look], chunk)
+            stored = self.cache.get(key)
+            found = _read(stored) if stored else self._run(setting, look, chunk)
+            if not stored:
+                self.cache.put(key, _write(found))
+            self._found[place] = found
+        return self._found[place]
 
     @torch.no_grad()
-    def _run(self, setting: Setting, chunk: int) -> Scores:
+    def _run(self, setting: Setting, look: Look, chunk: int) -> dict[str, Table]:
         batch = self.prompts(setting.split, setting.where, chunk)
-        model, edit = self.checkpoint.model, unchanged
-        if setting.mode != "untouched":
-            mask = self._mask(setting)
-            model, edit = compact(model, mask), mask
-        logits = score.answer_logits(model, batch, edit)
+        model, edit = self._prepared(setting, batch)
+
+        def logits() -> Tensor:
+            return run_without(model, batch, edit, setting.cuts, self.mean)
+
+        match look.kind:
+            case "scores":
+                found = scores(logits(), batch)
+            case "divergence":
+                found = {look.kind: _divergence(score.answer_logits(self.checkpoint.model, batch), logits())}
+            case "attention":
+                found = {look.kind: _attention(model, batch, edit, look)}
+            case _:
+                assert look.node is not None
+                value = record(model, batch, edit, {look.node.site})[look.node.site][..., look.node.index]
+                measure = _activation if look.kind == "activation" else _stands_out
+                found = {look.kind: measure(value, batch, look.marks[0])}
         shape = (batch.datapoints, batch.cases)
-        return Scores(
-            score.loss(logits, batch).cpu().numpy().astype(np.float32).reshape(shape),
-            score.choice(logits, batch).cpu().numpy().astype(np.int16).reshape(shape),
-            score.mass(logits, batch).cpu().numpy().astype(np.float32).reshape(shape),
-        )
+        return {name: values.reshape(shape) for name, values in found.items()}
 
-    def _mask(self, setting: Setting) -> Mask:
-        mask = keeping(setting.nodes, self.checkpoint.model.config, self.mean)
-        return mask if setting.mode == "keep" else mask.complement()
+    def _prepared(self, setting: Setting, batch: Batch) -> tuple[Transformer, Edit]:
+        model = self.checkpoint.model
+        for source, target in setting.edges:
+            model = without_edge(model, source, target, self.mean)
+        return prepared(model, batch, setting.acts, self.mean)
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """A setting and the untouched model on the same prompts, of one case (its column) or of all."""
-
-    meter: Meter
-    setting: Setting
-    case: int | None
-
-    def _table(self, scores: Scores, values: NDArray[np.generic]) -> Values:
-        table = np.asarray(values, np.float64)
-        return table.mean(1) if self.case is None else table[:, self.case]
-
-    def loss(self, n: int) -> Values:
-        """Nats per prompt between the answer and its foils."""
-        scores = self.meter.scores(self.setting, n)
-        return self._table(scores, scores.loss)
-
-    def accuracy(self, n: int) -> Values:
-        """Share of prompts with the right choice."""
-        scores = self.meter.scores(self.setting, n)
-        return self._table(scores, scores.choice == 0)
-
-    def mass(self, n: int) -> Values:
-        """Probability of answer and foils together, over the whole vocabulary."""
-        scores = self.meter.scores(self.setting, n)
-        return self._table(scores, scores.mass)
-
-    def rise(self, n: int) -> Values:
-        """Loss minus the untouched model's on the same prompts, in nats."""
-        return self.loss(n) - View(self.meter, self._untouched(), self.case).loss(n)
-
-    def agreement(self, n: int) -> Values:
-        """Share of prompts on which the choice equals the untouched model's."""
-        here = self.meter.scores(self.setting, n)
-        there = self.meter.scores(self._untouched(), n)
-        return self._table(here, here.choice == there.choice)
-
-    def _untouched(self) -> Setting:
-        return Setting(where=self.setting.where, split=self.setting.split)
+def scores(logits: Tensor, batch: Batch) -> dict[str, Table]:
+    """(prompt) each."""
+    chosen = score.choice(logits, batch)
+    return {
+        "loss": score.loss(logits, batch).cpu().numpy().astype(np.float32),
+        "choice": chosen.cpu().numpy().astype(np.int16),
+        "mass": score.mass(logits, batch).cpu().numpy().astype(np.float32),
+        "probability": score.probability(logits, batch).cpu().numpy().astype(np.float32),
+        "says": _says(chosen.cpu().numpy(), batch),
+    }
 
 
-METRICS: Mapping[str, tuple[Callable[[View, int], Values], Literal["loss", "share", "real"]]] = {
-    "loss": (View.loss, "loss"),
-    "accuracy": (View.accuracy, "share"),
-    "rise": (View.rise, "real"),
-    "agreement": (View.agreement, "share"),
-}
-"""The sampled metrics of the vocabulary, each with the kind of its values; `nodes` and `edges` are counted."""
+def _says(chosen: NDArray[np.integer], batch: Batch) -> Table:
+    """(prompt) the cases whose answer is the choice, as bits."""
+    rows = np.arange(len(batch))
+    if batch.one_sided:
+        claimed = batch.negated == (chosen == 0)  # whether "not this text" is what was chosen
+        answers = batch.negated.reshape(-1, batch.cases)[rows // batch.cases]
+        same = answers == claimed[:, None]
+    else:
+        tokens = np.where(chosen == 0, batch.answer, batch.foils[rows, (chosen - 1).clip(min=0)])
+        answers = batch.answer.reshape(-1, batch.cases)[rows // batch.cases]
+        same = answers == tokens[:, None]
+    return (same * (1 << np.arange(batch.cases, dtype=np.int64))).sum(1)
 
 
-def measured(name: str) -> tuple[Callable[[View, int], Values], Literal["loss", "share", "real"]]:
-    """The function that measures a metric, and the kind of its values; a plug-in's by the words of its row."""
-    if name in METRICS:
-        return METRICS[name]
-    row = metric_row(name)
-    module, _, function = row.measure.partition(":")
-    kind = "share" if row.unit == "share" else "loss" if row.unit == "nats" and row.low == 0 else "real"
-    return getattr(import_module(module), function), kind
+def _divergence(untouched: Tensor, changed: Tensor) -> Table:
+    """(prompt) Kullback-Leibler divergence of the changed from the untouched prediction, in nats."""
+    p, q = untouched.double().log_softmax(1), changed.double().log_softmax(1)
+    return (p.exp() * (p - q)).sum(1).clamp(min=0).cpu().numpy()
+
+
+def _attention(model: Transformer, batch: Batch, edit: Edit, look: Look) -> Table:
+    """(prompt) share of a head's attention from the tokens of the first mark to those of the second."""
+    assert look.head is not None
+    layer, head = look.head
+    sites = (Site(layer, Place.Q), Site(layer, Place.K))
+    found = record(model, batch, edit, set(sites))
+    attention = model.attention[layer]
+    assert isinstance(attention, Attention)
+    pattern = attention.pattern(found[sites[0]], found[sites[1]])[:, head].cpu().numpy()
+    source, target = (_positions(batch, mark) for mark in look.marks)
+    return np.array(
+        [pattern[row][np.ix_(source[row], target[row])].sum(1).mean() for row in range(len(batch))],
+        np.float64,
+    )
+
+
+def _activation(value: Tensor, batch: Batch, mark: str | None) -> Table:
+    """(prompt) mean value over the tokens of a mark."""
+    numbers = value.double().cpu().numpy()
+    return np.array([numbers[row][places].mean() for row, places in enumerate(_positions(batch, mark))])
+
+
+def _stands_out(value: Tensor, batch: Batch, mark: str | None) -> Table:
+    """(prompt) how often a token of the mark has a larger value than another token of the prompt; ties count half."""
+    numbers = value.double().cpu().numpy()
+    found = []
+    for row, places in enumerate(_positions(batch, mark)):
+        others = np.setdiff1d(np.arange(1, batch.end[row] + 1), places)
+        if not len(others):
+            raise ValueError(f"the mark `{mark}` is all of a prompt: there is no other token")
+        here, there = numbers[row][places][:, None], numbers[row][others][None]
+        found.append(((here > there) + 0.5 * (here == there)).mean())
+    return np.array(found)
+
+
+def _positions(batch: Batch, mark: str | None) -> list[list[int]]:
+    """Per prompt the positions of a mark's tokens; None is all but the token in front. Raises ValueError where a prompt
+    has none."""
+    if mark is None:
+        return [list(range(1, int(end) + 1)) for end in batch.end]
+    found = [list(marks.get(mark, ())) for marks in batch.marks]
+    for row, places in enumerate(found):
+        if not places:
+            raise ValueError(f"the mark `{mark}` is empty in a prompt of case {row % batch.cases + 1}")
+    return found
+
+
+def _write(found: Mapping[str, Table]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **found)  # pyright: ignore[reportArgumentType]
+    return buffer.getvalue()
+
+
+def _read(data: bytes) -> dict[str, Table]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}

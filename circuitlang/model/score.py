@@ -63,3 +63,10 @@ def correct(logits: Tensor, batch: Batch) -> Tensor:
 def mass(logits: Tensor, batch: Batch) -> Tensor:
     """(prompt) probability of answer and foils together, over the whole vocabulary."""
     return (candidates(logits, batch) - logits.logsumexp(1, keepdim=True)).exp().sum(1).clamp(max=1.0)
+
+
+def probability(logits: Tensor, batch: Batch) -> Tensor:
+    """(prompt) of the answer, over the whole vocabulary; of everything else where the answer is what must not come."""
+    answer = torch.from_numpy(batch.answer).to(logits.device)
+    p = logits.softmax(1).gather(1, answer.unsqueeze(1)).squeeze(1)
+    return torch.where(torch.from_numpy(batch.negated).to(logits.device), 1 - p, p)

@@ -161,12 +161,10 @@ def _not_built() -> str:
         for option in dict.fromkeys(option for kind in INTERVENTIONS.values() for option in kind.options)
         if not any(option.name in kind.built for kind in INTERVENTIONS.values())
     )
-    roles = _or(kind.name for kind in ROLE_KINDS.values() if not kind.built)
     lines = [
         f"- metrics: {metrics}" if metrics else "",
         f"- interventions: {forms}" if forms else "",
         f"- options of interventions: {options}" if options else "",
-        f"- kinds of roles: {roles}" if roles else "",
         *(f"- {feature.meaning}" for feature in FEATURES.values() if not feature.built),
     ]
     return "\n".join(line for line in lines if line)

@@ -170,7 +170,6 @@ class RoleKind:
     reads     whether it reads the residual stream, or what does hands on to it: "attn" or "mlp", by where
     writes    whether what it does reaches the residual stream without another head or neuron, and where
     valued    whether it has one value per token
-    built     whether a circuit's nodes can be bound to it yet
     """
 
     name: str
@@ -180,7 +179,6 @@ class RoleKind:
     reads: Literal["attn", "mlp"] | None = None
     writes: Literal["attn", "mlp"] | None = None
     valued: bool = True
-    built: bool = False
 
 
 @dataclass(frozen=True, slots=True)

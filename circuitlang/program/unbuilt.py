@@ -9,7 +9,7 @@ from circuitlang.program.bridge import Bridge
 from circuitlang.program.errors_spec import not_built
 from circuitlang.program.plugins import intervention_row, metric_row
 from circuitlang.program.spec import Quantity, Spec
-from circuitlang.program.vocabulary import FEATURES, METRICS, ROLE_KINDS
+from circuitlang.program.vocabulary import FEATURES, METRICS
 from circuitlang.source import Diagnostic, Span
 
 Severity = Literal["error", "warning"]
@@ -35,9 +35,6 @@ def unbuilt_bridge(bridge: Bridge, severity: Severity) -> list[Diagnostic]:
 def _circuit(spec: Spec) -> Iterator[tuple[Span | None, str]]:
     if spec.circuit is None:
         return
-    kinds = dict.fromkeys(role.kind for role in spec.circuit.roles if not ROLE_KINDS[role.kind].built)
-    if kinds:
-        yield spec.circuit.span, f"binding roles of the kind {', '.join(kinds)}"
     if spec.circuit.arrows and not FEATURES["arrows"].built:
         yield spec.circuit.span, FEATURES["arrows"].meaning
 

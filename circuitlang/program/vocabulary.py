@@ -182,7 +182,6 @@ METRICS = {
             "divergence from the untouched model, over the vocabulary",
             given="must",
             blocks=BOTH,
-            built=False,
         ),
         Metric(
             "flip",
@@ -192,21 +191,18 @@ METRICS = {
             parameters=(TO,),
             contrast=True,
             blocks=BOTH,
-            built=False,
         ),
         Metric(
             "probability",
             "share",
             "probability of the answer, over the vocabulary",
             blocks=BOTH,
-            built=False,
         ),
         Metric(
             "mass",
             "share",
             "probability of answer and foils together, over the vocabulary",
             blocks=BOTH,
-            built=False,
         ),
         Metric(
             "auroc",
@@ -218,7 +214,6 @@ METRICS = {
                 Parameter("at", "mark", "at which tokens"),
                 Parameter("between", "two cases", "which two cases are told apart", required=False),
             ),
-            built=False,
         ),
         Metric(
             "attention",
@@ -229,7 +224,6 @@ METRICS = {
                 Parameter("from", "mark", "the tokens that look"),
                 Parameter("to", "mark", "the tokens that are looked at"),
             ),
-            built=False,
         ),
         Metric(
             "activation",
@@ -237,7 +231,6 @@ METRICS = {
             "mean value of a role",
             low=None,
             parameters=(Parameter("role", "role", "whose value", kinds=VALUED), AT),
-            built=False,
         ),
         Metric(
             "encoder_error",
@@ -280,14 +273,14 @@ INTERVENTIONS = {
             "keep",
             "ablate every node outside the target",
             ("circuit", "random", "role", "each node", "each ROLE"),
-            built=("circuit", "random"),
+            built=("circuit", "random", "role", "each node", "each ROLE"),
         ),
         InterventionKind(
             "drop",
             "ablate the target alone; of an arrow, what goes through it",
             ("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE"),
             options=(AT,),
-            built=("circuit", "random", "each node"),
+            built=("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE", "at"),
         ),
         InterventionKind(
             "swap",
@@ -295,6 +288,7 @@ INTERVENTIONS = {
             ("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE"),
             options=(AT, TO),
             contrast=True,
+            built=("circuit", "random", "role", "port", "each node", "each ROLE", "at", "to"),
         ),
         InterventionKind(
             "set",
@@ -303,6 +297,7 @@ INTERVENTIONS = {
             kinds=VALUED,
             value=ANY,
             options=(AT,),
+            built=("role", "each node", "each ROLE", "at"),
         ),
         InterventionKind(
             "scale",
@@ -311,6 +306,7 @@ INTERVENTIONS = {
             value=ANY,
             nothing=1,
             options=(AT,),
+            built=("circuit", "random", "role", "port", "each node", "each ROLE", "at"),
         ),
         InterventionKind(
             "steer",
@@ -329,8 +325,8 @@ INTERVENTIONS = {
 FEATURES = {
     feature.name: feature
     for feature in (
-        Feature("arrows", "finding the nodes that a circuit block's arrows join"),
-        Feature("together", "several interventions at once"),
+        Feature("arrows", "finding the nodes that a circuit block's arrows join", built=True),
+        Feature("together", "several interventions at once", built=True),
         Feature("bridges", "training a bridge and judging its claims"),
         Feature("arguments", "arguments of a metric that a plug-in adds"),
     )

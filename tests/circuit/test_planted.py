@@ -30,13 +30,10 @@ def finder(planted: Planted) -> Finder:
 def test_the_planted_nodes_do_the_task_and_nothing_else_does(planted: Planted, finder: Finder) -> None:
     meter = Meter(planted.checkpoint, finder.generator, finder.mean(SETTINGS), Cache(None), "")
     nodes = tuple(sorted(planted.nodes))
-    untouched, kept, dropped = (
-        meter.scores(setting, 128) for setting in (UNTOUCHED, Setting("keep", nodes), Setting("drop", nodes))
-    )
-    assert (untouched.choice == 0).all()
-    assert untouched.mass.mean() > 0.05
-    assert kept.loss.mean() < 0.07
-    assert dropped.loss.mean() > 0.9 * math.log(2)
+    assert (meter.table(UNTOUCHED, "choice", 128) == 0).all()
+    assert meter.table(UNTOUCHED, "mass", 128).mean() > 0.05
+    assert meter.table(Setting.keep(nodes), "loss", 128).mean() < 0.07
+    assert meter.table(Setting.drop(nodes), "loss", 128).mean() > 0.9 * math.log(2)
 
 
 def test_pruning_finds_the_planted_nodes(planted: Planted, finder: Finder) -> None:
