@@ -115,12 +115,15 @@ def explain(code: str) -> list[str]:
 
 def show_text(stage: str, path: Path, name: str | None, seed: int) -> list[str]:
     """`show`: the value of a stage that needs no model's computation, as lines."""
-    from circuitlang.report.listing import name_lines, prompt_lines, value_lines
+    from circuitlang.report.listing import name_lines, prompt_lines, task_lines, value_lines
 
     if stage == "tree":
         return list(value_lines(parse(read(path))))
     if stage == "program":
         return list(value_lines(load(path)))
+    if stage == "tasks":
+        tasks = load(path).tasks
+        return list(task_lines(tasks.values() if name is None else [choose(tasks, name, "task", path)]))
     if stage == "prompts":
         return list(prompt_lines(*preview(path, name, "train", 3, {}, seed)))
     spec = choose(load(path).specs, name, "spec", path)

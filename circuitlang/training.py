@@ -1,8 +1,8 @@
-"""The verbs about models: train one, list those there are, show a card."""
+"""The verbs about models: train one, list those there are, show a card, ask one tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,12 @@ from circuitlang.cache import Cache
 from circuitlang.model.locate import TRAINED, locate, read_card, zoo
 from circuitlang.pipeline import Told, choose_device
 from circuitlang.program.load import load, project_root
+from circuitlang.program.spec import VerdictSettings
+from circuitlang.program.task import Task
+from circuitlang.source import Diagnostic
 
 if TYPE_CHECKING:
+    from circuitlang.claims.measure import Table
     from circuitlang.model.checkpoint import Checkpoint
     from circuitlang.model.train import Progress
 
@@ -56,27 +60,68 @@ def stepping(told: Told) -> Callable[[Progress], None]:
 
 def competences(found: Checkpoint, root: Path, told: Told) -> dict[str, dict[str, float]]:
     """What the model makes of every task of the project's tasks/ folder: accuracy, loss and mass on `test`."""
+    tasks = all_tasks([root / "tasks"]) if (root / "tasks").is_dir() else []
+    return {
+        task.name: measured(scores)
+        for task, scores in asked(found, tasks, JUDGED_PER_TASK, told)
+        if not isinstance(scores, Diagnostic)  # this tokenizer cannot ask it
+    }
+
+
+def ask_tasks(
+    name: str, paths: Sequence[Path], datapoints: int, device: str, told: Told
+) -> list[dict[str, Any]]:
+    """`models NAME --tasks PATH`: for each task that the paths name, what the model makes of it, or why it cannot be
+    asked.
+
+    Competent is a model whose accuracy and mass reach what a spec asks for before it judges anything
+    (docs/verdicts.md); here as measured, without intervals.
+    """
+    from circuitlang.model import checkpoint
+
+    found = checkpoint.load(locate(name, Path.cwd()), name, choose_device(device))
+    needed = VerdictSettings()
+    rows: list[dict[str, Any]] = []
+    for task, scores in asked(found, all_tasks(paths), datapoints, told):
+        if isinstance(scores, Diagnostic):
+            rows.append({"task": task.name, "cannot_be_asked": scores.message})
+            continue
+        row = measured(scores)
+        competent = row["accuracy"] > needed.competence and row["mass"] >= needed.mass
+        rows.append({"task": task.name, **row, "competent": competent})
+    return rows
+
+
+def measured(scores: Mapping[str, Table]) -> dict[str, float]:
+    """Means over prompts, as a card has them."""
+    means = {"accuracy": scores["choice"] == 0, "loss": scores["loss"], "mass": scores["mass"]}
+    return {name: round(float(table.mean(dtype="float64")), 4) for name, table in means.items()}
+
+
+def all_tasks(paths: Sequence[Path]) -> list[Task]:
+    """The tasks of the files and folders, and of the files that those use, each once."""
+    return list({task.text: task for path in programs(paths) for task in load(path).tasks.values()}.values())
+
+
+def asked(
+    found: Checkpoint, tasks: Sequence[Task], datapoints: int, told: Told
+) -> Iterator[tuple[Task, Mapping[str, Table] | Diagnostic]]:
+    """The untouched model's scores on the first datapoints of each task, or why it cannot be asked."""
     from circuitlang.claims.measure import UNTOUCHED, Meter
     from circuitlang.prompts.admit import admit
     from circuitlang.prompts.generate import Generator
 
-    table: dict[str, dict[str, float]] = {}
-    folder = root / "tasks"
-    tasks = [t for p in programs([folder]) for t in load(p).tasks.values()] if folder.is_dir() else []
     for number, task in enumerate(tasks):
         told(f"task {task.name}", number / len(tasks))
-        if admit(task, found.tokenizer, found.model.config.context, found.name):
-            continue  # this tokenizer cannot ask it
+        wrong = admit(task, found.tokenizer, found.model.config.context, found.name)
         meter = Meter(found, Generator(task, 0), {}, Cache(None), "")
-        choice, loss, mass = (
-            meter.table(UNTOUCHED, name, JUDGED_PER_TASK) for name in ("choice", "loss", "mass")
-        )
-        table[task.name] = {
-            "accuracy": round(float((choice == 0).mean()), 4),
-            "loss": round(float(loss.mean(dtype="float64")), 4),
-            "mass": round(float(mass.mean(dtype="float64")), 4),
-        }
-    return table
+        if wrong:
+            yield task, wrong[0]
+        else:
+            yield (
+                task,
+                {name: meter.table(UNTOUCHED, name, datapoints) for name in ("choice", "loss", "mass")},
+            )
 
 
 def list_models() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,7 +110,7 @@ def test_from_python(report: Report, cache: Path, tmp_path: Path) -> None:
     path = tmp_path / "project" / "quick.cir"
     path.parent.mkdir()
     (path.parent / "pyproject.toml").write_text("")
-    (path.parent / "python.task").write_text((ROOT / "tasks/python.task").read_text())
+    shutil.copytree(ROOT / "tasks", path.parent, dirs_exist_ok=True)
     path.write_text(SPEC.replace("tasks/python.task", "python.task"))
     found = check_file(path, options=Options(cache=cache))
     assert found.cached

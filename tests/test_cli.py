@@ -168,3 +168,27 @@ def test_a_bug_of_ours_is_another_status(project: Path) -> None:
     )
     assert done.returncode == 70
     assert "This is a bug in circuitlang" in done.stderr
+
+
+def test_a_model_is_asked_tasks(project: Path) -> None:
+    unaskable = TASK.replace("task colours", "task long").replace('"]]\\n"', '"]] and more"')
+    (project / "long.task").write_text(unaskable)
+    done = run("models", "zoo:python-small", "--tasks", ".", "-n", "8", cwd=project)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "zoo:python-small on 8 datapoints of `test` of each task"
+    assert re.fullmatch(r"colours +\d+%  \d\.\d\d  \d\.\d\d  (yes|no)", lines[2])
+    assert re.fullmatch(
+        r"long +cannot be asked: the answer .* is not one token after the prompt: .*", lines[3]
+    )
+    done = run("models", "--tasks", ".", cwd=project)
+    assert done.returncode == 2
+    assert "--tasks needs a model" in done.stderr
+
+
+def test_the_tasks_of_a_file_are_listed_without_a_model(project: Path) -> None:
+    done = run("show", "tasks", "colours.task", cwd=project)
+    assert done.stdout.splitlines() == [
+        "colours",
+        "  answers `]\\n` `]]\\n`; 21,000 datapoints; held out: nothing",
+    ]

@@ -26,7 +26,7 @@ from circuitlang.cli.app import (
 )
 from circuitlang.report.github import github
 from circuitlang.report.junit import junit
-from circuitlang.report.listing import card_lines
+from circuitlang.report.listing import card_lines, competence_lines
 from circuitlang.report.terminal import terminal
 from circuitlang.source import CommandError
 
@@ -129,17 +129,32 @@ def train(
 @app.command()
 def models(
     name: Annotated[str | None, typer.Argument(help="zoo:NAME or a folder; without it, the list.")] = None,
+    tasks: Annotated[
+        list[Path] | None, typer.Option(help="Files or folders of tasks: what the model makes of each.")
+    ] = None,
+    number: Annotated[
+        int, typer.Option("-n", min=1, max=100_000, help="How many datapoints of each task.")
+    ] = 256,
     format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
+    device: DeviceOption = Device.AUTO,
 ) -> None:
-    """List the models that ship, or show one model's card.
+    """List the models that ship, show one model's card, or ask a model tasks.
 
-    Example: `circuitlang models zoo:python-small`
+    Example: `circuitlang models zoo:python-small --tasks tasks`
     """
+    if name is None and tasks:
+        raise CommandError("--tasks needs a model: circuitlang models zoo:python-small --tasks tasks")
     if name is None:
         say(training.list_models())
         return
-    card = training.show_model(name)
+    if tasks:
+        with watched() as told:
+            found = training.ask_tasks(name, tasks, number, device.value, told)
+        lines = competence_lines(name, number, found)
+    else:
+        found = training.show_model(name)
+        lines = card_lines(found)
     if format is Format.JSON:
-        sys.stdout.write(json.dumps(card, indent=1, ensure_ascii=False) + "\n")
-        return
-    say(card_lines(card))
+        sys.stdout.write(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    else:
+        say(lines)

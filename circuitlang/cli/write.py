@@ -23,6 +23,7 @@ class Stage(StrEnum):
     TREE = "tree"
     PROGRAM = "program"
     PROMPTS = "prompts"
+    TASKS = "tasks"
     GRAPH = "graph"
     NAMES = "names"
 

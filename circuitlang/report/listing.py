@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from circuitlang.program.expression import Template, Text
 from circuitlang.program.task import Task
 from circuitlang.prompts.prompt import Datapoint
 from circuitlang.report.escape import visible
@@ -70,6 +71,49 @@ def card_lines(card: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {visible(task):<28} {row['accuracy']:>8.2%} {row['loss']:>8.4f} {row['mass']:>8.4f}"
     for name, (nonzero, total) in card.get("nonzeros", {}).items():
         yield f"    {name:<28} {nonzero:>9,} of {total:>9,}"
+
+
+def competence_lines(name: str, datapoints: int, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What a model makes of tasks, a line per task."""
+    width = max((len(visible(row["task"])) for row in rows), default=0)
+    yield f"{visible(name)} on {datapoints:,} datapoints of `test` of each task"
+    yield f"{'task':<{width}}  accuracy  loss  mass  competent"
+    for row in rows:
+        start = f"{visible(row['task']):<{width}}"
+        if "cannot_be_asked" in row:
+            yield f"{start}  cannot be asked: {visible(row['cannot_be_asked'])}"
+        else:
+            able = "yes" if row["competent"] else "no"
+            yield f"{start}  {row['accuracy']:>8.0%}  {row['loss']:.2f}  {row['mass']:.2f}  {able}"
+
+
+def task_lines(tasks: Iterable[Task]) -> Iterator[str]:
+    """What is known of tasks without a model, two lines each."""
+    for task in tasks:
+        answers, prompts, held_out = task_facts(task)
+        yield f"{task.name}: {visible(task.doc)}" if task.doc else task.name
+        yield f"  answers {answers}; {prompts} datapoints; held out: {held_out}"
+
+
+def task_facts(task: Task) -> tuple[str, str, str]:
+    """The answers of a task's cases, how many datapoints it has, and what it holds out, as text."""
+    from circuitlang.prompts.support import support
+
+    answers = " ".join(
+        f"{'not ' if case.negated else ''}`{visible(_written(case.answer))}`" for case in task.cases
+    )
+    held_out = ", ".join(f"{float(share):.0%} of `{name}`" for name, share in task.hold_out.items())
+    return answers, _rounded(support(task)), held_out or "nothing"
+
+
+def _written(template: Template) -> str:
+    """A template as its author wrote it, but for doubled braces."""
+    return "".join(part.text if isinstance(part, Text) else f"{{{part.name}}}" for part in template.parts)
+
+
+def _rounded(count: int) -> str:
+    """Exact below ten million; above that, digits would promise more than a count of draws can keep."""
+    return f"{count:,}" if count < 10_000_000 else f"over 10^{len(str(count)) - 1}"
 
 
 def name_lines(layers: int) -> Iterator[str]:

@@ -178,7 +178,8 @@ def test_the_vocabulary_names_every_field_once() -> None:
             setting = next(setting for setting in section.settings if setting.name == name)
             if setting.type in ("integer", "number", "integers", "numbers", "integer range"):
                 assert all(map(setting.accepts, default if isinstance(default, tuple) else (default,))), name
-    assert {name for name, metric in METRICS.items() if metric.built} == {
-        "loss", "accuracy", "rise", "agreement", "nodes", "edges",
-    }  # fmt: skip
-    assert {name for name, kind in INTERVENTIONS.items() if kind.built} == {"keep", "drop"}
+    assert {metric.name for metric in METRICS.values() if metric.built} == {
+        metric.name for metric in METRICS.values() if "spec" in metric.blocks
+    }
+    for kind in INTERVENTIONS.values():
+        assert set(kind.built) <= {*kind.forms, *(option.name for option in kind.options)}
