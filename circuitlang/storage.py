@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from circuitlang.source import CommandError
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Writes a file so that readers see the old one or the new one, also after a crash.
+    """Writes a file so that readers see the old one or the new one, also after a crash. Permissions stay.
 
     Raises CommandError with the system's reason where it cannot be written; then nothing is left behind.
     """
@@ -32,7 +33,7 @@ def replace_whole(path: Path, fill: Callable[[Path], None]) -> None:
             fill(temporary)
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
-            temporary.chmod(0o644)
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -50,3 +51,44 @@ def require_writable(folder: Path) -> None:
     probe = folder / f".{secrets.token_hex(4)}.part"
     write_whole(probe, b"")
     probe.unlink(missing_ok=True)
+
+
+def create_whole(files: Mapping[Path, str]) -> None:
+    """Writes new files, each whole, all of them or none. CommandError where one exists or cannot be written.
+
+    A hard link is made only where nothing is, whoever else writes at the same time.
+    """
+    folders: list[Path] = []
+    temporaries: list[Path] = []
+    made: list[Path] = []
+    current = Path()
+    try:
+        for current, text in files.items():
+            folders += _make_folder(current.parent)
+            temporary = current.with_name(f".{current.name}.{secrets.token_hex(4)}.part")
+            temporaries.append(temporary)
+            temporary.write_text(text, encoding="utf-8")
+        for temporary, current in zip(temporaries, files, strict=True):
+            os.link(temporary, current)
+            made.append(current)
+    except OSError as error:
+        for path in made:
+            path.unlink(missing_ok=True)
+        _remove(temporaries)
+        for folder in reversed(folders):
+            folder.rmdir()
+        reason = "it exists already" if isinstance(error, FileExistsError) else error.strerror or error
+        raise CommandError(f"cannot write {current}: {reason}") from error
+    _remove(temporaries)
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Makes a folder; those that were not there before, outer ones first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing[::-1]
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)

@@ -81,6 +81,18 @@ def _read(path: Path, name: str) -> Source:
         raise _Unreadable("there is no such file") from None
     except (OSError, ValueError) as error:
         raise _Unreadable(f"it cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    return Source(name, _decoded(data), path)
+
+
+def read_text(data: bytes, name: str) -> Source:
+    """The bytes of standard input as text, as `read` makes it of a file."""
+    try:
+        return Source(name, _decoded(data))
+    except _Unreadable as reason:
+        raise CommandError(f"{name}: {reason}") from None
+
+
+def _decoded(data: bytes) -> str:
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
@@ -92,7 +104,7 @@ def _read(path: Path, name: str) -> Source:
             "this looks like a SPICE netlist, which shares the extension .cir; "
             "a circuitlang file may begin with `circuitlang 1`"
         )
-    return Source(name, text, path)
+    return text
 
 
 def is_spice(text: str) -> bool:

@@ -15,9 +15,9 @@ from operator import gt, lt
 
 from circuitlang.program.task import Task
 from circuitlang.prompts.features import ENDS, SHAPES, Cut, Feature, Surface, numbers, surface, texts, words
-from circuitlang.prompts.generate import Generator
+from circuitlang.prompts.generate import Generator, Where
 from circuitlang.prompts.own import own_text
-from circuitlang.prompts.prompt import Datapoint
+from circuitlang.prompts.prompt import Datapoint, Split
 from circuitlang.source import Diagnostic
 
 DATAPOINTS = 512  # half to choose rules, half to score them
@@ -75,9 +75,16 @@ class Cues:
     datapoints: int
 
 
-def cues(task: Task, cut: Cut = words, seed: int = 0, count: int = DATAPOINTS) -> Cues:
-    """The cues of a task's first `count` datapoints of `train`. `cut` makes a text's tokens."""
-    return find(task, list(Generator(task, seed).datapoints("train", range(count))), cut)
+def cues(
+    task: Task,
+    cut: Cut = words,
+    seed: int = 0,
+    count: int = DATAPOINTS,
+    split: Split = "train",
+    where: Where | None = None,
+) -> Cues:
+    """The cues of the first `count` datapoints (two at least) of a split. `cut` makes a text's tokens."""
+    return find(task, list(Generator(task, seed).datapoints(split, range(max(2, count)), where)), cut)
 
 
 def find(task: Task, datapoints: Sequence[Datapoint], cut: Cut = words) -> Cues:
