@@ -1,4 +1,4 @@
-"""The verbs of whoever writes tasks and specs: start, check without running, format, preview, show, explain. No torch."""
+"""The verbs of whoever writes tasks and specs: start, check, format, preview, show, explain. No torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from circuitlang.model.locate import TOKENS, locate, read_config
 from circuitlang.program.fit import fit_layers
-from circuitlang.program.load import load, project_root, read, read_text
+from circuitlang.program.load import find_project, load, project_root, read, read_text
 from circuitlang.program.program import Program
 from circuitlang.program.spec import Spec
 from circuitlang.program.task import Task
@@ -217,10 +217,17 @@ def pinned(path: Path, name: str | None, where: Mapping[str, tuple[int, int]]) -
 
 
 def new(name: str, folder: Path | None, task_only: bool) -> list[Path]:
-    """`new`: a task and a spec to start from, in the project around the current folder unless told. Their paths."""
+    """`new`: a task and a spec to start from. Their paths.
+
+    In a project they go to its folders tasks and specs (or those of `folder`), elsewhere side by side.
+    """
     from circuitlang.starter import start
 
-    return start(name, folder or Path(os.path.relpath(project_root(Path("here")))), task_only)
+    project = find_project(folder or Path())
+    if project is None:
+        return start(name, folder or Path(), folder or Path(), task_only)
+    folder = folder or Path(os.path.relpath(project))
+    return start(name, folder / "tasks", folder / "specs", task_only)
 
 
 def explain(code: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ MODEL = "zoo:python-small"
 _TASK = '''circuitlang 1
 
 # A task asks a model what comes next, in prompts that differ in one respect.
-# See them: circuitlang preview tasks/NAME.task
+# See them: circuitlang preview TASK_FILE
 # See what else tells the cases apart, and might be used instead: add --cues
 
 task NAME {
@@ -44,11 +45,11 @@ task NAME {
 
 _SPEC = """circuitlang 1
 
-use "../tasks/NAME.task"
+use "USED"
 
 # A spec says what is true of the smallest circuit that still does a task.
-# Look for mistakes: circuitlang check --no-run specs/NAME.cir
-# Prune, measure and judge: circuitlang check specs/NAME.cir
+# Look for mistakes: circuitlang check --no-run SPEC_FILE
+# Prune, measure and judge: circuitlang check SPEC_FILE
 
 spec NAME {
   "A small part of the model closes a string as it was opened."
@@ -71,17 +72,29 @@ spec NAME {
 """
 
 
-def start(name: str, folder: Path, task_only: bool = False) -> list[Path]:
-    """Writes tasks/NAME.task and specs/NAME.cir into the folder, both or neither, over nothing. Their paths."""
+def start(name: str, tasks: Path, specs: Path, task_only: bool = False) -> list[Path]:
+    """Writes NAME.task and NAME.cir into these folders, both or neither, over nothing. Their paths."""
     check_name(name)
-    files: dict[Path, str] = {folder / "tasks" / f"{name}.task": _filled(_TASK, name)}
-    if not task_only:
-        files[folder / "specs" / f"{name}.cir"] = _filled(_SPEC, name)
-    there = [path for path in files if path.exists() or path.is_symlink()]
+    task, spec = tasks / f"{name}.task", specs / f"{name}.cir"
+    above = os.path.commonpath([tasks.absolute(), specs.absolute()])  # where the commands are given
+    words = {
+        "NAME": name,
+        "MODEL": MODEL,
+        "TASK_FILE": _relative(task, above),
+        "SPEC_FILE": _relative(spec, above),
+        "USED": _relative(task, specs),
+    }
+    files = {task: _filled(_TASK, words)} | ({} if task_only else {spec: _filled(_SPEC, words)})
+    there = [str(path) for path in files if path.exists() or path.is_symlink()]
     if there:
-        raise CommandError(f"{' and '.join(map(str, there))} exists already; nothing is ever overwritten")
+        verb = "exists" if len(there) == 1 else "exist"
+        raise CommandError(f"{' and '.join(there)} {verb} already; nothing is ever overwritten")
     create_whole(files)
     return list(files)
+
+
+def _relative(path: Path, folder: Path | str) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def check_name(name: str) -> None:
@@ -91,7 +104,7 @@ def check_name(name: str) -> None:
         near = f"_{near}" if near[:1].isdigit() else near
         advice = f"; `{near}` would do" if near else ""
         raise CommandError(
-            f"`{name}` is no name: letters, digits and `_`, beginning with none of the digits{advice}"
+            f"`{name}` is no name: a name has letters, digits and `_`, and does not begin with a digit{advice}"
         )
     if name in keywords():
         raise CommandError(f"`{name}` is a word of the language; choose another name, as `my_{name}`")
@@ -99,6 +112,5 @@ def check_name(name: str) -> None:
         raise CommandError(f"a name of {len(name)} characters is too long for a file; {LONGEST} are the most")
 
 
-def _filled(template: str, name: str) -> str:
-    words: Mapping[str, str] = {"NAME": name, "MODEL": MODEL}
-    return re.sub(r"\b(?:NAME|MODEL)\b", lambda match: words[match[0]], template)
+def _filled(template: str, words: Mapping[str, str]) -> str:
+    return re.sub(rf"\b(?:{'|'.join(words)})\b", lambda match: words[match[0]], template)

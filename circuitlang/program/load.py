@@ -53,10 +53,16 @@ def load_text(text: str, name: str = "text", root: Path | None = None) -> Progra
 def project_root(path: Path) -> Path:
     """The nearest folder above a file with a pyproject.toml or .git, otherwise the file's own folder."""
     folder = path.resolve().parent
+    return find_project(folder) or folder
+
+
+def find_project(folder: Path) -> Path | None:
+    """The nearest folder, this one or above, with a pyproject.toml or .git."""
+    folder = folder.resolve()
     for candidate in (folder, *folder.parents):
         if any((candidate / mark).exists() for mark in _ROOT_MARKS):
             return candidate
-    return folder
+    return None
 
 
 def read(path: Path) -> Source:

@@ -80,8 +80,8 @@ def _text_lines(
             piece = visible("".join(text[at] for at in group))
             shown.append(piece, f"{style} {_OWN if underlined else ''}".strip())
             below += ("~" if underlined else " ") * cell_len(piece)
-        if start > len(text):  # blanks at the end of a prompt decide what its last token is
-            blanks = len(line) - len(line.rstrip(" "))
+        blanks = len(line) - len(line.rstrip(" "))
+        if blanks and start > len(text):  # at the end of a prompt they decide what its last token is
             shown.right_crop(blanks)
             shown.append(r"\x20" * blanks, "dim")
         yield shown
