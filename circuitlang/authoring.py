@@ -114,10 +114,10 @@ def shortcuts(program: Program, root: Path) -> Iterator[Diagnostic]:
         if (spec.task.name, spec.model) not in done:
             done.add((spec.task.name, spec.model))
             cut = tokens_of(spec.model, root, spec.recipe is not None)
-            yield from check_cues(spec.task, cut, f"{spec.task.span.source.name} --model {spec.model}")
+            yield from check_cues(spec.task, cut, f" --model {spec.model}")
     for task in program.tasks.values():
         if task.name not in asked:
-            yield from check_cues(task, where=task.span.source.name)
+            yield from check_cues(task)
 
 
 def tokens_of(model: str, root: Path, trained: bool = False) -> Cut:

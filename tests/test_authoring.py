@@ -17,10 +17,16 @@ from circuitlang import cli
 from circuitlang.authoring import EXTENSIONS, check_text, programs
 from circuitlang.source import CommandError
 from circuitlang.storage import create_whole
+from tests.test_architecture import ROOT
 from tests.test_cli import SPEC, TASK
+from tests.test_readme import fenced
 
 UGLY = "task   t {\n  draw w = 'a'|'b'   # which\n  prompt '{w}'\n  case c answer 'x' foil 'y'\n}\n"
 GOOD = 'task t {\n  draw w = "a" | "b"  # which\n  prompt "{w}"\n  case c answer "x" foil "y"\n}\n'
+
+
+PAGE = ROOT / "docs" / "authoring.md"
+OUTPUT = re.compile(r"<!-- output: (?P<what>.*?) -->\n(?P<text>.*?)<!-- end -->", re.S)
 
 
 class Done(NamedTuple):
@@ -270,7 +276,7 @@ def test_cues_are_shown_and_warned_of(run: Run, tmp_path: Path) -> None:
     assert (
         warned.err.count("warning[CIR-213]") == 2
     )  # in words for the task's file, in tokens for the spec's model
-    assert "preview colours.task --model zoo:python-small colours --cues" in warned.err
+    assert "preview colours.task colours --cues --model zoo:python-small" in warned.err
     assert "CIR-213: " in run("explain", "CIR-213").out
 
 
@@ -287,3 +293,18 @@ def test_what_can_be_wrong_with_a_preview(run: Run, arguments: list[str], messag
     done = run("preview", "colours.task", *arguments)
     assert done.status == 2
     assert message in done.err
+
+
+def test_the_page_shows_what_the_commands_print(
+    run: Run, monkeypatch: pytest.MonkeyPatch, golden: Callable[..., None]
+) -> None:
+    monkeypatch.chdir(ROOT)
+
+    def made(part: re.Match[str]) -> str:
+        done = run(*part["what"].split())
+        assert done.status == 0, done.err
+        return f"<!-- output: {part['what']} -->\n{fenced(done.err + done.out)}<!-- end -->"
+
+    text = PAGE.read_text(encoding="utf-8")
+    golden(PAGE, OUTPUT.sub(made, text))
+    assert len(OUTPUT.findall(text)) == 3

@@ -111,20 +111,19 @@ def find(task: Task, datapoints: Sequence[Datapoint], cut: Cut = words) -> Cues:
     return Cues(tuple(found), len(rules), len(datapoints) - half)
 
 
-def check_cues(task: Task, cut: Cut = words, where: str = "FILE") -> list[Diagnostic]:
-    """A warning at a case that a shortcut tells from another. `where`: the task's file."""
+def check_cues(task: Task, cut: Cut = words, options: str = "") -> list[Diagnostic]:
+    """A warning at a case that a shortcut tells from another. `options`: what `preview` needs to count these tokens."""
     found = [cue for cue in cues(task, cut).found if cue.is_shortcut]
     if not found:
         return []
     first, *others = found
     span = next(case.span for case in task.cases if case.name == first.cases[1])
-    named = [
-        f"{cue.feature} ({pair(cue) if len(task.cases) > 2 else ''}{cue.accuracy:.0%})"
-        for cue in others[:_NAMED]
-    ]
+    of_two = len(task.cases) == 2
+    named = [f"{cue.feature} ({'' if of_two else pair(cue)}{cue.accuracy:.0%})" for cue in others[:_NAMED]]
     named += [f"{len(others) - _NAMED} more"] if len(others) > _NAMED else []
-    also = f"so does {', '.join(named)}; " if named else ""
-    hint = f"a circuit may use it; {also}`circuitlang preview {where} {task.name} --cues` shows all"
+    also = f"the same goes for {', '.join(named)}; " if named else ""
+    see = f"`circuitlang preview {task.span.source.name} {task.name} --cues{options}`"
+    hint = f"a circuit could use it and nothing else; {also}see {see}"
     return [Diagnostic("CIR-213", sentence(first), span, hint, "warning")]
 
 
