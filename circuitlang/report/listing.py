@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from circuitlang.prompts.prompt import Datapoint
-from circuitlang.report.escape import visible
+from circuitlang.report.escape import harmless_to_ci, visible
 from circuitlang.site import PRUNED_PLACES, Place, Site
 from circuitlang.source import Source, Span
 
@@ -67,7 +67,7 @@ def graph_lines(graph: CircuitGraph) -> Iterator[str]:
     yield f"  {'connection':<44} {'weight':>12}   kind"
     for edge in graph.edges:
         ends = f"{visible(str(edge.source))} -> {visible(str(edge.target))}"
-        yield f"  {ends:<44} {edge.weight:>12.4g}   {edge.kind}"
+        yield harmless_to_ci(f"  {ends:<44} {edge.weight:>12.4g}   {edge.kind}")
 
 
 def token_data(datapoint: Datapoint, tokenizer: Tokenizer) -> list[dict[str, Any]]:

@@ -182,7 +182,11 @@ def test_the_shipped_tasks() -> None:
     assert check_cues(shipped()["single_double_quote"]) == []
     [warning] = check_cues(shipped()["bracket_counting"])
     assert "length" in warning.message
-    found = cues(shipped()["bracket_counting"]).found
+    everything = cues(shipped()["bracket_counting"])
+    found = everything.found
+    assert len(found) == everything.scored > 10
+    for cue in found:  # corrected for how many there are
+        assert (cue.low, cue.high) == interval(cue.accuracy, everything.datapoints, 0.01 / len(found))
     assert {cue.feature.kind for cue in found if cue.is_shortcut} == {"characters", "tokens"}
     brackets = next(cue for cue in found if cue.feature == Feature("count", "["))
     assert (brackets.own, brackets.accuracy, brackets.threshold) == (True, 1.0, 3)
