@@ -57,7 +57,7 @@ def _inside(folder: Path) -> Iterator[Path]:
 
 def check_text(paths: Sequence[Path], measure: bool = False, cues: bool = False) -> tuple[list[Program], list[Diagnostic]]:
     """`check --no-run`: all that can be found without computing, in all files at once: the programs, the warnings.
-    `cues`: also the shortcuts of every task, which takes a fifth of a second for each.
+    `cues`: where there is no mistake also the shortcuts of tasks, which takes a fifth of a second for each.
 
     Raises ProgramError with every mistake of every file; `measure` also for what is right and nothing can measure yet.
     """
@@ -73,13 +73,12 @@ def check_text(paths: Sequence[Path], measure: bool = False, cues: bool = False)
             found += [d for spec in program.specs.values() for d in admitted(spec, project_root(path))]
             found += [d for spec in program.specs.values() for d in unbuilt(spec, severity)]
             found += [d for bridge in program.bridges.values() for d in unbuilt_bridge(bridge, severity)]
-            found += shortcuts(program, project_root(path)) if cues else []
         except ProgramError as error:
             found += error.diagnostics
     found = list(dict.fromkeys(found))
     if any(diagnostic.severity == "error" for diagnostic in found):
         raise ProgramError(found)
-    return checked, found
+    return checked, [*found, *(shortcuts(checked) if cues else ())]
 
 
 def supported(task: Task) -> list[Diagnostic]:
@@ -104,20 +103,24 @@ def admitted(spec: Spec, root: Path) -> list[Diagnostic]:
         return [Diagnostic("CIR-212", str(error), spec.span)]
 
 
-def shortcuts(program: Program, root: Path) -> Iterator[Diagnostic]:
-    """The lint of a program's tasks: in the tokens of each spec's model, and in words where no spec asks the task."""
+def shortcuts(checked: Sequence[Program]) -> Iterator[Diagnostic]:
+    """The lint of tasks, each once: in the tokens of every model that a spec asks; in words where no spec asks, and
+    then of the named files only, not of all that they use."""
     from circuitlang.prompts.cues import check_cues
 
-    asked = {spec.task.name for spec in program.specs.values()}
-    done: set[tuple[str, str]] = set()
-    for spec in program.specs.values():
-        if (spec.task.name, spec.model) not in done:
-            done.add((spec.task.name, spec.model))
-            cut = tokens_of(spec.model, root, spec.recipe is not None)
-            yield from check_cues(spec.task, cut, f" --model {spec.model}")
-    for task in program.tasks.values():
-        if task.name not in asked:
-            yield from check_cues(task)
+    asked: set[tuple[str, str]] = set()
+    for program in checked:
+        for spec in program.specs.values():
+            if (spec.task.text, spec.model) not in asked:
+                asked.add((spec.task.text, spec.model))
+                cut = tokens_of(spec.model, project_root(Path(program.source.name)), spec.recipe is not None)
+                yield from check_cues(spec.task, cut, f" --model {spec.model}")
+    done = {text for text, _ in asked}
+    for program in checked:
+        for task in program.tasks.values():
+            if task.span.source == program.source and task.text not in done:
+                done.add(task.text)
+                yield from check_cues(task)
 
 
 def tokens_of(model: str, root: Path, trained: bool = False) -> Cut:

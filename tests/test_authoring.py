@@ -273,9 +273,10 @@ def test_cues_are_shown_and_warned_of(run: Run, tmp_path: Path) -> None:
     assert run("check", "--no-run", "colours.task").err == ""
     warned = run("check", "--no-run", "--cues", ".")
     assert warned.status == 0
-    assert (
-        warned.err.count("warning[CIR-213]") == 2
-    )  # in words for the task's file, in tokens for the spec's model
+    assert warned.err.count("warning[CIR-213]") == 1  # in the tokens of the spec's model, not again in words
+    (tmp_path / "all.task").write_text('use "colours.task"')
+    assert run("check", "--no-run", "--cues", "all.task").err == ""  # not of what is only used
+    assert run("check", "--no-run", "--cues", "all.task", "colours.task").err.count("warning[CIR-213]") == 1
     assert "preview colours.task colours --cues --model zoo:python-small" in warned.err
     assert "CIR-213: " in run("explain", "CIR-213").out
 

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def brackets() -> Task:
-    return load(ROOT / "tasks/python.task").tasks["bracket_counting"]
+    return load(ROOT / "tasks/bracket_counting.task").tasks["bracket_counting"]
 
 
 def one_case() -> Task:
