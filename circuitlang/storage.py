@@ -6,6 +6,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from circuitlang.source import CommandError
@@ -61,34 +62,39 @@ def create_whole(files: Mapping[Path, str]) -> None:
     folders: list[Path] = []
     temporaries: list[Path] = []
     made: list[Path] = []
-    current = Path()
+    current, done = Path(), False
     try:
         for current, text in files.items():
-            folders += _make_folder(current.parent)
-            temporary = current.with_name(f".{current.name}.{secrets.token_hex(4)}.part")
-            temporaries.append(temporary)
-            temporary.write_text(text, encoding="utf-8")
+            folders += [path for path in reversed(current.parents) if not path.exists()]
+            current.parent.mkdir(parents=True, exist_ok=True)
+            temporaries.append(current.with_name(f".{current.name}.{secrets.token_hex(4)}.part"))
+            temporaries[-1].write_text(text, encoding="utf-8")
         for temporary, current in zip(temporaries, files, strict=True):
-            os.link(temporary, current)
+            _place(temporary, current)
             made.append(current)
+        done = True
     except OSError as error:
-        for path in made:
-            path.unlink(missing_ok=True)
-        _remove(temporaries)
-        for folder in reversed(folders):
-            folder.rmdir()
         reason = "it exists already" if isinstance(error, FileExistsError) else error.strerror or error
         raise CommandError(f"cannot write {current}: {reason}") from error
-    _remove(temporaries)
+    finally:  # also where somebody stops it
+        _remove(temporaries if done else [*temporaries, *made])
+        for folder in () if done else reversed(folders):
+            with suppress(OSError):
+                folder.rmdir()
 
 
-def _make_folder(folder: Path) -> list[Path]:
-    """Makes a folder; those that were not there before, outer ones first."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing[::-1]
+def _place(temporary: Path, path: Path) -> None:
+    """Gives a finished file its name, unless something has it."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        with path.open("xb") as file:
+            file.write(temporary.read_bytes())
 
 
 def _remove(paths: Iterable[Path]) -> None:
     for path in paths:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # where a folder could not be made there is none
+            path.unlink(missing_ok=True)

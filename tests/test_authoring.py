@@ -136,6 +136,21 @@ def test_files_are_created_together_or_not_at_all(tmp_path: Path) -> None:
     assert taken.read_text() == "mine"
 
 
+def test_without_hard_links_files_are_created_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    create_whole({tmp_path / "a" / "b.task": "text"})
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.task"]
+    with pytest.raises(CommandError, match="it exists already"):
+        create_whole({tmp_path / "new" / "c.task": "text", tmp_path / "a" / "b.task": "other"})
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a" / "b.task").read_text() == "text"
+
+
 # --- fmt ------------------------------------------------------------------------------------------
 
 

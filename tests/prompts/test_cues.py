@@ -7,7 +7,7 @@ from math import comb
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from circuitlang.program.load import load, load_text
@@ -25,9 +25,10 @@ from circuitlang.prompts.cues import (
     sentence,
 )
 from circuitlang.prompts.features import SHAPES, Feature, Surface, surface, words
-from circuitlang.prompts.generate import Generator
+from circuitlang.prompts.generate import Generator, SupportError
 from circuitlang.prompts.own import own_text
 from circuitlang.prompts.prompt import Datapoint, Mark, Prompt
+from tests.prompts.test_laws import tasks as random_tasks
 
 ROOT = Path(__file__).parents[2]
 HEAD = """
@@ -139,6 +140,16 @@ def test_only_cases_with_different_answers_are_compared() -> None:
     assert {cue.cases for cue in cues(three).found} == {("a", "c"), ("b", "c")}
 
 
+def test_cases_of_a_one_sided_task_are_told_apart_by_what_is_right() -> None:
+    """Both cases have the answer `x`; one says that it is not."""
+    sided = task("""
+      prompt "{number} {name} {begin}{number}"
+      case yes with begin = "aa " answer "x"
+      case no with begin = "bbbb " answer not "x"
+    """)
+    assert {cue.cases for cue in cues(sided, count=100).found} == {("yes", "no")}
+
+
 # --- nothing is found where there is nothing -----------------------------------------------------
 
 
@@ -193,6 +204,25 @@ def test_the_shipped_tasks() -> None:
     assert all(f"{cue.accuracy:.0%}" in sentence(cue) for cue in found)
     assert list(found) == sorted(found, key=lambda cue: -cue.accuracy)
     assert 0.5 < BAR < 1
+
+
+@given(random_tasks())
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+def test_every_task_has_cues_in_their_order(any_task: Task) -> None:
+    """Whatever a task is made of: empty texts, recursion, cases with prompts of their own."""
+    try:
+        found = cues(any_task, count=12, split="select")
+    except SupportError:
+        assume(False)
+        raise
+    assert found.datapoints == 6
+    assert [cue.accuracy for cue in found.found] == sorted(
+        (cue.accuracy for cue in found.found), reverse=True
+    )
+    for cue in found.found:
+        assert 0 <= cue.low <= cue.accuracy <= cue.high <= 1
+        assert (cue.threshold is None) == (cue.table is not None) == (cue.auroc is None)
+        assert not (cue.own and cue.feature.kind != "count")
 
 
 # --- the parts -----------------------------------------------------------------------------------
