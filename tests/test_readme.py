@@ -28,7 +28,7 @@ def made(kind: str, what: str, folder: Path) -> str:
     if kind == "file":
         return fenced((ROOT / what).read_text(encoding="utf-8"), "circuitlang")
     if kind == "task":
-        text = (ROOT / "tasks/python.task").read_text(encoding="utf-8")
+        text = (ROOT / f"tasks/{what}.task").read_text(encoding="utf-8")
         found = re.search(rf"^task {what} \{{\n.*?^\}}\n", text, re.S | re.M)
         assert found, f"there is no task {what}"
         return fenced(found[0], "circuitlang")
