@@ -55,7 +55,9 @@ def _inside(folder: Path) -> Iterator[Path]:
         )
 
 
-def check_text(paths: Sequence[Path], measure: bool = False, cues: bool = False) -> tuple[list[Program], list[Diagnostic]]:
+def check_text(
+    paths: Sequence[Path], measure: bool = False, cues: bool = False
+) -> tuple[list[Program], list[Diagnostic]]:
     """`check --no-run`: all that can be found without computing, in all files at once: the programs, the warnings.
     `cues`: where there is no mistake also the shortcuts of tasks, which takes a fifth of a second for each.
 
