@@ -1,22 +1,31 @@
-"""The verbs of whoever writes tasks and specs: check without running, format, preview, show, explain. No torch."""
+"""The verbs of whoever writes tasks and specs: start, check, format, preview, show, explain. No torch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from circuitlang.model.locate import TOKENS, locate, read_config
 from circuitlang.program.fit import fit_layers
-from circuitlang.program.load import load, project_root, read
+from circuitlang.program.load import find_project, load, project_root, read, read_text
 from circuitlang.program.program import Program
 from circuitlang.program.spec import Spec
 from circuitlang.program.task import Task
 from circuitlang.program.unbuilt import unbuilt, unbuilt_bridge
 from circuitlang.prompts.prompt import Datapoint, Split
 from circuitlang.source import CommandError, Diagnostic, ProgramError
+from circuitlang.storage import write_whole
 from circuitlang.syntax.format import format_file
 from circuitlang.syntax.parse import parse
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from circuitlang.prompts.cues import Cues
+    from circuitlang.prompts.features import Cut
 
 EXTENSIONS = (".cir", ".task")
 Block = TypeVar("Block")
@@ -26,7 +35,7 @@ def programs(paths: Sequence[Path]) -> Iterator[Path]:
     """The program files that the paths name, folders searched, each once. CommandError for a folder without any."""
     seen: set[Path] = set()
     for path in paths:
-        inside = sorted(p for p in path.rglob("*") if p.suffix in EXTENSIONS and p.is_file())
+        inside = sorted(_inside(path))
         if path.is_dir() and not inside:
             raise CommandError(f"{path}: there is no .cir or .task file in this folder")
         for file in inside if path.is_dir() else [path]:
@@ -35,8 +44,22 @@ def programs(paths: Sequence[Path]) -> Iterator[Path]:
                 yield file
 
 
-def check_text(paths: Sequence[Path], measure: bool = False) -> tuple[list[Program], list[Diagnostic]]:
+def _inside(folder: Path) -> Iterator[Path]:
+    """The program files in a folder, but for hidden folders and Python's environments: those are not the user's."""
+    for top, folders, files in os.walk(folder):
+        folders[:] = [
+            f for f in folders if not f.startswith(".") and not (Path(top, f) / "pyvenv.cfg").is_file()
+        ]
+        yield from (
+            path for file in files if (path := Path(top, file)).suffix in EXTENSIONS and path.is_file()
+        )
+
+
+def check_text(
+    paths: Sequence[Path], measure: bool = False, cues: bool = False
+) -> tuple[list[Program], list[Diagnostic]]:
     """`check --no-run`: all that can be found without computing, in all files at once: the programs, the warnings.
+    `cues`: where there is no mistake also the shortcuts of tasks, which takes a fifth of a second for each.
 
     Raises ProgramError with every mistake of every file; `measure` also for what is right and nothing can measure yet.
     """
@@ -57,7 +80,7 @@ def check_text(paths: Sequence[Path], measure: bool = False) -> tuple[list[Progr
     found = list(dict.fromkeys(found))
     if any(diagnostic.severity == "error" for diagnostic in found):
         raise ProgramError(found)
-    return checked, found
+    return checked, [*found, *(shortcuts(checked) if cues else ())]
 
 
 def supported(task: Task) -> list[Diagnostic]:
@@ -82,10 +105,82 @@ def admitted(spec: Spec, root: Path) -> list[Diagnostic]:
         return [Diagnostic("CIR-212", str(error), spec.span)]
 
 
-def format_text(path: Path) -> tuple[str, str]:
-    """`fmt`: the file as it is and in canonical form."""
-    source = read(path)
-    return source.text, format_file(parse(source))
+def shortcuts(checked: Sequence[Program]) -> Iterator[Diagnostic]:
+    """The lint of tasks, each once: in the tokens of every model that a spec asks; in words where no spec asks, and
+    then of the named files only, not of all that they use."""
+    from circuitlang.prompts.cues import check_cues
+
+    asked: set[tuple[str, str]] = set()
+    for program in checked:
+        for spec in program.specs.values():
+            if (spec.task.text, spec.model) not in asked:
+                asked.add((spec.task.text, spec.model))
+                cut = tokens_of(spec.model, project_root(Path(program.source.name)), spec.recipe is not None)
+                yield from check_cues(spec.task, cut, f" --model {spec.model}")
+    done = {text for text, _ in asked}
+    for program in checked:
+        for task in program.tasks.values():
+            if task.span.source == program.source and task.text not in done:
+                done.add(task.text)
+                yield from check_cues(task)
+
+
+def tokens_of(model: str, root: Path, trained: bool = False) -> Cut:
+    """What cuts texts into a model's tokens."""
+    from circuitlang.prompts.tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(locate(model, root, trained) / TOKENS)
+    return lambda texts: [encoded.offsets for encoded in tokenizer.encode_many(texts)]
+
+
+@dataclass(frozen=True)
+class Formatted:
+    """A file's text as it is and in canonical form. `path`: None for standard input."""
+
+    name: str
+    path: Path | None
+    old: str
+    new: str
+    line_end: str
+
+    @property
+    def changed(self) -> bool:
+        return self.old != self.new
+
+    @property
+    def data(self) -> bytes:
+        """What to write: line ends stay those of the file."""
+        return self.new.replace("\n", self.line_end).encode()
+
+    def write(self) -> None:
+        """Where a link leads to, the link stays."""
+        if self.path is not None:
+            write_whole(self.path.resolve(), self.data)
+
+
+def format_files(paths: Sequence[Path]) -> tuple[list[Formatted], list[ProgramError | CommandError]]:
+    """`fmt`: every file that is a program, and what is wrong with the others."""
+    done: list[Formatted] = []
+    problems: list[ProgramError | CommandError] = []
+    for path in programs(paths):
+        try:
+            source = read(path)
+            new = format_file(parse(source))
+            done.append(Formatted(str(path), path, source.text, new, _line_end(path.read_bytes())))
+        except (ProgramError, CommandError) as error:
+            problems.append(error)
+    return done, problems
+
+
+def format_text(data: bytes, name: str) -> Formatted:
+    """`fmt -`: the same for what an editor sends."""
+    source = read_text(data, name)
+    return Formatted(name, None, source.text, format_file(parse(source)), _line_end(data))
+
+
+def _line_end(data: bytes) -> str:
+    """As the first line has it."""
+    return "\r\n" if data.partition(b"\n")[0].endswith(b"\r") else "\n"
 
 
 def preview(
@@ -94,12 +189,50 @@ def preview(
     """`preview`: a task and its first datapoints."""
     from circuitlang.prompts.generate import Generator
 
+    task = pinned(path, name, where)
+    return task, list(Generator(task, seed).datapoints(split, range(count), where))
+
+
+def find_cues(
+    path: Path,
+    name: str | None,
+    model: str | None,
+    split: Split,
+    count: int | None,
+    where: Mapping[str, tuple[int, int]],
+    seed: int,
+) -> tuple[Task, Cues]:
+    """`preview --cues`: what tells a task's cases apart, in tokens of the model or in words."""
+    from circuitlang.prompts.cues import DATAPOINTS, cues
+    from circuitlang.prompts.features import words
+
+    task = pinned(path, name, where)
+    cut = tokens_of(model, project_root(path)) if model else words
+    return task, cues(task, cut, seed, count or DATAPOINTS, split, where)
+
+
+def pinned(path: Path, name: str | None, where: Mapping[str, tuple[int, int]]) -> Task:
+    """A task of a file that has these params."""
     task = choose(load(path).tasks, name, "task", path)
     unknown = sorted(set(where) - set(task.param_names))
     if unknown:
         known = ", ".join(task.param_names) or "none"
         raise CommandError(f"task {task.name} has no param `{unknown[0]}`; its params: {known}")
-    return task, list(Generator(task, seed).datapoints(split, range(count), where))
+    return task
+
+
+def new(name: str, folder: Path | None, task_only: bool) -> list[Path]:
+    """`new`: a task and a spec to start from. Their paths.
+
+    In a project they go to its folders tasks and specs (or those of `folder`), elsewhere side by side.
+    """
+    from circuitlang.starter import start
+
+    project = find_project(folder or Path())
+    if project is None:
+        return start(name, folder or Path(), folder or Path(), task_only)
+    folder = folder or Path(os.path.relpath(project))
+    return start(name, folder / "tasks", folder / "specs", task_only)
 
 
 def explain(code: str) -> list[str]:
@@ -113,22 +246,41 @@ def explain(code: str) -> list[str]:
     return [f"{code.upper()}: {known[code.upper()]}"]
 
 
-def show_text(stage: str, path: Path, name: str | None, seed: int) -> list[str]:
-    """`show`: the value of a stage that needs no model's computation, as lines."""
-    from circuitlang.report.listing import name_lines, prompt_lines, task_lines, value_lines
+@dataclass(frozen=True)
+class Shown:
+    """A stage's value: as lines to read, and as plain data."""
 
-    if stage == "tree":
-        return list(value_lines(parse(read(path))))
-    if stage == "program":
-        return list(value_lines(load(path)))
+    lines: Callable[[], Iterable[str | Text]]
+    data: Callable[[], Any]
+
+
+def show_light(stage: str, path: Path, name: str | None, seed: int) -> Shown:
+    """`show`: the value of a stage that needs no model's computation."""
+    from circuitlang.report import listing
+    from circuitlang.report.preview import preview_data, preview_lines
+
+    if stage in ("tree", "program"):
+        value = parse(read(path)) if stage == "tree" else load(path)
+        return Shown(lambda: listing.value_lines(value), lambda: listing.value_data(value))
     if stage == "tasks":
-        tasks = load(path).tasks
-        return list(task_lines(tasks.values() if name is None else [choose(tasks, name, "task", path)]))
+        known = load(path).tasks
+        tasks = list(known.values()) if name is None else [choose(known, name, "task", path)]
+        return Shown(lambda: listing.task_lines(tasks), lambda: listing.task_data(tasks))
     if stage == "prompts":
-        return list(prompt_lines(*preview(path, name, "train", 3, {}, seed)))
+        made = preview(path, name, "train", 3, {}, seed)
+        return Shown(lambda: preview_lines(*made), lambda: preview_data(*made))
     spec = choose(load(path).specs, name, "spec", path)
-    config, _ = read_config(locate(spec.model, project_root(path), spec.recipe is not None))
-    return list(name_lines(config.layers))
+    folder = locate(spec.model, project_root(path), spec.recipe is not None)
+    if stage == "names":
+        layers = read_config(folder)[0].layers
+        return Shown(lambda: listing.name_lines(layers), lambda: listing.name_data(layers))
+    from circuitlang.prompts.generate import Generator
+    from circuitlang.prompts.tokenizer import load_tokenizer
+
+    rows = listing.token_data(
+        Generator(spec.task, seed).datapoint("train", 0), load_tokenizer(folder / TOKENS)
+    )
+    return Shown(lambda: listing.token_lines(rows), lambda: rows)
 
 
 def choose(named: Mapping[str, Block], name: str | None, kind: str, path: Path) -> Block:

@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from circuitlang.authoring import check_text, choose, show_text
+from circuitlang.authoring import Shown, check_text, choose, show_light
 from circuitlang.cache import Cache, code_digest, default_folder, key_of
 from circuitlang.model.locate import locate
 from circuitlang.program.load import load, project_root
@@ -138,12 +138,15 @@ def prune(spec: Spec, root: Path, options: Options) -> list[Found]:
     ]
 
 
-def show(stage: str, path: Path, name: str | None, seed: int) -> list[str]:
-    """`show`: the value of any stage of a file, as lines."""
+def show(stage: str, path: Path, name: str | None, seed: int) -> Shown:
+    """`show`: the value of any stage of a file."""
     if stage != "graph":
-        return show_text(stage, path, name, seed)
+        return show_light(stage, path, name, seed)
+    from circuitlang.report.listing import graph_lines
+
     spec = choose(load(path).specs, name, "spec", path)
-    return prune(spec, project_root(path), Options(seed=seed))[0].graph.to_json().splitlines()
+    graph = prune(spec, project_root(path), Options(seed=seed))[0].graph
+    return Shown(lambda: graph_lines(graph), graph.to_data)
 
 
 def prepare(spec: Spec, root: Path, options: Options) -> tuple[Finder, Meter]:

@@ -30,6 +30,8 @@ def test_a_file_is_short_and_says_what_it_is(path: Path) -> None:
         ["fmt", "--check", "tasks"],
         ["check", "--no-run", "specs", "tasks"],
         ["preview", "tasks/python.task", "bracket_counting"],
+        ["preview", "tasks/python.task", "bracket_counting", "--cues"],
+        ["show", "tokens", "specs/bracket_depth.cir"],
         ["show", "tree", "tasks/python.task"],
         ["explain", "CIR-030"],
     ],

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from circuitlang import __version__, pipeline
 
@@ -21,8 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
-output = Console(highlight=False)
+errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+output = Console(highlight=False, emoji=False)
 
 
 class Format(StrEnum):
@@ -47,7 +48,7 @@ Name = Annotated[
 ]
 
 
-def say(lines: Iterable[str]) -> None:
+def say(lines: Iterable[str | Text]) -> None:
     """Lines of a result, as they are: no markup, no wrapping."""
     for line in lines:
         output.print(line, markup=False, soft_wrap=True)

@@ -47,6 +47,10 @@ def check(
     no_run: Annotated[
         bool, typer.Option("--no-run", help="Only what can be found without computing.")
     ] = False,
+    cues: Annotated[
+        bool,
+        typer.Option("--cues", help="With --no-run: also warn of shortcuts in tasks, as a run always does."),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the report's files; default runs/SPECNAME.")
     ] = None,
@@ -59,7 +63,7 @@ def check(
 
     Example: `circuitlang check specs/bracket_depth.cir`
     """
-    programs, warnings = authoring.check_text(specs, measure=not no_run)
+    programs, warnings = authoring.check_text(specs, measure=not no_run, cues=cues or not no_run)
     for warning in warnings:
         errors.print(warning.render() + "\n", markup=False)
     if no_run:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from difflib import unified_diff
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from circuitlang import authoring, pipeline
-from circuitlang.cli.app import Format, Name, SeedOption, app, output, say
+from circuitlang.cli.app import Format, Name, SeedOption, app, errors, output, say
 from circuitlang.prompts.prompt import Split
-from circuitlang.report.listing import prompt_lines, prompts_data
-from circuitlang.source import CommandError
-from circuitlang.storage import write_whole
+from circuitlang.report.escape import visible
+from circuitlang.source import CommandError, ProgramError
+
+DIFFERS, WRONG = 1, 2
 
 
 class Stage(StrEnum):
@@ -24,6 +25,7 @@ class Stage(StrEnum):
     PROGRAM = "program"
     PROMPTS = "prompts"
     TASKS = "tasks"
+    TOKENS = "tokens"
     GRAPH = "graph"
     NAMES = "names"
 
@@ -42,25 +44,69 @@ SPLITS: dict[SplitName, Split] = {
 
 
 @app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="What the task, the spec and their files are called.")],
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Where tasks/ and specs/ are; default the project's folder, else the current one."),
+    ] = None,
+    task_only: Annotated[bool, typer.Option("--task-only", help="Write no spec.")] = False,
+) -> None:
+    """Write a task and a spec to start from; nothing is ever overwritten.
+
+    Example: `circuitlang new close_the_quote`
+    """
+    for path in authoring.new(name, folder, task_only):
+        say([f"wrote {path}"])
+
+
+@app.command()
 def preview(
     task: Annotated[Path, typer.Argument(help="A file with tasks.")],
     name: Name = None,
-    number: Annotated[int, typer.Option("-n", min=1, max=100_000, help="How many datapoints.")] = 5,
+    number: Annotated[
+        int | None, typer.Option("-n", min=1, max=100_000, help="How many datapoints; 5, for --cues 512.")
+    ] = None,
     split: Annotated[SplitName, typer.Option(help="Which split.")] = SplitName.TRAIN,
     where: Annotated[list[str] | None, typer.Option(help="Pin a param: length=64 or length=8..64.")] = None,
+    cues: Annotated[
+        bool, typer.Option("--cues", help="Which surface features tell the cases apart, and how well.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option(help="With --cues: count this model's tokens, not words.")
+    ] = None,
     seed: SeedOption = 0,
     format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
 ) -> None:
-    """Show a task's prompts, answers, foils and marks.
+    """Show a task's prompts, answers, foils and marks; or what tells its cases apart.
 
     Example: `circuitlang preview tasks/python.task bracket_counting -n 3`
     """
     pins = dict(map(_pin, where or []))
-    found, datapoints = authoring.preview(task, name, SPLITS[split], number, pins, seed)
+    if model and not cues:
+        raise CommandError("--model is for --cues: whose tokens are counted")
+    if cues:
+        from circuitlang.report.cues import cue_data, cue_lines
+
+        found, seen = authoring.find_cues(task, name, model, SPLITS[split], number, pins, seed)
+        tokens = f"those of {model}" if model else "words and runs of punctuation"
+        if format is Format.JSON:
+            _json(cue_data(found, seen, SPLITS[split], tokens))
+        else:
+            say(cue_lines(found, seen, SPLITS[split], tokens))
+        return
+    from circuitlang.report.preview import preview_data, preview_lines
+
+    found, datapoints = authoring.preview(task, name, SPLITS[split], number or 5, pins, seed)
     if format is Format.JSON:
-        sys.stdout.write(json.dumps(prompts_data(datapoints), indent=1) + "\n")
+        _json(preview_data(found, datapoints))
     else:
-        say(prompt_lines(found, datapoints))
+        say(preview_lines(found, datapoints, output.is_terminal))
+
+
+def _json(data: Any) -> None:
+    """What is not ASCII is escaped, so that any terminal and any pipe takes it."""
+    sys.stdout.write(json.dumps(data, indent=1) + "\n")
 
 
 def _pin(text: str) -> tuple[str, tuple[int, int]]:
@@ -79,41 +125,100 @@ def _pin(text: str) -> tuple[str, tuple[int, int]]:
 
 @app.command()
 def fmt(
-    files: Annotated[list[Path], typer.Argument(help="Files, or folders to search.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Files, or folders to search; `-` is standard input to output.")
+    ],
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; status 1 if a file would change.")
     ] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; show what would change.")] = False,
+    diff: Annotated[
+        bool,
+        typer.Option("--diff", help="Write nothing; show what would change, status 1 if anything would."),
+    ] = False,
+    stdin_filename: Annotated[str, typer.Option(help="What messages call standard input.")] = "<stdin>",
 ) -> None:
-    """Put files into canonical form, comments kept.
+    """Put files into canonical form, comments kept. A file with mistakes is left alone, and the others are not.
 
     Example: `circuitlang fmt tasks specs`
     """
-    texts = [(path, *authoring.format_text(path)) for path in authoring.programs(files)]
-    changed = [(path, old, new) for path, old, new in texts if old != new]
-    for path, old, new in changed:
+    if Path("-") in files:
+        _format_input(files, check, diff, stdin_filename)
+        return
+    texts, problems = authoring.format_files(files)
+    changed = [text for text in texts if text.changed]
+    for text in changed:
         if diff:
-            lines = unified_diff(old.splitlines(), new.splitlines(), str(path), str(path), lineterm="")
-            output.print("\n".join(lines), markup=False)
-        elif not check:
-            write_whole(path, new)
-        output.print(f"{'would change' if check or diff else 'changed'}: {path}", markup=False)
-    output.print(f"{len(texts)} files, {len(changed)} of them not in canonical form", markup=False)
-    raise typer.Exit(1 if changed and check else 0)
+            _show_diff(text)
+            continue
+        try:
+            if not check:
+                text.write()
+        except CommandError as error:
+            problems.append(error)
+            continue
+        say([f"{'would change' if check else 'changed'}: {text.name}"])
+    verb = "would change" if check or diff else "changed"
+    summary = f"{_files(len(texts))}: {len(changed)} {verb}, {len(texts) - len(changed)} in canonical form"
+    (errors if diff else output).print(summary, markup=False)
+    _raise_all(problems)
+    raise typer.Exit(DIFFERS if changed and (check or diff) else 0)
+
+
+def _files(count: int) -> str:
+    return f"{count} file{'s' if count != 1 else ''}"
+
+
+def _format_input(files: Sequence[Path], check: bool, diff: bool, name: str) -> None:
+    """Text in, text out, so that an editor can use it: nothing is printed when it is wrong."""
+    if len(files) > 1:
+        raise CommandError("`-` is standard input; it stands alone")
+    text = authoring.format_text(sys.stdin.buffer.read(), name)
+    if diff and text.changed:
+        _show_diff(text)
+    elif not (check or diff):
+        sys.stdout.buffer.write(text.data)
+    raise typer.Exit(DIFFERS if text.changed and (check or diff) else 0)
+
+
+def _show_diff(text: authoring.Formatted) -> None:
+    from circuitlang.report.text_diff import coloured, text_diff
+
+    made = text_diff(text.name, text.old, text.new)
+    if output.is_terminal:
+        say(coloured(made))
+    else:
+        sys.stdout.write(made)
+
+
+def _raise_all(problems: Sequence[ProgramError | CommandError]) -> None:
+    """What was wrong with any file: all of it, at the end."""
+    for problem in problems:
+        if isinstance(problem, CommandError):
+            errors.print(f"error: {visible(str(problem))}", markup=False)
+    found = [d for problem in problems if isinstance(problem, ProgramError) for d in problem.diagnostics]
+    if found:
+        raise ProgramError(found)
+    if problems:
+        raise typer.Exit(WRONG)
 
 
 @app.command()
 def show(
     stage: Annotated[Stage, typer.Argument(help="Which stage's value.")],
-    file: Annotated[Path, typer.Argument(help="A program's file; for `names` a spec's.")],
+    file: Annotated[Path, typer.Argument(help="A program's file; for tokens, graph and names a spec's.")],
     name: Name = None,
     seed: SeedOption = 0,
+    format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
 ) -> None:
     """Show what any stage makes of a file.
 
     Example: `circuitlang show tree tasks/python.task`
     """
-    say(pipeline.show(stage.value, file, name, seed))
+    shown = pipeline.show(stage.value, file, name, seed)
+    if format is Format.JSON:
+        _json(shown.data())
+    else:
+        say(shown.lines())
 
 
 @app.command()

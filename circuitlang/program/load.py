@@ -53,10 +53,16 @@ def load_text(text: str, name: str = "text", root: Path | None = None) -> Progra
 def project_root(path: Path) -> Path:
     """The nearest folder above a file with a pyproject.toml or .git, otherwise the file's own folder."""
     folder = path.resolve().parent
+    return find_project(folder) or folder
+
+
+def find_project(folder: Path) -> Path | None:
+    """The nearest folder, this one or above, with a pyproject.toml or .git."""
+    folder = folder.resolve()
     for candidate in (folder, *folder.parents):
         if any((candidate / mark).exists() for mark in _ROOT_MARKS):
             return candidate
-    return folder
+    return None
 
 
 def read(path: Path) -> Source:
@@ -81,6 +87,18 @@ def _read(path: Path, name: str) -> Source:
         raise _Unreadable("there is no such file") from None
     except (OSError, ValueError) as error:
         raise _Unreadable(f"it cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    return Source(name, _decoded(data), path)
+
+
+def read_text(data: bytes, name: str) -> Source:
+    """The bytes of standard input as text, as `read` makes it of a file."""
+    try:
+        return Source(name, _decoded(data))
+    except _Unreadable as reason:
+        raise CommandError(f"{name}: {reason}") from None
+
+
+def _decoded(data: bytes) -> str:
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
@@ -92,7 +110,7 @@ def _read(path: Path, name: str) -> Source:
             "this looks like a SPICE netlist, which shares the extension .cir; "
             "a circuitlang file may begin with `circuitlang 1`"
         )
-    return Source(name, text, path)
+    return text
 
 
 def is_spice(text: str) -> bool:

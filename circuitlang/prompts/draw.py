@@ -88,7 +88,7 @@ class _Plan:
         self._tag = derive("draw", *draw.names)
         self.held: Choices | None = None
         self.held_chance = 0.0
-        share = max((task.hold_out[name] for name in draw.names if name in task.hold_out), default=None)
+        share = _held_share(task, draw)
         if share is not None and self._all is not None:
             held = held_out_choices(self._all.texts, task.name, draw, share)
             self.held = self._all.only(held)
@@ -136,3 +136,21 @@ def held_out_choices(texts: tuple[str, ...], task: str, draw: Draw, share: Fract
     same for every seed, and adding a case or a choice moves few others."""
     ranked = sorted(texts, key=lambda text: derive("hold out", task, *draw.names, text))
     return frozenset(ranked[: ceil(share * len(texts))])
+
+
+def held_out_texts(task: Task) -> Mapping[str, frozenset[str]]:
+    """Name -> its choices that occur in `test` only, of every draw that holds some out."""
+    grammar = Grammar(task.rules)
+    found: dict[str, frozenset[str]] = {}
+    for draw in task.draws:
+        share = _held_share(task, draw)
+        listed = choices(grammar.unroll(draw.body), grammar) if share is not None else None
+        if share is not None and listed is not None:
+            held = held_out_choices(listed.texts, task.name, draw, share)
+            found |= dict.fromkeys(draw.names, held)
+    return found
+
+
+def _held_share(task: Task, draw: Draw) -> Fraction | None:
+    """The names of one `draw` share their choices, and so which of them are held out."""
+    return max((task.hold_out[name] for name in draw.names if name in task.hold_out), default=None)

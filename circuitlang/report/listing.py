@@ -1,53 +1,25 @@
-"""Prompts, cards and stages of a program -> lines of text for a terminal."""
+"""Cards and stages of a program -> lines of text for a terminal, or plain data."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
-from typing import Any
+from dataclasses import Field, fields, is_dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 from circuitlang.program.expression import Template, Text
 from circuitlang.program.task import Task
 from circuitlang.prompts.prompt import Datapoint
-from circuitlang.report.escape import visible
+from circuitlang.report.escape import harmless_to_ci, visible
 from circuitlang.site import PRUNED_PLACES, Place, Site
 from circuitlang.source import Source, Span
 
+if TYPE_CHECKING:
+    from circuitlang.circuit.graph import CircuitGraph
+    from circuitlang.prompts.tokenizer import Tokenizer
+
 _HIDDEN = frozenset({"span", "notes", "end", "sources"})
-
-
-def prompt_lines(task: Task, datapoints: Sequence[Datapoint]) -> Iterator[str]:
-    """Every prompt with its answer, its foils and which text carries which mark."""
-    for datapoint in datapoints:
-        held = ", held out" if datapoint.held_out else ""
-        yield f"{task.name} {datapoint.split}[{datapoint.index}]{held}"
-        for prompt in datapoint.prompts:
-            yield f"  case {prompt.case}"
-            yield from (f"    | {visible(line)}" for line in prompt.text.split("\n"))
-            foils = " ".join(f"`{visible(foil)}`" for foil in prompt.foils)
-            yield f"    answer {'not ' if prompt.negated else ''}`{visible(prompt.answer)}`   foils {foils}"
-            marks = [f"{m.name}=`{visible(prompt.text[m.start : m.end])}`" for m in prompt.marks]
-            yield f"    marks  {'  '.join(marks)}"
-
-
-def prompts_data(datapoints: Sequence[Datapoint]) -> list[dict[str, Any]]:
-    """The same as plain data, one entry per prompt."""
-    return [
-        {
-            "split": datapoint.split,
-            "index": datapoint.index,
-            "held_out": datapoint.held_out,
-            "case": prompt.case,
-            "text": prompt.text,
-            "answer": prompt.answer,
-            "foils": list(prompt.foils),
-            "negated": prompt.negated,
-            "marks": [{"name": m.name, "start": m.start, "end": m.end} for m in prompt.marks],
-        }
-        for datapoint in datapoints
-        for prompt in datapoint.prompts
-    ]
 
 
 def card_lines(card: Mapping[str, Any]) -> Iterator[str]:
@@ -95,6 +67,15 @@ def task_lines(tasks: Iterable[Task]) -> Iterator[str]:
         yield f"  answers {answers}; {prompts} datapoints; held out: {held_out}"
 
 
+def task_data(tasks: Iterable[Task]) -> list[dict[str, str]]:
+    """The same as plain data."""
+    heads = ("answers", "datapoints", "held_out")
+    return [
+        {"task": task.name, "doc": task.doc or "", **dict(zip(heads, task_facts(task), strict=True))}
+        for task in tasks
+    ]
+
+
 def task_facts(task: Task) -> tuple[str, str, str]:
     """The answers of a task's cases, how many datapoints it has, and what it holds out, as text."""
     from circuitlang.prompts.support import support
@@ -119,12 +100,58 @@ def _rounded(count: int) -> str:
 def name_lines(layers: int) -> Iterator[str]:
     """The sites in each spelling: ours, and that of Gao et al.'s code."""
     yield f"{'site':<14} {'authors':<24} role kind"
-    for layer in range(layers):
-        for place in PRUNED_PLACES:
-            site = Site(layer, place)
-            yield f"{site!s:<14} {site.authors_name:<24} {place}"
-    final = Site(layers, Place.FINAL)
-    yield f"{final!s:<14} {final.authors_name:<24} (never pruned)"
+    for row in name_data(layers):
+        yield f"{row['site']:<14} {row['authors']:<24} {row['kind'] or '(never pruned)'}"
+
+
+def name_data(layers: int) -> list[dict[str, str | None]]:
+    """The same as plain data. `kind`: None where nothing is ever pruned."""
+    sites = [Site(layer, place) for layer in range(layers) for place in PRUNED_PLACES]
+    rows = [*((site, str(site.place)) for site in sites), (Site(layers, Place.FINAL), None)]
+    return [{"site": str(site), "authors": site.authors_name, "kind": kind} for site, kind in rows]
+
+
+def graph_lines(graph: CircuitGraph) -> Iterator[str]:
+    """A circuit's nodes with what each costs, and its connections."""
+    yield f"{graph.node_count:,} of {graph.total_nodes:,} nodes, {graph.edge_count:,} edges between them"
+    yield f"  {'node':<20} {'cost (nats)':>12} {'mean':>12}"
+    for node in graph.nodes:
+        head = f"   head {node.head}, channel {node.channel}" if node.head is not None else ""
+        yield f"  {node.node!s:<20} {node.cost:>12.4g} {node.mean:>12.4g}{head}"
+    yield f"  {'connection':<44} {'weight':>12}   kind"
+    for edge in graph.edges:
+        ends = f"{visible(str(edge.source))} -> {visible(str(edge.target))}"
+        yield harmless_to_ci(f"  {ends:<44} {edge.weight:>12.4g}   {edge.kind}")
+
+
+def token_data(datapoint: Datapoint, tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """The prompts of a datapoint as a model sees them. `position`: 0 is the token in front of every text; a token
+    stands at a mark when it shares a character with it."""
+    rows = []
+    for prompt in datapoint.prompts:
+        encoded = tokenizer.encode(prompt.text)
+        tokens = [
+            {
+                "position": place + 1,
+                "id": token,
+                "text": prompt.text[start:end],
+                "marks": list(dict.fromkeys(m.name for m in prompt.marks if start < m.end and m.start < end)),
+            }
+            for place, (token, (start, end)) in enumerate(zip(encoded.ids, encoded.offsets, strict=True))
+        ]
+        rows.append(
+            {"case": prompt.case, "tokens": tokens, "answer": prompt.answer, "foils": list(prompt.foils)}
+        )
+    return rows
+
+
+def token_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The same, a token on a line."""
+    for row in rows:
+        yield f"case {row['case']}: {len(row['tokens'])} tokens"
+        for token in row["tokens"]:
+            text = visible(repr(token["text"]))
+            yield f"  {token['position']:>4} {token['id']:>6} {text:<16} {' '.join(token['marks'])}".rstrip()
 
 
 def value_lines(value: object, indent: str = "", label: str = "") -> Iterator[str]:
@@ -134,9 +161,8 @@ def value_lines(value: object, indent: str = "", label: str = "") -> Iterator[st
         return
     if is_dataclass(value) and not isinstance(value, type):
         yield head + type(value).__name__
-        for part in fields(value):
-            if part.name not in _HIDDEN:
-                yield from value_lines(getattr(value, part.name), indent + "  ", part.name)
+        for part in _shown(value):
+            yield from value_lines(getattr(value, part.name), indent + "  ", part.name)
     elif isinstance(value, Mapping) and value:
         yield head.rstrip()
         for key, entry in value.items():
@@ -147,3 +173,24 @@ def value_lines(value: object, indent: str = "", label: str = "") -> Iterator[st
             yield from value_lines(entry, indent + "  ", "-")
     else:
         yield head + (json.dumps(value) if isinstance(value, str) else str(value))
+
+
+def value_data(value: object) -> Any:
+    """The same as plain data: a class's name is its `type`, a fraction a text as `1/64`."""
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {part.name: value_data(getattr(value, part.name)) for part in _shown(value)}
+        return {"type": type(value).__name__, **parts}
+    if isinstance(value, Mapping):
+        return {str(key): value_data(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [value_data(entry) for entry in value]
+    return str(value) if isinstance(value, Fraction) else value
+
+
+def _shown(value: object) -> list[Field[Any]]:
+    """The fields that say what was meant, not where it was written."""
+    return [
+        part
+        for part in fields(value)  # type: ignore[arg-type]
+        if part.name not in _HIDDEN and not isinstance(getattr(value, part.name), Source | Span)
+    ]

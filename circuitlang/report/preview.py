@@ -1,0 +1,134 @@
+"""Datapoints -> what a terminal shows of them: prompts with their marks, what differs, answers and foils."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from circuitlang.program.task import Task
+from circuitlang.prompts.draw import held_out_texts
+from circuitlang.prompts.own import Range, own_text
+from circuitlang.prompts.prompt import Datapoint, Prompt
+from circuitlang.report.escape import visible
+
+_COLOURS = (
+    "cyan",
+    "magenta",
+    "yellow",
+    "blue",
+    "bright_cyan",
+    "bright_magenta",
+    "bright_yellow",
+    "bright_blue",
+)
+_ANSWER, _FOIL, _OWN, _HELD_OUT = "bold green", "red", "bold underline", "bold yellow"
+_SHOWN = 6  # texts of one mark that are listed
+
+
+def preview_lines(task: Task, datapoints: Sequence[Datapoint], colour: bool = False) -> Iterator[Text]:
+    """Every prompt with its answer, its foils and which text carries which mark. The case's own text is underlined: by
+    the terminal where there are colours, else by a line below."""
+    own, held = own_text(task), held_out_texts(task)
+    names = dict.fromkeys(mark.name for d in datapoints for prompt in d.prompts for mark in prompt.marks)
+    styles = {name: _COLOURS[place % len(_COLOURS)] for place, name in enumerate(names)}
+    if colour:
+        legend = Text("marks ").append_text(
+            Text(" ").join(Text(name, style) for name, style in styles.items())
+        )
+        yield legend.append("; underlined", _OWN).append(": what only this case says")
+        yield Text()
+    for datapoint in datapoints:
+        head = Text(f"{task.name} {datapoint.split}[{datapoint.index}]", "bold")
+        if datapoint.held_out:
+            draws = datapoint.prompts[0].draws
+            out = [
+                f"{name} = `{visible(draws[name])}`" for name, texts in held.items() if draws[name] in texts
+            ]
+            head.append(f", held out: {', '.join(out)}", _HELD_OUT)
+        yield head
+        for prompt in datapoint.prompts:
+            yield Text(f"  case {prompt.case}")
+            yield from _text_lines(prompt, own(prompt), styles, colour)
+            yield _answers(prompt)
+            yield _marks(prompt, styles)
+
+
+def _text_lines(
+    prompt: Prompt, own: Sequence[Range], styles: Mapping[str, str], colour: bool
+) -> Iterator[Text]:
+    text = prompt.text
+    paint = [""] * len(text)
+    for mark in prompt.marks:  # outer before inner: the inner one is seen
+        paint[mark.start : mark.end] = [styles[mark.name]] * (mark.end - mark.start)
+    is_own = [False] * len(text)
+    for start, end in own:
+        is_own[start:end] = [True] * (end - start)
+    for command in re.finditer(r"##\[", text):  # `visible` breaks up what it sees whole
+        for at in range(command.start() + 1, command.end()):
+            paint[at], is_own[at] = paint[command.start()], is_own[command.start()]
+    start = 0
+    for line in text.split("\n"):
+        shown, below = Text("    | "), "    | "
+        places = range(start, start + len(line))
+        start += len(line) + 1
+        for (style, underlined), group in groupby(places, lambda at: (paint[at], is_own[at])):
+            piece = visible("".join(text[at] for at in group))
+            shown.append(piece, f"{style} {_OWN if underlined else ''}".strip())
+            below += ("~" if underlined else " ") * cell_len(piece)
+        blanks = len(line) - len(line.rstrip(" "))
+        if blanks and start > len(text):  # at the end of a prompt they decide what its last token is
+            shown.right_crop(blanks)
+            shown.append(r"\x20" * blanks, "dim")
+        yield shown
+        if "~" in below and not colour:
+            yield Text(below.rstrip())
+
+
+def _answers(prompt: Prompt) -> Text:
+    line = (
+        Text("    answer ")
+        .append("not " if prompt.negated else "")
+        .append(f"`{visible(prompt.answer)}`", _ANSWER)
+    )
+    if prompt.foils:
+        line.append("   foils ").append(" ".join(f"`{visible(foil)}`" for foil in prompt.foils), _FOIL)
+    return line
+
+
+def _marks(prompt: Prompt, styles: Mapping[str, str]) -> Text:
+    """Each mark once, with its first texts."""
+    texts: dict[str, list[str]] = {}
+    for mark in prompt.marks:
+        texts.setdefault(mark.name, []).append(f"`{visible(prompt.text[mark.start : mark.end])}`")
+    line = Text("    marks ")
+    for name, found in texts.items():
+        more = f" (+{len(found) - _SHOWN})" if len(found) > _SHOWN else ""
+        line.append(f" {name}", styles[name]).append(f"={' '.join(found[:_SHOWN])}{more} ")
+    line.rstrip()
+    return line
+
+
+def preview_data(task: Task, datapoints: Sequence[Datapoint]) -> list[dict[str, Any]]:
+    """The same as plain data, one entry per prompt. `own`: the ranges of the case's own text."""
+    own = own_text(task)
+    return [
+        {
+            "split": datapoint.split,
+            "index": datapoint.index,
+            "held_out": datapoint.held_out,
+            "case": prompt.case,
+            "text": prompt.text,
+            "answer": prompt.answer,
+            "foils": list(prompt.foils),
+            "negated": prompt.negated,
+            "marks": [{"name": m.name, "start": m.start, "end": m.end} for m in prompt.marks],
+            "own": [{"start": start, "end": end} for start, end in own(prompt)],
+        }
+        for datapoint in datapoints
+        for prompt in datapoint.prompts
+    ]
