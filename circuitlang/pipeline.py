@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import torch
 
     from circuitlang.circuit.find import Finder, Found
+    from circuitlang.circuit.match import Binding
     from circuitlang.claims.measure import Meter
     from circuitlang.claims.verdict import Verdict
     from circuitlang.report.report import Report, SeedCircuit
@@ -63,6 +64,7 @@ def check(spec: Spec, root: Path, options: Options) -> Report:
     clock.lap("competence")
     circuits: list[Found] = []
     verdicts: list[Verdict] = []
+    bindings: list[Binding | None] = []
     if verdict_of_competence(able) is not Outcome.FAIL:
         for number, seed in enumerate(spec.prune.seeds):
             circuits.append(
@@ -73,11 +75,12 @@ def check(spec: Spec, root: Path, options: Options) -> Report:
             assessor = Assessor(meter, found.graph, spec.verdict, found.seed, spec.circuit)
             fits = assessor.judge_hypothesis()
             verdicts += [fits] if fits else []
+            bindings.append(assessor.match.binding if assessor.match else None)
             for claim in spec.claims:
                 clock.within("judge", number, spec)(f"claim {claim.name}", 0.0)
                 verdicts.append(assessor.judge(claim))
         clock.lap("judge")
-    return write_up(spec, meter, able, circuits, verdicts, options, clock.seconds)
+    return write_up(spec, meter, able, circuits, bindings, verdicts, options, clock.seconds)
 
 
 def check_and_write(spec: Spec, program: Program, folder: Path, options: Options) -> tuple[Report, list[str]]:
@@ -189,6 +192,7 @@ def write_up(
     meter: Meter,
     able: Mapping[str, Verdict],
     circuits: Sequence[Found],
+    bindings: Sequence[Binding | None],
     verdicts: Sequence[Verdict],
     options: Options,
     seconds: Mapping[str, float],
@@ -233,7 +237,7 @@ def write_up(
     )
     circuit = None
     if circuits:
-        per_seed = [seed_circuit(found, meter, spec) for found in circuits]
+        per_seed = [seed_circuit(*each, meter, spec) for each in zip(circuits, bindings, strict=True)]
         circuit = CircuitResult.of(per_seed, meter.checkpoint.model.config.total_nodes, spec.prune.loss)
     return Report(
         spec=spec.name,
@@ -250,7 +254,7 @@ def write_up(
     )
 
 
-def seed_circuit(found: Found, meter: Meter, spec: Spec) -> SeedCircuit:
+def seed_circuit(found: Found, binding: Binding | None, meter: Meter, spec: Spec) -> SeedCircuit:
     """One seed's circuit with its losses on the first look's datapoints of `test`."""
     from circuitlang.claims.measure import Setting
     from circuitlang.report.report import SeedCircuit
@@ -269,6 +273,7 @@ def seed_circuit(found: Found, meter: Meter, spec: Spec) -> SeedCircuit:
         loss_test=float(meter.table(Setting.keep(nodes), "loss", looked).mean(dtype="float64")),
         loss_without=float(meter.table(Setting.drop(nodes), "loss", looked).mean(dtype="float64")),
         graph=found.graph,
+        roles={role: tuple(map(str, binding.nodes(role))) for role in binding.parts} if binding else {},
     )
 
 

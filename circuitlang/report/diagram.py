@@ -29,6 +29,7 @@ _POSITIVE, _NEGATIVE, _NEUTRAL, _PATTERN = "#2166ac", "#c1440e", "#8a8a8a", "#7b
 _COST_NAMES = ("under 0.001", "to 0.01", "to 0.03", "to 0.1", "to 0.3", "more")
 _FONT = "Helvetica,Arial,sans-serif"
 _TOKENS_SHOWN = 3  # of the tokens that a node reads or writes: those with the largest weights
+_ROLE = "#7a0177"
 _TEXT_LINE = "#c9a227"
 _TEXT_BOX = {"shape": "box", "style": "filled", "fillcolor": "#fff7e0", "color": _TEXT_LINE, "fontsize": "10"}
 _ALLOWED = frozenset(
@@ -50,9 +51,19 @@ class Diagram:
         return svg(self.source)
 
 
-def dot(graph: CircuitGraph, title: str = "circuit", notes: Sequence[str] = ()) -> str:
+Roles = Mapping[str, Sequence[str]]
+"""Role -> the names of the nodes that play it."""
+
+
+def dot(
+    graph: CircuitGraph, title: str = "circuit", notes: Sequence[str] = (), roles: Roles | None = None
+) -> str:
     """DOT text. `title` and `notes` stand above the picture, as given, one line each; below them what colours and
-    lines mean."""
+    lines mean. A node that plays a role has the role's name above its own, and a heavier frame."""
+    played = {
+        str(found.node): [role for role, nodes in (roles or {}).items() if str(found.node) in nodes]
+        for found in graph.nodes
+    }
     read, written = _read(graph.edges), _written(graph.edges)
     look = _attributes(
         rankdir="BT",
@@ -83,7 +94,7 @@ def dot(graph: CircuitGraph, title: str = "circuit", notes: Sequence[str] = ()) 
         f"  graph [label={_heading(title, notes)}];",
         f"  node {boxes};",
         f"  edge {_attributes(arrowsize='0.6', color=_NEUTRAL)};",
-        *_layers(graph, read, written),
+        *_layers(graph, read, written, played),
         *(
             [f"  {quote('answer')} {_attributes(label='answer', **_TEXT_BOX | {'fontsize': '13'})};"]
             if written
@@ -121,7 +132,9 @@ def cost_colours(cost: float) -> tuple[str, str]:
 # --- nodes -----------------------------------------------------------------------------------------------
 
 
-def _layers(graph: CircuitGraph, read: Mapping[Node, str], written: Mapping[Node, str]) -> Iterator[str]:
+def _layers(
+    graph: CircuitGraph, read: Mapping[Node, str], written: Mapping[Node, str], played: Roles
+) -> Iterator[str]:
     """A frame per layer, and in it one per attention head. Its rows' anchors are inside: that stacks the layers."""
     rows = _rows(graph, read, written)
     for layer in sorted({node.node.site.layer for node in graph.nodes}):
@@ -131,9 +144,9 @@ def _layers(graph: CircuitGraph, read: Mapping[Node, str], written: Mapping[Node
         for head in sorted({node.head for node in inside if node.head is not None}):
             yield f"    subgraph {quote(f'cluster {layer} {head}')} {{"
             yield f"      graph {_frame(f'head {head}', '#ebebf5', '#c9c9dd')};"
-            yield from (f"      {_box(node)}" for node in inside if node.head == head)
+            yield from (f"      {_box(node, played[str(node.node)])}" for node in inside if node.head == head)
             yield "    }"
-        yield from (f"    {_box(node)}" for node in inside if node.head is None)
+        yield from (f"    {_box(node, played[str(node.node)])}" for node in inside if node.head is None)
         for name, texts in ((_tokens_of, read), (_answer_of, written)):
             here = {node: text for node, text in texts.items() if text and node.site.layer == layer}
             yield from (
@@ -161,11 +174,15 @@ def _frame(label: str, fill: str, line: str) -> str:
     )
 
 
-def _box(node: GraphNode) -> str:
+def _box(node: GraphNode, roles: Sequence[str]) -> str:
     fill, text = cost_colours(node.cost)
     cost = f"{node.cost:+.2g}" if abs(node.cost) >= 0.001 else "±0"
     label = f"{node.node}\n{cost}" if node.head is None else f"{node.node}\nchannel {node.channel}   {cost}"
-    return f"{quote(str(node.node))} {_attributes(label=label, fillcolor=fill, fontcolor=text)};"
+    if not roles:
+        return f"{quote(str(node.node))} {_attributes(label=label, fillcolor=fill, fontcolor=text)};"
+    label = f"{', '.join(roles)}\n{label}"
+    look = _attributes(label=label, fillcolor=fill, fontcolor=text, color=_ROLE, penwidth="2.5")
+    return f"{quote(str(node.node))} {look};"
 
 
 def _read(edges: Iterable[GraphEdge]) -> dict[Node, str]:

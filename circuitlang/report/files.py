@@ -25,7 +25,8 @@ def contents(report: Report) -> tuple[dict[str, str | bytes], tuple[str, ...]]:
     picture = None
     if report.circuit is not None and report.circuit.per_seed[0].graph is not None:
         graph = report.circuit.plain_graph()
-        source = dot(graph, f"{report.spec}: {report.verdict.value}", [words.circuit_line(report.circuit)])
+        title = f"{report.spec}: {report.verdict.value}"
+        source = dot(graph, title, [words.circuit_line(report.circuit)], report.circuit.roles())
         origin = {"spec": report.spec, "seed": report.circuit.seeds[0], **_provenance(report)}
         files["circuit.json"] = json.dumps({**origin, **graph.to_data()}, indent=1, allow_nan=False) + "\n"
         files["circuit.dot"] = f"// {json.dumps(origin)}\n{source}"

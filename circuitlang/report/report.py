@@ -120,6 +120,9 @@ class SeedCircuit(_Part):
     loss_test: float | None = Field(default=None, description="of the circuit alone")
     loss_without: float | None = Field(default=None, description="of the model without the circuit, on test")
     graph: Graph | None = None
+    roles: dict[str, tuple[Text, ...]] = Field(
+        default_factory=dict, description="role of the hypothesis -> the nodes that play it"
+    )
 
 
 class Overlap(_Part):
@@ -172,7 +175,12 @@ class CircuitResult(_Part):
 
     def diagram(self, seed: int | None = None) -> Diagram:
         """The circuit as a picture: DOT text that shows itself in a notebook."""
-        return Diagram(dot(self.plain_graph(seed)))
+        return Diagram(dot(self.plain_graph(seed), roles=self.roles(seed)))
+
+    def roles(self, seed: int | None = None) -> dict[str, tuple[str, ...]]:
+        """Role -> the names of its nodes; of the first seed unless told."""
+        wanted = self.seeds[0] if seed is None else seed
+        return next(circuit.roles for circuit in self.per_seed if circuit.seed == wanted)
 
 
 def _overlap(seed: int, graph: CircuitGraph, other_seed: int, other_graph: CircuitGraph) -> Overlap:
