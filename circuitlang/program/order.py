@@ -87,11 +87,6 @@ def check_order(circuit: Circuit, layers: int | None) -> list[Diagnostic]:
     return found
 
 
-def possible(arrows: Sequence[Arrow], roles: Mapping[str, Role], layers: int | None) -> bool:
-    """Whether some layers of the roles allow all the arrows at once."""
-    return all(_kinds_gap(arrow, roles) for arrow in arrows) and not _circle(arrows, roles, layers)
-
-
 def _kinds_gap(arrow: Arrow, roles: Mapping[str, Role]) -> Gap | None:
     target = arrow.target.role
     kind = ANSWER if target == ANSWER else roles[target].kind

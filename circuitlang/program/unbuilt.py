@@ -43,8 +43,6 @@ def _quantity(quantity: Quantity) -> Iterator[tuple[Span | None, str]]:
     metric = metric_row(quantity.metric)
     if not metric.built or (metric.name not in METRICS and not metric.measure):
         yield quantity.span, metric.name
-    elif metric.name not in METRICS and metric.parameters and not FEATURES["arguments"].built:
-        yield quantity.span, FEATURES["arguments"].meaning
     for act in quantity.interventions:
         kind = intervention_row(act.kind)
         if act.form not in kind.built:

@@ -328,6 +328,5 @@ FEATURES = {
         Feature("arrows", "finding the nodes that a circuit block's arrows join", built=True),
         Feature("together", "several interventions at once", built=True),
         Feature("bridges", "training a bridge and judging its claims"),
-        Feature("arguments", "arguments of a metric that a plug-in adds"),
     )
 }

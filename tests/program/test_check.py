@@ -8,13 +8,23 @@ from pathlib import Path
 import pytest
 
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Template, Text
+from circuitlang.program.hypothesis import Arrow, Port, Role
 from circuitlang.program.load import load, load_text
+from circuitlang.program.marks import marks
 from circuitlang.program.recipe import Architecture, Recipe, Sparsity, Training
 from circuitlang.program.rules import families
 from circuitlang.program.sizes import MAX_TEXT, Sizes
 from circuitlang.program.spec import Intervention, PruneSettings, VerdictSettings
 from circuitlang.program.task import Rule, Task
-from circuitlang.program.vocabulary import INTERVENTIONS, METRICS, MODEL_SECTIONS, SPEC_SECTIONS
+from circuitlang.program.vocabulary import (
+    INTERVENTIONS,
+    METRICS,
+    MODEL_SECTIONS,
+    PORTS,
+    ROLE_KINDS,
+    SPEC_SECTIONS,
+)
+from circuitlang.program.vocabulary_bridge import BRIDGE_SECTIONS
 
 LANGUAGE = Path(__file__).parent.parent / "language"
 
@@ -170,7 +180,7 @@ def sections() -> Iterator[tuple[str, object]]:
 
 
 def test_the_vocabulary_names_every_field_once() -> None:
-    for section in (*MODEL_SECTIONS.values(), *SPEC_SECTIONS.values()):
+    for section in (*MODEL_SECTIONS.values(), *SPEC_SECTIONS.values(), *BRIDGE_SECTIONS.values()):
         assert [setting.name for setting in section.settings] == [
             field.name for field in fields(section.holds)
         ]
@@ -183,3 +193,104 @@ def test_the_vocabulary_names_every_field_once() -> None:
     }
     for kind in INTERVENTIONS.values():
         assert set(kind.built) <= {*kind.forms, *(option.name for option in kind.options)}
+        assert set(kind.kinds) <= set(ROLE_KINDS)
+        assert {option.name for option in kind.options} <= {"at", "to"}  # what an Intervention holds
+    for metric in METRICS.values():
+        names = [parameter.name for parameter in metric.parameters]
+        assert len(set(names)) == len(names)
+        assert all(place == 0 for place, p in enumerate(metric.parameters) if p.type == "role")
+        assert all(set(parameter.kinds) <= set(ROLE_KINDS) for parameter in metric.parameters)
+    assert [port.name for port in PORTS.values() if not port.enters] == ["out"]
+
+
+DESIGN = """
+task single_double_quote {
+  param length = 1..3
+  draw name = "total" | "label" | "price"
+  rule words = "red"{length by " "}
+  prompt "{name} = load({open}{words}"
+  case double with open = '"' answer '")'
+  case single with open = "'" answer "')"
+}
+spec single_double_quote {
+  "Detect the opening quote, classify it, copy its kind to the end."
+
+  task  = single_double_quote
+  model = "zoo:python-small"
+
+  prune   { loss = 0.15  ablate = mean  seeds = 0..2 }
+  verdict { confidence = 0.99  samples = 512..8192 }
+
+  circuit {
+    role detector = neuron in layer 0 "fires on either quote"
+    role kind     = neuron in layer 0 "positive on double, negative on single"
+    role copier+  = head in layer 1..3
+    detector -> copier.key
+    kind -> copier.value -> answer
+    never copier ~> detector
+  }
+
+  claim sufficient: loss given keep(circuit) <= 0.15
+  claim necessary:  loss given drop(circuit) >= 0.69
+  claim minimal:    rise given drop(each node) >= 0.01
+  claim faithful:   agreement given keep(circuit) >= 95%
+  claim causal:     flip given swap(kind) >= 0.9
+  claim steers:     flip given set(kind = -1.5, at=open) >= 0.9
+  claim wired:      loss given drop(kind -> copier.value) >= 0.69
+  claim detects:    auroc(detector, at=open) >= 0.95
+  claim separates:  auroc(kind, at=open, between=(double, single)) >= 0.95
+  claim copies:     rise given drop(each copier) >= 0.1
+  claim no_luck:    loss given keep(circuit) < loss given keep(random)
+  claim dilutes:    accuracy where length = 64 <= 0.6
+}
+"""
+
+
+def test_the_design_s_example() -> None:
+    program = load_text(DESIGN)
+    assert [d.code for d in program.warnings] == ["CIR-116"]  # in layers 1..3 no head comes before layer 0
+    checked = program.specs["single_double_quote"]
+    assert checked.circuit is not None
+    detector, kind, copier = checked.circuit.roles
+    assert detector == Role("detector", "neuron", False, (0, 0), "fires on either quote")
+    assert (copier.group, copier.layers, kind.doc) == (
+        True,
+        (1, 3),
+        "positive on double, negative on single",
+    )
+    key, value, answer, never = checked.circuit.arrows
+    assert key == Arrow(Port("detector"), Port("copier", "key"))
+    assert (value, answer) == (
+        Arrow(Port("kind"), Port("copier", "value")),
+        Arrow(Port("copier", "out"), Port("answer")),
+    )
+    assert never == Arrow(Port("copier", "out"), Port("detector"), direct=False, never=True)
+    assert str(never) == "never copier ~> detector"
+    claims = {claim.name: claim.left for claim in checked.claims}
+    assert claims["causal"].interventions == (Intervention("swap", Port("kind")),)
+    assert claims["steers"].interventions == (Intervention("set", Port("kind"), value=-1.5, at="open"),)
+    assert claims["wired"].interventions == (Intervention("drop", value),)
+    assert claims["copies"].interventions == (Intervention("drop", Port("copier"), "role"),)
+    assert claims["separates"].arguments == {
+        "role": Port("kind"),
+        "at": "open",
+        "between": ("double", "single"),
+    }
+    forms = [
+        act.form for name in ("minimal", "causal", "wired", "copies") for act in claims[name].interventions
+    ]
+    assert forms == ["each node", "role", "arrow", "each ROLE"]
+
+
+def test_marks_are_the_names_that_can_produce_text() -> None:
+    t = task(
+        'param n = 0..2 rule a = "x"{n} rule b = a | "y" draw d = b "z" rule e = "w"{0}',
+        'prompt "{d}{e}{more}" case one with more = a answer "1" case two with more = "t" answer "2"',
+    )
+    assert marks(t) == {name: {"start", "end", "d", "b", "a", "e", "more"} for name in ("one", "two")}
+    t = task(
+        'rule a = "x" rule b = a "y"',
+        'prompt "{m}" case one with m = a answer "1" case two with m = b answer "2"',
+    )
+    assert marks(t)["one"] == {"start", "end", "m", "a"}
+    assert marks(t)["two"] == {"start", "end", "m", "a", "b"}
