@@ -92,10 +92,10 @@ def test_a_bridge_is_checked_and_not_trained() -> None:
 @pytest.mark.usefixtures("nothing")
 def test_a_check_refuses_what_a_check_without_running_warns_of(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("")
-    (tmp_path / "python.task").write_text((ROOT / "tasks" / "python.task").read_text(encoding="utf-8"))
+    (tmp_path / "good.task").write_text((LANGUAGE / "good.task").read_text(encoding="utf-8"))
     path = tmp_path / "s.cir"
     path.write_text(
-        'use "python.task" spec s { task = bracket_counting  model = "zoo:python-small"'
+        'use "good.task" spec s { task = brackets  model = "zoo:python-small"'
         " claim a: flip given swap(random) >= 0.9 }"
     )
     _, warnings = authoring.check_text([path])
@@ -107,9 +107,9 @@ def test_a_check_refuses_what_a_check_without_running_warns_of(tmp_path: Path) -
 
 def test_the_layers_of_a_shipped_model_are_known_before_it_runs(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("")
-    (tmp_path / "python.task").write_text((ROOT / "tasks" / "python.task").read_text(encoding="utf-8"))
+    (tmp_path / "good.task").write_text((LANGUAGE / "good.task").read_text(encoding="utf-8"))
     path = tmp_path / "s.cir"
-    head = 'use "python.task"\nspec {} {{ task = bracket_counting  model = "zoo:python-small"\n  {}\n}}\n'
+    head = 'use "good.task"\nspec {} {{ task = brackets  model = "zoo:python-small"\n  {}\n}}\n'
     outside = "circuit { role a = neuron in layer 2..4  a -> answer } claim a: loss given keep(a) <= 1"
     late = "circuit { role a = neuron in layer 3  role b = head  a -> b } claim a: loss given keep(a) <= 1"
     act = "circuit { role a = neuron in layer 3  role b = head  a -> answer } claim a: loss given drop(a -> b) <= 1"
