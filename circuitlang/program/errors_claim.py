@@ -1,4 +1,4 @@
-"""The checker's messages about what claims are of: one function each, CIR-118 to CIR-138.
+"""The checker's messages about what claims are of: one function each, CIR-118 to CIR-139.
 
 Nothing here decides anything.
 """
