@@ -110,11 +110,7 @@ def _arguments(name: str) -> list[str]:
 
 def role_kind(name: str) -> str | None:
     row = ROLE_KINDS.get(name)
-    if row is None:
-        return None
-    return f"**{name}**, a kind of role\n\n{sentence(row.meaning)}" + (
-        "" if row.built else f"\n\n{NOT_BUILT}"
-    )
+    return f"**{name}**, a kind of role\n\n{sentence(row.meaning)}" if row else None
 
 
 def port(name: str) -> str | None:
