@@ -90,8 +90,14 @@ def range_of(span: Span, text: Text) -> types.Range:
 
 
 def diagnostic(found: Diagnostic, encoding: Encoding) -> types.Diagnostic:
-    """One message at its place, with what would be right."""
+    """One message at its place, with what would be right, and the other places that it speaks of."""
     warning = found.severity == "warning"
+    places: Iterable[tuple[Span, str]] = getattr(found, "related", ())
+    related = [
+        types.DiagnosticRelatedInformation(location(span, encoding), words)
+        for span, words in places
+        if span.source.path is not None
+    ]
     return types.Diagnostic(
         range_of(found.span, Text(found.span.source.text, encoding)),
         found.message + (f"\nhelp: {found.hint}" if found.hint else ""),
@@ -99,8 +105,15 @@ def diagnostic(found: Diagnostic, encoding: Encoding) -> types.Diagnostic:
         code=found.code,
         code_description=types.CodeDescription(REFERENCE.as_uri()) if REFERENCE.is_file() else None,
         source="circuitlang",
+        related_information=related or None,
         tags=[types.DiagnosticTag.Unnecessary] if found.code == UNUSED else None,
     )
+
+
+def location(span: Span, encoding: Encoding) -> types.Location:
+    """A span of a file."""
+    assert span.source.path is not None
+    return types.Location(address(span.source.path), range_of(span, Text(span.source.text, encoding)))
 
 
 def address(path: Path) -> str:

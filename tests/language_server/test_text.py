@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -9,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import types
 
+from circuitlang.language_server import protocol
 from circuitlang.language_server.text import Encoding, Text, units
+from circuitlang.source import Diagnostic, Source, Span
 
 ENCODINGS = get_args(Encoding)
 TEXTS = st.text(st.sampled_from('ab{"é\u0301🎨\n\r\u2028\x0b\x85'), max_size=40)
@@ -59,3 +63,20 @@ def test_edits_one_after_the_other_make_the_text_that_was_meant(
 def test_units(encoding: Encoding, length: int) -> None:
     assert units("🎨", encoding) == length
     assert Text("a🎨b", encoding).offset(types.Position(0, 1 + length)) == 2
+
+
+@dataclass(frozen=True)
+class Related(Diagnostic):
+    related: tuple[tuple[Span, str], ...] = ()
+
+
+def test_the_other_places_that_a_message_speaks_of_are_shown() -> None:
+    here = Source("a.task", "🎨 twice", Path("/a.task"))
+    there = Source("b.task", "🎨 once", Path("/b.task"))
+    said = ((Span(there, 2, 6), "first declared here"), (Span(Source("no file", "x"), 0, 1), "nowhere to go"))
+    shown = protocol.diagnostic(
+        Related("CIR-031", "declared twice", Span(here, 2, 7), related=said), "utf-16"
+    )
+    (place,) = shown.related_information or []
+    assert (place.message, place.location.uri) == ("first declared here", "file:///b.task")
+    assert (place.location.range.start.character, shown.range.start.character) == (3, 3)
