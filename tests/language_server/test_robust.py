@@ -69,7 +69,7 @@ def checked(path: Path) -> list[Diagnostic]:
 
 
 @given(edits)
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_after_any_edits_the_server_says_what_check_says(
     client: Client, project: Path, changes: list[tuple[float, int, str]]
 ) -> None:
@@ -97,9 +97,9 @@ def test_after_any_edits_the_server_says_what_check_says(
 
 
 @given(st.sampled_from(PROGRAMS), edits)
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_what_can_be_read_of_a_broken_text_parses(text: str, changes: list[tuple[float, int, str]]) -> None:
-    text = text[:1500]
+    text = text[:1000]
     for change in changes:
         text, _ = edited(text, *change)
     left = readable(text)
