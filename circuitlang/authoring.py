@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from circuitlang.model.locate import TOKENS, locate, read_config
 from circuitlang.program.fit import fit_layers
-from circuitlang.program.load import find_project, load, project_root, read, read_text
+from circuitlang.program.load import Reader, find_project, load, project_root, read, read_text
 from circuitlang.program.program import Program
 from circuitlang.program.spec import Spec
 from circuitlang.program.task import Task
@@ -56,19 +56,23 @@ def _inside(folder: Path) -> Iterator[Path]:
 
 
 def check_text(
-    paths: Sequence[Path], measure: bool = False, cues: bool = False
+    paths: Sequence[Path],
+    measure: bool = False,
+    cues: bool = False,
+    reader: Reader = Path.read_bytes,
 ) -> tuple[list[Program], list[Diagnostic]]:
     """`check --no-run`: all that can be found without computing, in all files at once: the programs, the warnings.
     `cues`: where there is no mistake also the shortcuts of tasks, which takes a fifth of a second for each.
 
     Raises ProgramError with every mistake of every file; `measure` also for what is right and nothing can measure yet.
+    `reader`: where the bytes of program files come from.
     """
     severity = "error" if measure else "warning"
     checked: list[Program] = []
     found: list[Diagnostic] = []
     for path in programs(paths):
         try:
-            program = load(path)
+            program = load(path, reader=reader)
             checked.append(program)
             found += program.warnings
             found += [d for task in program.tasks.values() for d in supported(task)]

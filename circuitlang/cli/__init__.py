@@ -10,13 +10,13 @@ import sys
 import traceback
 
 from circuitlang import __version__
-from circuitlang.cli import run, write
+from circuitlang.cli import edit, run, write
 from circuitlang.cli.app import app, errors
 from circuitlang.report.escape import visible
 from circuitlang.source import CommandError, ProgramError
 
 WRONG, BUG = 2, 70
-COMMANDS = (run, write)  # importing them adds their commands to the app
+COMMANDS = (edit, run, write)  # importing them adds their commands to the app
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from circuitlang.program.program import Program
 from circuitlang.source import CommandError, Diagnostic, ProgramError, Source
 from circuitlang.syntax import tree
 from circuitlang.syntax.parse import parse
+
+Reader = Callable[[Path], bytes]  # a file's bytes, or OSError: an editor puts its open texts over the files
 
 MAX_DEPTH = 8  # files that use files
 _ROOT_MARKS = ("pyproject.toml", ".git")
@@ -23,16 +26,16 @@ _SPICE = re.compile(
 )
 
 
-def load(path: Path | str, root: Path | None = None) -> Program:
+def load(path: Path | str, root: Path | None = None, reader: Reader = Path.read_bytes) -> Program:
     """Read, parse and check a file with everything it uses. `root`: the project, outside of which no file is
-    used.
+    used. `reader`: where the bytes of every file come from.
 
     Raises CommandError if the file itself cannot be read and ProgramError with every mistake found.
     """
     path = Path(path)
-    source = read(path)
+    source = read(path, reader)
     folder = (root or project_root(path)).resolve()
-    reading = _Reading(folder)
+    reading = _Reading(folder, reader)
     reading.add(source, path.resolve(), ())
     if reading.found:
         raise ProgramError(reading.found)
@@ -65,11 +68,11 @@ def find_project(folder: Path) -> Path | None:
     return None
 
 
-def read(path: Path) -> Source:
+def read(path: Path, reader: Reader = Path.read_bytes) -> Source:
     """A file as text, line ends as newlines. Raises CommandError with one sentence if it is no program's
     text."""
     try:
-        return _read(path, str(path))
+        return _read(path, str(path), reader)
     except _Unreadable as reason:
         raise CommandError(f"{path}: {reason}") from None
 
@@ -78,11 +81,11 @@ class _Unreadable(Exception):
     """Why a file is no program's text."""
 
 
-def _read(path: Path, name: str) -> Source:
+def _read(path: Path, name: str, reader: Reader) -> Source:
     if path.is_dir():
         raise _Unreadable("this is a folder, not a file")
     try:
-        data = path.read_bytes()
+        data = reader(path)
     except FileNotFoundError:
         raise _Unreadable("there is no such file") from None
     except (OSError, ValueError) as error:
@@ -126,6 +129,7 @@ class _Reading:
     """Files as they are found: a used file comes before the files that use it."""
 
     root: Path
+    reader: Reader = Path.read_bytes
     units: list[Unit] = field(default_factory=list)
     found: list[Diagnostic] = field(default_factory=list)
     places: dict[Path, int | None] = field(default_factory=dict)  # None: could not be parsed
@@ -167,7 +171,7 @@ class _Reading:
         else:
             try:
                 # the name that messages show: relative to the project, unless it is the folder itself
-                source = _read(target, target.relative_to(self.root).as_posix())
+                source = _read(target, target.relative_to(self.root).as_posix(), self.reader)
             except _Unreadable as reason:
                 self.found.append(errors.cannot_use(span, str(reason)))
                 return None

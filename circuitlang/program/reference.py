@@ -50,7 +50,9 @@ def _settings(sections: Iterable[Section]) -> str:
             f"`{setting.name}`",
             " or ".join(f"`{choice}`" for choice in setting.choices) or setting.type,
             setting.bounds,
-            _value(section.defaults[setting.name]) if setting.name in section.defaults else "required",
+            written_default(section.defaults[setting.name])
+            if setting.name in section.defaults
+            else "required",
             setting.meaning + (f" ({setting.unit})" if setting.unit else ""),
         ]
         for section in sections
@@ -59,7 +61,7 @@ def _settings(sections: Iterable[Section]) -> str:
     return _table(["section", "setting", "value", "range", "default", "meaning"], rows)
 
 
-def _value(value: object) -> str:
+def written_default(value: object) -> str:
     """A default as it would be written."""
     match value:
         case bool():

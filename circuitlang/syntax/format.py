@@ -49,6 +49,11 @@ def format_block(block: tree.Block) -> str:
     return "\n".join(_block(block, ""))
 
 
+def format_item(item: tree.Item) -> str:
+    """The canonical text of one item of a block, without the comments around it."""
+    return "\n".join(_item(item, ""))
+
+
 def bare_text(block: tree.Block) -> str:
     """The text of a block without comments, blank lines and its first sentence, one item a line, every string
     on one line. It depends on the tree's meaning only: layout, comments and the choice of quotes do not

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from lark import Lark, Token, Transformer, UnexpectedInput, v_args
+from lark import Lark, Token, Transformer, Tree, UnexpectedInput, v_args
 
 from circuitlang.source import Diagnostic, ProgramError, Source, Span
 from circuitlang.syntax import mistakes, strings, tree
@@ -28,11 +28,16 @@ def parse(source: Source) -> tree.File:
         concrete = grammar().parse(source.text)
     except UnexpectedInput as error:
         raise ProgramError(all_mistakes(grammar(), source, error)) from None
-    build = _Build(source)
-    file = build.transform(concrete)
-    if build.found:
-        raise ProgramError(build.found)
+    file, found = built(concrete, source)
+    if found:
+        raise ProgramError(found)
     return attach(file, source)
+
+
+def built(concrete: Tree[Any], source: Source) -> tuple[tree.File, list[Diagnostic]]:
+    """The parser's result -> the tree without its comments, and what is wrong inside its tokens."""
+    build = _Build(source)
+    return build.transform(concrete), build.found
 
 
 @cache
