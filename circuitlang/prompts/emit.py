@@ -9,7 +9,7 @@ Nothing of a task's file reaches the source but names, behind a prefix, and text
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -54,6 +54,7 @@ class Module:
         self._grammar = grammar
         self._written: list[str] = []
         self._names = 0
+        self._literals: set[str] = set()
         self._tables: dict[tuple[str, ...], str] = {}
         self._rules: dict[str, tuple[str, tuple[str, ...]]] = {}  # copy -> its function and parameters
         self._constants: dict[str, str | None] = {}
@@ -78,12 +79,16 @@ class Module:
     def add(self, lines: str) -> None:
         self._written.append(lines)
 
+    def literal(self, name: str, value: object) -> str:
+        """A constant of this name; one is written once."""
+        if name not in self._literals:
+            self._literals.add(name)
+            self.add(f"{name} = {value!r}")
+        return name
+
     def table(self, texts: tuple[str, ...]) -> str:
         """The name of a tuple of texts."""
-        if texts not in self._tables:
-            self._tables[texts] = f"TEXTS_{len(self._tables)}"
-            self.add(f"{self._tables[texts]} = {texts!r}")
-        return self._tables[texts]
+        return self.literal(self._tables.setdefault(texts, f"TEXTS_{len(self._tables)}"), texts)
 
     def outside(self, expression: Expression) -> Expression:
         """An expression that stands outside all rules, ready to be written. The rules it needs are written
@@ -94,8 +99,9 @@ class Module:
         return unrolled
 
     def function(self, name: str, expression: Expression) -> tuple[str, ...]:
-        """Write a function that returns the text of an expression; returns its parameters."""
+        """Write a function that returns the text of an expression; returns its parameters, `word` first."""
         function = Function(self, call)
+        function.need("word")
         self.add(function.returning(name, expression))
         return tuple(function.free)
 
@@ -167,7 +173,7 @@ class Function:
         self.module = module
         self.free: dict[str, None] = {}
         self.stream = stream  # the variable with the source of words
-        self._refer = refer
+        self.refer = refer  # what becomes of a name
         self._lines: list[str] = []
         self._level = 1
         self._names = 0
@@ -175,10 +181,10 @@ class Function:
     def returning(self, name: str, expression: Expression) -> str:
         """The source of a function that returns the text of an expression."""
         self.line(f"return {self.value(self.text(expression))}")
-        return self.written(name)
+        return self.written(name, self.free)
 
-    def written(self, name: str) -> str:
-        return "\n".join([f"def {name}({', '.join(self.free)}):", *self._lines])
+    def written(self, name: str, parameters: Iterable[str]) -> str:
+        return "\n".join([f"def {name}({', '.join(parameters)}):", *self._lines])
 
     def line(self, text: str) -> None:
         self._lines.append("    " * self._level + text)
@@ -222,7 +228,7 @@ class Function:
                     return [self.result("t", f"{self.module.table(texts)}[{index}]")]
                 return [self.result("t", f"str({index})" if low == 0 else f"str({low} + {index})")]
             case Ref():
-                return self._refer(self, expression)
+                return self.refer(self, expression)
             case Sequence(items):
                 return [part for item in items for part in self.text(item)]
             case Choice(options, weights):
@@ -247,16 +253,17 @@ class Function:
         return Local(name)
 
     def value(self, parts: Parts) -> str:
-        """Python for the parts, for one use in the next line: a variable set in the last line is not needed."""
+        """Python for the parts, for their only use in the next line: a variable `t_1` that the last line sets
+        for it is not needed."""
         value = expression_of(parts)
-        if self._lines and self._lines[-1].startswith("    " * self._level + f"{value} = "):
+        if value.startswith("t_") and self._lines[-1].startswith("    " * self._level + f"{value} = "):
             return self._lines.pop().partition(" = ")[2]
         return value
 
     def _apart(self, expression: Expression) -> Parts:
         """A deeply nested expression, in a function of its own."""
         name = self.module.name("part")
-        inner = Function(self.module, self._refer, self.stream)
+        inner = Function(self.module, self.refer, self.stream)
         self.module.add(inner.returning(name, expression))
         return [self.result("t", f"{name}({', '.join(map(self.need, inner.free))})")]
 
@@ -311,6 +318,10 @@ def call(function: Function, ref: Ref) -> Parts:
     body = function.module.body(ref.name)
     if body is not None:
         return function.text(body)
-    name, parameters = function.module.rule(ref.name)
-    arguments = [function.need(function.stream if p == "word" else p) for p in parameters]
-    return [function.result("t", f"{name}({', '.join(arguments)})")]
+    return [function.result("t", called(function, ref.name))]
+
+
+def called(function: Function, symbol: str) -> str:
+    """Python for the call of a rule."""
+    name, (_, *others) = function.module.rule(symbol)
+    return f"{name}({', '.join(map(function.need, (function.stream, *others)))})"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
@@ -22,6 +22,9 @@ from circuitlang.program.task import Task
 from circuitlang.prompts.prompt import SPLITS, Split
 
 _SPACES = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
+
+_BYTES = bytes(32 if code in _SPACES else code for code in range(256))
+_STATE = blake2b(b"split ", digest_size=8)
 
 PROBES = 256  # datapoints on which features are compared
 _LITERALS = 6  # literals of the cases tried as the place to cut at
@@ -57,8 +60,36 @@ class Feature:
                 return " ".join(text.translate(_SPACES).split()[-self.count :])
 
     def split_of(self, text: str) -> Split:
-        digest = blake2b(b"split " + self.of(text).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        return SPLITS[int.from_bytes(digest, "little") % 3]
+        return SPLITS[_hash(self.of(text).encode("utf-8", "surrogatepass"))]
+
+    def belongs(self, split: Split) -> Callable[[str], bool]:
+        """Whether a text is of the split, for many texts."""
+        number, words, part, cut, count = SPLITS.index(split), self.words, self.part, self.cut, self.count
+        start, stop = {"first": (None, count), "last": (-count, None)}.get(words, (None, None))
+        wanted = slice(start, stop)
+
+        def belongs(text: str) -> bool:
+            if not text.isascii():
+                return self.split_of(text) == split
+            if part == "before":
+                text = text.partition(cut)[0]
+            elif part == "after":
+                text = text.rpartition(cut)[2]
+            data = text.encode()
+            if words != "text":
+                found = data.translate(_BYTES).split()
+                if words == "set":
+                    found = sorted(set(found))
+                data = b" ".join(found[wanted])
+            return _hash(data) == number
+
+        return belongs
+
+
+def _hash(data: bytes) -> int:
+    state = _STATE.copy()
+    state.update(data)
+    return int.from_bytes(state.digest(), "little") % len(SPLITS)
 
 
 def choose_feature(task: Task, probes: Sequence[tuple[str, ...]]) -> Feature:
