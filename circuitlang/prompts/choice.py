@@ -57,9 +57,7 @@ class Choices:
         """The texts, each as often as its weight says, where that is a short list."""
         return None if self._rows is None else tuple(text for text, _ in self._rows)
 
-    def pick(
-        self, stream: Stream, taken: Collection[str], tries: int = TRIES
-    ) -> tuple[str, Page] | None:
+    def pick(self, stream: Stream, taken: Collection[str], tries: int = TRIES) -> tuple[str, Page] | None:
         """One of the choices that are not taken, by weight; None when all are."""
         if not self.texts:
             return None

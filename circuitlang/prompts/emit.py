@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
 from circuitlang.prompts.expand import TABLE, even
-from circuitlang.prompts.stream import WORDS
+from circuitlang.prompts.stream import WORDS, few_words, words
 from circuitlang.prompts.unroll import Grammar, label
 
 _INLINE = 6  # parts up to which a rule is written out where it is used instead of called
@@ -24,7 +24,8 @@ _DEEPEST = 12  # levels of indentation until the rest becomes a function; Python
 
 
 class Local(NamedTuple):
-    """A part of a text that stands in a variable; other parts are literals."""
+    """A part of a text that stands in a variable, as a text or (a param, `n_length`) as an integer; other
+    parts are literals."""
 
     name: str
 
@@ -35,7 +36,7 @@ Refer = Callable[["Function", Ref], Parts]
 
 def expression_of(parts: Parts) -> str:
     """Python for the parts side by side."""
-    if len(parts) == 1 and isinstance(parts[0], Local):
+    if len(parts) == 1 and isinstance(parts[0], Local) and not parts[0].name.startswith("n_"):
         return parts[0].name
     if all(isinstance(part, str) for part in parts):
         return repr("".join(map(str, parts)))
@@ -58,16 +59,19 @@ class Module:
         self._tables: dict[tuple[str, ...], str] = {}
         self._rules: dict[str, tuple[str, tuple[str, ...]]] = {}  # copy -> its function and parameters
         self._constants: dict[str, str | None] = {}
+        self._most: dict[str, int] = {}
         self._sizes: dict[str, int] = {}
-        self.given: dict[str, Any] = {}  # what the source uses and does not define
+        self.short: set[int] = set()  # numbers of words that streams are opened for
+        self.given: dict[str, Any] = {"words": words}  # what the source uses and does not define
 
     @property
     def source(self) -> str:
         return "\n\n".join(self._written) + "\n"
 
-    def run(self, name: str) -> dict[str, Any]:
-        """The finished functions. `name` stands in tracebacks."""
-        namespace = dict(self.given)
+    def run(self, name: str, short: bool = False) -> dict[str, Any]:
+        """The finished functions. `name` stands in tracebacks. `short`: streams give only as many words as
+        they will need but for the rarest chance; then they raise StopIteration."""
+        namespace = self.given | {f"words_{n}": few_words(n) if short else words for n in self.short}
         exec(compile(self.source, name, "exec"), namespace)
         return namespace
 
@@ -85,6 +89,13 @@ class Module:
             self._literals.add(name)
             self.add(f"{name} = {value!r}")
         return name
+
+    def source_of_words(self, most: int, longest: int = 8) -> str:
+        """The function that opens a stream of which at most so many words are needed."""
+        if most > longest:
+            return "words"
+        self.short.add(most)
+        return f"words_{most}"
 
     def table(self, texts: tuple[str, ...]) -> str:
         """The name of a tuple of texts."""
@@ -123,6 +134,27 @@ class Module:
             self._sizes[symbol] = 0 if self._constants[symbol] is not None else self._size(body)
             if self._sizes[symbol] > _INLINE:
                 self.rule(symbol)
+
+    def most(self, expression: Expression) -> int:
+        """How many words an expression can draw, but for words that are passed over. Of params, the most in
+        their own ranges."""
+        if self.constant(expression) is not None:
+            return 0
+        match expression:
+            case Number():
+                return 1
+            case Ref(symbol, "rule"):
+                if symbol not in self._most:
+                    self._most[symbol] = self.most(self._grammar.body(symbol))
+                return self._most[symbol]
+            case Sequence(items):
+                return sum(map(self.most, items))
+            case Choice(options):
+                return 1 + max(map(self.most, options))
+            case Repeat(body, low, high):
+                return (low != high) + high * self.most(body)
+            case _:
+                return 0
 
     def _size(self, expression: Expression) -> int:
         """About how many lines an expression takes."""
@@ -174,6 +206,7 @@ class Function:
         self.free: dict[str, None] = {}
         self.stream = stream  # the variable with the source of words
         self.refer = refer  # what becomes of a name
+        self._drew = False  # whether the stream was needed
         self._lines: list[str] = []
         self._level = 1
         self._names = 0
@@ -198,11 +231,17 @@ class Function:
         self._level -= 1
 
     @contextmanager
-    def drawing(self, stream: str) -> Iterator[None]:
-        """Lines whose words come from another stream."""
-        before, self.stream = self.stream, stream
+    def drawing(self, stream: str, key: str, most: int) -> Iterator[None]:
+        """Lines whose words come from another stream, which is opened if they need it. `most`: how many words
+        they can need."""
+        before = self.stream, self._drew
+        self.stream, self._drew = stream, False
+        place = len(self._lines)
         yield
-        self.stream = before
+        if self._drew:
+            opening = f"{stream} = {self.module.source_of_words(most)}({key})"
+            self._lines.insert(place, "    " * self._level + opening)
+        self.stream, self._drew = before
 
     def fresh(self, stem: str) -> str:
         """A new variable."""
@@ -210,7 +249,9 @@ class Function:
         return f"{stem}_{self._names}"
 
     def need(self, name: str) -> str:
+        """A variable that is used and not set here; its name again."""
         self.free[name] = None
+        self._drew = self._drew or name == self.stream
         return name
 
     def text(self, expression: Expression) -> Parts:
@@ -306,19 +347,37 @@ class Function:
             times = f"{low} + " * (low != 0) + self.below(high - low + 1)
         several = self.fresh("several")
         self.line(f"{several} = []")
+        place = len(self._lines)
         with self.inside(f"for _ in range({times}):"):
-            self.line(f"{several}.append({self.value(self.text(repeat.body))})")
+            before = len(self._lines)
+            parts = self.text(repeat.body)
+            fixed = len(self._lines) == before
+            body = self.value(parts)
+            self.line(f"{several}.append({body})")
+        if fixed:
+            del self._lines[place - 1 :]
+            text = (
+                f"{body} * ({times})"
+                if not repeat.joiner
+                else f"{repeat.joiner!r}.join([{body}] * ({times}))"
+            )
+            return [self.result("t", text)]
         return [self.result("t", f"{repeat.joiner!r}.join({several})")]
 
 
 def call(function: Function, ref: Ref) -> Parts:
     """A name inside rules: a draw's or param's text, the call of a rule, or what a short rule consists of."""
     if ref.kind != "rule":
-        return [Local(function.need(f"d_{ref.name}"))]
+        return [Local(function.need(variable(ref)))]
     body = function.module.body(ref.name)
     if body is not None:
         return function.text(body)
     return [function.result("t", called(function, ref.name))]
+
+
+def variable(ref: Ref) -> str:
+    """Where the text of a draw or the integer of a param stands."""
+    return ("n_" if ref.kind == "param" else "d_") + ref.name
 
 
 def called(function: Function, symbol: str) -> str:

@@ -7,7 +7,7 @@ from itertools import count
 
 from circuitlang.program.expression import Choice, Expression, Ref, Repeat, Sequence, Template
 from circuitlang.program.task import Case, Task
-from circuitlang.prompts.emit import Function, Local, Parts, call, called, expression_of
+from circuitlang.prompts.emit import Function, Local, Parts, call, called, expression_of, variable
 from circuitlang.prompts.prompt import unmarked_prompt
 from circuitlang.prompts.stream import derive, words
 from circuitlang.prompts.unroll import label, references
@@ -26,7 +26,7 @@ class CaseWriter:
         self._used: list[dict[str, int]] = [{} for _ in task.cases]
         self._bound: list[dict[str, Parts]] = [{} for _ in task.cases]
         self._now = 0  # the number of the case that is being written
-        out.module.given |= {"uses": uses, "foils": foils, "prompt": unmarked_prompt, "words": words}
+        out.module.given |= {"uses": uses, "foils": foils, "prompt": unmarked_prompt}
 
     def write(self, apart: list[tuple[int, int]]) -> None:
         """`key`, `belongs`, `draws` and `origin` are set. `apart`: cases whose answers must differ."""
@@ -43,7 +43,9 @@ class CaseWriter:
         for i, j in apart:
             self._give_up_if_equal(answers[i], answers[j])
         found = [self._foils(i, answers, apart) for i in range(len(cases))]
-        out.line("draws = {" + ", ".join(f"{name!r}: d_{name}" for name in names(self._task)) + "}")
+        params = [f"{name!r}: str(n_{name})" for name in self._task.param_names]
+        draws = [f"{name!r}: d_{name}" for draw in self._task.draws for name in draw.names]
+        out.line(f"draws = {{{', '.join(params + draws)}}}")
         out.line("origin = Expansion(key, ranges, held_out)")
         with out.inside("return ("):
             for i, case in enumerate(cases):
@@ -96,7 +98,7 @@ class CaseWriter:
         if ref.kind == "binding":
             return self._binding(name)
         if ref.kind != "rule":
-            return [Local(function.need(f"d_{name}"))]
+            return [Local(function.need(variable(ref)))]
         if name in self._counted:
             return [function.result("t", f"{function.need(f'use_{self._now}_{name}')}()")]
         number = self._used[self._now].get(name, 0)
@@ -105,8 +107,8 @@ class CaseWriter:
         if use not in self._written:
             self._written.add(use)
             address = derive("use", name) + number.to_bytes(4, "little")
-            function.line(f"word = words(key + {function.module.literal(f'USE_{number}_{name}', address)})")
-            with function.drawing("word"):
+            key = f"key + {function.module.literal(f'USE_{number}_{name}', address)}"
+            with function.drawing("word", key, function.module.most(ref)):
                 body = function.module.body(ref.name)
                 if body is None:
                     function.line(f"{use} = {called(function, ref.name)}")
@@ -121,15 +123,25 @@ class CaseWriter:
         bound, out = self._bound[self._now], self._out
         if name not in bound:
             tag = out.module.literal(f"BINDING_{name}", derive("binding", name))
-            out.line(f"bound = words(key + {tag})")
-            with out.drawing("bound"):
-                parts = out.text(out.module.outside(self._task.cases[self._now].bindings[name]))
+            body = out.module.outside(self._task.cases[self._now].bindings[name])
+            with out.drawing("bound", f"key + {tag}", self._most(body)):
+                parts = out.text(body)
             if any(isinstance(part, Local) and part.name.startswith("t_") for part in parts):
                 bound[name] = [Local(f"b_{self._now}_{name}")]
                 out.line(f"b_{self._now}_{name} = {out.value(parts)}")
             else:
                 bound[name] = parts
         return bound[name]
+
+    def _most(self, expression: Expression) -> int:
+        """How many words a case's own expression can draw; the rules it uses draw from other streams."""
+        match expression:
+            case Ref():
+                return 0
+            case Sequence(items):
+                return sum(map(self._most, items))
+            case _:
+                return self._out.module.most(expression)
 
     def _write_iterators(self, case: Case) -> None:
         """One for each rule that the case uses a number of times that is not known here."""
@@ -143,11 +155,6 @@ class CaseWriter:
             self._out.line(
                 f"use_{self._now}_{name} = uses(made_{name}, key + {tag}, {function}, ({given})).__next__"
             )
-
-
-def names(task: Task) -> list[str]:
-    """Of everything that is drawn once, in the order of the drawing."""
-    return [*task.param_names, *(name for draw in task.draws for name in draw.names)]
 
 
 def _expressions(case: Case) -> list[Expression]:

@@ -52,7 +52,7 @@ class Generator:
         self._drawer = Drawer(task, grammar)
         self._cases = Cases(task, grammar)
         self._module = source(task, grammar, self._drawer, self._cases)
-        self._make: Make = self._module.run(f"<task {task.name}>")["attempt"]
+        self._make: Make = self._module.run(f"<task {task.name}>", short=True)["attempt"]
         key = derive("datapoints", task.text, seed)
         self._keys = {name: numbered(key, name) for name in (*SPLITS, "unsplit")}
         self._ranges = self._drawer.ranges({})
@@ -103,10 +103,18 @@ class Generator:
         """The prompts of the first attempt that succeeds."""
         make, ranges = self._make, self._ranges if where is None else self._pinned(where)
         for attempt in range(ATTEMPTS):
-            prompts = make(start + attempt.to_bytes(4, "little"), ranges, held_out, belongs)
+            key = start + attempt.to_bytes(4, "little")
+            try:
+                prompts = make(key, ranges, held_out, belongs)
+            except StopIteration:  # more words than foreseen, which costs only time
+                prompts = self._make_at_length(key, ranges, held_out, belongs)
             if prompts is not None:
                 return prompts
         return None
+
+    @cached_property
+    def _make_at_length(self) -> Make:
+        return self._module.run(f"<task {self.task.name}>")["attempt"]
 
     def _pinned(self, where: Where) -> tuple[Range, ...]:
         unknown = set(where) - set(self.task.param_names)

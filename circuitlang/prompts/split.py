@@ -24,7 +24,7 @@ from circuitlang.prompts.prompt import SPLITS, Split
 _SPACES = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
 
 _BYTES = bytes(32 if code in _SPACES else code for code in range(256))
-_STATE = blake2b(b"split ", digest_size=8)
+_BEGUN = blake2b(b"split ", digest_size=8)
 
 PROBES = 256  # datapoints on which features are compared
 _LITERALS = 6  # literals of the cases tried as the place to cut at
@@ -60,36 +60,45 @@ class Feature:
                 return " ".join(text.translate(_SPACES).split()[-self.count :])
 
     def split_of(self, text: str) -> Split:
-        return SPLITS[_hash(self.of(text).encode("utf-8", "surrogatepass"))]
+        state = _BEGUN.copy()
+        state.update(self.of(text).encode("utf-8", "surrogatepass"))
+        return SPLITS[int.from_bytes(state.digest(), "little") % 3]
 
     def belongs(self, split: Split) -> Callable[[str], bool]:
         """Whether a text is of the split, for many texts."""
-        number, words, part, cut, count = SPLITS.index(split), self.words, self.part, self.cut, self.count
-        start, stop = {"first": (None, count), "last": (-count, None)}.get(words, (None, None))
-        wanted = slice(start, stop)
+        number, begun, from_bytes = SPLITS.index(split), _BEGUN, int.from_bytes
+        words = None if self == Feature() else self._ascii_words
 
         def belongs(text: str) -> bool:
-            if not text.isascii():
+            try:
+                data = text.encode("ascii") if words is None else words(text)
+            except UnicodeEncodeError:
                 return self.split_of(text) == split
-            if part == "before":
-                text = text.partition(cut)[0]
-            elif part == "after":
-                text = text.rpartition(cut)[2]
-            data = text.encode()
-            if words != "text":
-                found = data.translate(_BYTES).split()
-                if words == "set":
-                    found = sorted(set(found))
-                data = b" ".join(found[wanted])
-            return _hash(data) == number
+            state = begun.copy()
+            state.update(data)
+            return from_bytes(state.digest(), "little") % 3 == number
 
         return belongs
 
+    @property
+    def _ascii_words(self) -> Callable[[str], bytes]:
+        """`of` for texts of ASCII, as bytes; other texts raise UnicodeEncodeError."""
+        before, after = self.part == "before", self.part == "after"
+        cut, every, in_order = self.cut, self.words == "text", self.words != "set"
+        part = {"first": slice(self.count), "last": slice(-self.count, None)}.get(self.words, slice(None))
 
-def _hash(data: bytes) -> int:
-    state = _STATE.copy()
-    state.update(data)
-    return int.from_bytes(state.digest(), "little") % len(SPLITS)
+        def words(text: str) -> bytes:
+            if before:
+                text = text.partition(cut)[0]
+            elif after:
+                text = text.rpartition(cut)[2]
+            data = text.encode("ascii")
+            if every:
+                return data
+            found = data.translate(_BYTES).split()
+            return b" ".join(found[part] if in_order else sorted(set(found)))
+
+        return words
 
 
 def choose_feature(task: Task, probes: Sequence[tuple[str, ...]]) -> Feature:

@@ -62,7 +62,6 @@ def source(task: Task, grammar: Grammar, drawer: Drawer, cases: Cases) -> Module
     module = Module(grammar)
     module.given["Expansion"] = partial(Expansion, drawer, cases)
     out = Function(module, call)
-    out.line("word = words(key)")
     write_values(out, task.params, drawer)
     CaseWriter(task, out).write(cases.apart)
     module.add(out.written("attempt", ("key", "ranges", "held_out", "belongs")))
