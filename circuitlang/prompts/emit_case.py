@@ -9,7 +9,7 @@ from circuitlang.program.expression import Choice, Expression, Ref, Repeat, Sequ
 from circuitlang.program.task import Case, Task
 from circuitlang.prompts.emit import Function, Local, Parts, call, called, expression_of, variable
 from circuitlang.prompts.prompt import unmarked_prompt
-from circuitlang.prompts.stream import derive, words
+from circuitlang.prompts.stream import Open, derive, words
 from circuitlang.prompts.unroll import label, references
 
 
@@ -152,9 +152,9 @@ class CaseWriter:
             function, (_, *others) = self._out.module.rule(ref.name)
             given = "".join(f"{other}, " for other in others)
             tag = self._out.module.literal(f"USES_{name}", derive("use", name))
-            self._out.line(
-                f"use_{self._now}_{name} = uses(made_{name}, key + {tag}, {function}, ({given})).__next__"
-            )
+            opened = self._out.module.source_of_words(self._out.module.most(ref))
+            made = f"uses(made_{name}, key + {tag}, {opened}, {function}, ({given}))"
+            self._out.line(f"use_{self._now}_{name} = {made}.__next__")
 
 
 def _expressions(case: Case) -> list[Expression]:
@@ -179,12 +179,16 @@ def _counted(case: Case) -> list[Ref]:
 
 
 def uses(
-    made: list[str], key: bytes, expand: Callable[..., str], given: tuple[str | int, ...]
+    made: list[str], key: bytes, opened: Open, expand: Callable[..., str], given: tuple[str | int, ...]
 ) -> Iterator[str]:
     """The texts of a rule's uses, in order. `made`: those that the datapoint's cases have needed so far."""
     for number in count():
         if number == len(made):
-            made.append(expand(words(key + number.to_bytes(4, "little")), *given))
+            address = key + number.to_bytes(4, "little")
+            try:
+                made.append(expand(opened(address), *given))
+            except StopIteration:  # here it would end the uses
+                made.append(expand(words(address), *given))
         yield made[number]
 
 

@@ -17,6 +17,7 @@ _BLOCK = Struct("<8Q")
 _FIRST = tuple(block.to_bytes(8, "little") for block in range(8))  # most streams end here
 
 Word = Callable[[], int]  # gives the next uniform integer of [0, 2^64)
+Open = Callable[[bytes], Word]
 
 
 def derive(*parts: str | int | bytes) -> bytes:
@@ -65,7 +66,7 @@ def words(key: bytes) -> Word:
     return _words(key).__next__
 
 
-def few_words(most: int) -> Callable[[bytes], Word]:
+def few_words(most: int) -> Open:
     """`words` for streams of which at most so many (up to 16) words are needed, quicker to open. Who asks for
     more gets a StopIteration."""
     first, second = (Struct(f"<{n}Q").unpack_from for n in (min(most, 8), max(0, most - 8)))
