@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
 from circuitlang.program.task import Task
-from circuitlang.prompts.case import Attempt, Cases
+from circuitlang.prompts.case import Cases
 from circuitlang.prompts.draw import Drawer, Range, Where
 from circuitlang.prompts.prompt import SPLITS, Datapoint, Prompt, Split
 from circuitlang.prompts.split import PROBES, Feature, choose_feature
@@ -60,13 +60,18 @@ class Generator:
     @cached_property
     def feature(self) -> Feature:
         """What of a prompt decides its split; it depends on the task only, not on its wording or the seed."""
-        probes = []
+        probes: list[tuple[str, ...]] = []
+        texts: list[str] = []
+
+        def gather(text: str) -> bool:
+            texts.append(text)
+            return True
+
         for number in range(PROBES):
-            key = derive("probe", number)
-            values = self._drawer.values(key, self._ranges, None)
-            if values is not None:
-                made = Attempt(key, values, self._cases)
-                probes.append(tuple(made.text(i) for i in range(len(self.task.cases))))
+            texts.clear()
+            self._attempt(derive("probe", number), self._ranges, None, gather)
+            if texts:  # the last ones: an attempt that was made twice gave some twice
+                probes.append(tuple(texts[-len(self.task.cases) :]))
         return choose_feature(self.task, probes)
 
     def datapoint(self, split: Split, index: int, where: Where | None = None) -> Datapoint:
@@ -101,16 +106,20 @@ class Generator:
         self, start: bytes, where: Where | None, held_out: bool | None, belongs: Callable[[str], bool]
     ) -> tuple[Prompt, ...] | None:
         """The prompts of the first attempt that succeeds."""
-        make, ranges = self._make, self._ranges if where is None else self._pinned(where)
+        ranges = self._ranges if where is None else self._pinned(where)
         for attempt in range(ATTEMPTS):
-            key = start + attempt.to_bytes(4, "little")
-            try:
-                prompts = make(key, ranges, held_out, belongs)
-            except StopIteration:  # more words than foreseen, which costs only time
-                prompts = self._make_at_length(key, ranges, held_out, belongs)
+            prompts = self._attempt(start + attempt.to_bytes(4, "little"), ranges, held_out, belongs)
             if prompts is not None:
                 return prompts
         return None
+
+    def _attempt(
+        self, key: bytes, ranges: tuple[Range, ...], held_out: bool | None, belongs: Callable[[str], bool]
+    ) -> tuple[Prompt, ...] | None:
+        try:
+            return self._make(key, ranges, held_out, belongs)
+        except StopIteration:  # more words than foreseen, which costs only time
+            return self._make_at_length(key, ranges, held_out, belongs)
 
     @cached_property
     def _make_at_length(self) -> Make:
