@@ -131,6 +131,7 @@ class Module:
         if symbol not in self._sizes:
             body = self._grammar.body(symbol)
             self._constants[symbol] = self.constant(body)
+            self._most[symbol] = self.most(body)
             self._sizes[symbol] = 0 if self._constants[symbol] is not None else self._size(body)
             if self._sizes[symbol] > _INLINE:
                 self.rule(symbol)
@@ -144,8 +145,6 @@ class Module:
             case Number():
                 return 1
             case Ref(symbol, "rule"):
-                if symbol not in self._most:
-                    self._most[symbol] = self.most(self._grammar.body(symbol))
                 return self._most[symbol]
             case Sequence(items):
                 return sum(map(self.most, items))
@@ -325,13 +324,20 @@ class Function:
         return self._branch("value", [(options[index], end) for index, end in ends.items()])
 
     def _branch(self, place: str, options: list[tuple[Expression, Any]]) -> Parts:
-        """The option whose end is the first above the place."""
+        """The option whose end is the first above the place, found by halving."""
         made = Local(self.fresh("t"))
-        for i, (option, end) in enumerate(options):
-            word = "if" if i == 0 else "elif"
-            with self.inside(f"{word} {place} < {end!r}:" if i < len(options) - 1 else "else:"):
-                self.line(f"{made.name} = {self.value(self.text(option))}")
+        self._halve(made, place, options)
         return [made]
+
+    def _halve(self, made: Local, place: str, options: list[tuple[Expression, Any]]) -> None:
+        if len(options) == 1:
+            self.line(f"{made.name} = {self.value(self.text(options[0][0]))}")
+            return
+        half = len(options) // 2
+        with self.inside(f"if {place} < {options[half - 1][1]!r}:"):
+            self._halve(made, place, options[:half])
+        with self.inside("else:"):
+            self._halve(made, place, options[half:])
 
     def _repeat(self, repeat: Repeat) -> Parts:
         low, high = repeat.low, repeat.high
@@ -354,14 +360,9 @@ class Function:
             fixed = len(self._lines) == before
             body = self.value(parts)
             self.line(f"{several}.append({body})")
-        if fixed:
+        if fixed:  # it is the same every time
             del self._lines[place - 1 :]
-            text = (
-                f"{body} * ({times})"
-                if not repeat.joiner
-                else f"{repeat.joiner!r}.join([{body}] * ({times}))"
-            )
-            return [self.result("t", text)]
+            several = f"[{body}] * ({times})"
         return [self.result("t", f"{repeat.joiner!r}.join({several})")]
 
 

@@ -82,6 +82,11 @@ class Generator:
             raise SupportError(self.task, _wanted(split, held_out))
         return Datapoint(split, index, prompts, bool(held_out))
 
+    @property
+    def source(self) -> str:
+        """The Python code that makes the prompts, to be read."""
+        return self._module.source
+
     def datapoints(
         self, split: Split, indices: Iterable[int], where: Where | None = None
     ) -> Iterator[Datapoint]:

@@ -89,7 +89,8 @@ _case, _text, _answer, _foils, _negated, _draws, _origin, _number = (
 )
 
 
-class Datapoint(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Datapoint:
     """One prompt per case, in the order of the task's cases. `held_out`: it uses a choice that only `test`
     has."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import count
+from itertools import chain, count
 from struct import Struct
 
 WORDS = 1 << 64  # how many values a word has
@@ -53,17 +53,17 @@ def _state(parts: Sequence[str | int | bytes]) -> blake2b:
     return state
 
 
-def _words(key: bytes) -> Iterator[int]:
+def _blocks(key: bytes) -> Iterator[tuple[int, ...]]:
     """Block n of the stream is blake2b(key, n): eight words. Keys of one length never share a block."""
     for number in _FIRST:
-        yield from _BLOCK.unpack(blake2b(key + number).digest())
+        yield _BLOCK.unpack(blake2b(key + number).digest())
     for block in count(len(_FIRST)):
-        yield from _BLOCK.unpack(blake2b(key + block.to_bytes(8, "little")).digest())
+        yield _BLOCK.unpack(blake2b(key + block.to_bytes(8, "little")).digest())
 
 
 def words(key: bytes) -> Word:
     """The bare source of words: what compiled expressions call, to save one call per draw."""
-    return _words(key).__next__
+    return chain.from_iterable(_blocks(key)).__next__
 
 
 def few_words(most: int) -> Open:
