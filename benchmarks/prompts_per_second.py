@@ -1,25 +1,34 @@
-"""How fast prompts and corpus text are made, beside the same prompts written by hand in Python.
+"""How many prompts per second each shipped task gives on one core, and how much text the corpora.
 
-`python -m benchmarks.prompts_per_second`. The functions written by hand draw with `random.Random` and
-write f-strings: no splits, no marks, no random access, nothing to edit but code. Times are of this
-process alone, the best of several rounds in turn, so that both see the same machine.
+`python -m benchmarks.prompts_per_second [task …]`. Side by side, in turn, the best of several rounds each, in
+seconds of this process alone:
+
+- generated: what everything uses, the task as one Python function;
+- and marks: the same, and the marks of every prompt are looked at;
+- closures: the slow reference of the same prompts, which makes the marks as it goes;
+- by hand: for two tasks, a function with `random.Random` and f-strings: no splits, no marks, no random
+  access, nothing to edit but code.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
+from statistics import median
 from time import process_time
 
 from circuitlang.program.load import load
+from circuitlang.program.task import Task
 from circuitlang.prompts.document import RuleDocuments
-from circuitlang.prompts.generate import Generator
+from circuitlang.prompts.generate import ATTEMPTS, Generator
+from circuitlang.prompts.reference import Reference
 
 ROOT = Path(__file__).resolve().parent.parent
-ROUNDS = 7
-DATAPOINTS = 1000  # per round
+ROUNDS = 6
+DATAPOINTS = 100  # per round: short rounds, so that one of them is undisturbed
 DOCUMENTS = 400  # per round
 
 FUNCTIONS = ("gather", "tally", "scan", "collate", "prepare", "inspect", "arrange", "measure")
@@ -76,25 +85,48 @@ def seconds(*works: Callable[[], object]) -> list[float]:
 
 def main() -> None:
     tasks = load(ROOT / "tasks" / "python.task").tasks
-    print(f"{'prompts per second':24}{'circuitlang':>12}{'unsplit':>12}{'by hand':>12}{'ratio':>8}")
-    for name, by_hand in BY_HAND.items():
-        generator, rng, numbers = Generator(tasks[name], 0), random.Random(0), count()
-        generator.datapoint("train", 0)  # choosing the feature is not part of the rate
-        ours, unsplit, hand = seconds(
-            lambda g=generator, n=numbers: [g.datapoint("train", next(n)) for _ in range(DATAPOINTS)],
-            lambda g=generator, n=numbers: [g.unsplit(next(n)) for _ in range(DATAPOINTS)],
-            lambda f=by_hand, r=rng: [f(r) for _ in range(DATAPOINTS)],
-        )
-        prompts = DATAPOINTS * len(tasks[name].cases)
-        rates = "".join(f"{prompts / time:>12,.0f}" for time in (ours, unsplit, hand))
-        print(f"{name:24}{rates}{hand / ours:>8.2f}")
-    corpora = load(ROOT / "specs" / "models.cir").corpora
-    print(f"\n{'corpus text':24}{'MB/s':>12}")
-    for name, corpus in corpora.items():
+    names = sys.argv[1:] or list(tasks)
+    columns = ("generated", "and marks", "closures", "by hand")
+    print(f"{'prompts per second':28}" + "".join(f"{column:>12}" for column in columns) + f"{'ratio':>8}")
+    table = [_rates(tasks[name]) for name in names]
+    for name, (rates, ratio) in zip(names, table, strict=True):
+        _print(name, rates, ratio)
+    for what in (min, median, max):
+        columns = zip(*(rates[:3] for rates, _ in table), strict=True)
+        _print(what.__name__, [what(column) for column in columns], what([ratio for _, ratio in table]))
+    print(f"\n{'corpus text':28}{'MB/s':>12}")
+    for name, corpus in load(ROOT / "specs" / "models.cir").corpora.items():
         documents = RuleDocuments(corpus, 0)
         size = sum(len(documents.text(i)) for i in range(DOCUMENTS))
         (time,) = seconds(lambda d=documents: [d.text(i) for i in range(DOCUMENTS)])
-        print(f"{name:24}{size / time / 1e6:>12.2f}")
+        print(f"{name:28}{size / time / 1e6:>12.2f}")
+
+
+def _rates(task: Task) -> tuple[list[float], float]:
+    """Prompts per second of each way, and how many times as fast generated code is as closures."""
+    generator = Generator(task, 0)
+    reference = Reference(task, 0, generator.feature)  # choosing the feature is not part of the rate
+    slow, numbers, rng = count(), count(), random.Random(0)
+
+    def marked() -> None:
+        for datapoint in [generator.datapoint("train", next(numbers)) for _ in range(DATAPOINTS)]:
+            for prompt in datapoint.prompts:
+                _ = prompt.marks
+
+    works: list[Callable[[], object]] = [
+        lambda: [generator.datapoint("train", next(numbers)) for _ in range(DATAPOINTS)],
+        marked,
+        lambda: [reference.datapoint("train", next(slow), {}, ATTEMPTS) for _ in range(DATAPOINTS)],
+    ]
+    if task.name in BY_HAND:
+        works.append(lambda: [BY_HAND[task.name](rng) for _ in range(DATAPOINTS)])
+    times = seconds(*works)
+    return [DATAPOINTS * len(task.cases) / time for time in times], times[2] / times[0]
+
+
+def _print(name: str, rates: Sequence[float], ratio: float) -> None:
+    shown = "".join(f"{rate:>12,.0f}" for rate in rates)
+    print(f"{name:28}{shown:48}{ratio:>8.2f}", flush=True)
 
 
 if __name__ == "__main__":

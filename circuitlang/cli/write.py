@@ -23,6 +23,7 @@ DIFFERS, WRONG = 1, 2
 class Stage(StrEnum):
     TREE = "tree"
     PROGRAM = "program"
+    CODE = "code"
     PROMPTS = "prompts"
     TASKS = "tasks"
     TOKENS = "tokens"

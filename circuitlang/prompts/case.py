@@ -10,7 +10,7 @@ from circuitlang.program.expression import Expression, Ref, Sequence
 from circuitlang.program.task import Case, Task
 from circuitlang.prompts.draw import Values
 from circuitlang.prompts.expand import Compiled, Compiler, Page, Part, Step, as_step, labelled
-from circuitlang.prompts.prompt import Prompt
+from circuitlang.prompts.prompt import Mark, Prompt
 from circuitlang.prompts.stream import derive, words
 from circuitlang.prompts.unroll import Grammar, label
 
@@ -158,6 +158,11 @@ class Attempt:
             texts = self._values.texts
             prompts.append(Prompt(case.name, self._texts[i], answer, foils, case.negated, marks, texts))
         return tuple(prompts)
+
+    def marks(self) -> tuple[tuple[Mark, ...], ...]:
+        """Those of each case's prompt."""
+        self.text(len(self._cases.plans) - 1)
+        return tuple(page.ranges() for page in self._pages)
 
 
 def _no_words() -> int:

@@ -11,7 +11,7 @@ from circuitlang.prompts.stream import WORDS, Stream
 from circuitlang.prompts.unroll import Grammar, label
 
 LISTED = 20_000  # a body with more choices is expanded instead of listed
-_TRIES = 8  # picks that may hit a taken choice before the rest is listed; both give the same chances
+TRIES = 8  # picks that may hit a taken choice before the rest is listed; both give the same chances
 
 Entry = tuple[tuple[str, ...], tuple[Piece, ...], float]  # pieces, marks, chance
 
@@ -52,12 +52,17 @@ class Choices:
             if text in texts
         )
 
-    def pick(self, stream: Stream, taken: Collection[str]) -> tuple[str, Page] | None:
+    @property
+    def table(self) -> tuple[str, ...] | None:
+        """The texts, each as often as its weight says, where that is a short list."""
+        return None if self._rows is None else tuple(text for text, _ in self._rows)
+
+    def pick(self, stream: Stream, taken: Collection[str], tries: int = TRIES) -> tuple[str, Page] | None:
         """One of the choices that are not taken, by weight; None when all are."""
         if not self.texts:
             return None
         rows, limit, word = self._rows, self._limit, stream.word
-        for _ in range(_TRIES):
+        for _ in range(tries):
             if rows is None:
                 index = stream.weighted(self._cumulative)
                 row = self.texts[index], self.pages[index]

@@ -17,7 +17,7 @@ from circuitlang.program.corpus import Corpus, Files
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
 from circuitlang.program.task import Draw
 from circuitlang.prompts.choice import Choices, choices
-from circuitlang.prompts.expand import Compiler, Page, as_step, plain
+from circuitlang.prompts.emit import Module
 from circuitlang.prompts.stream import Stream, derive, words
 from circuitlang.prompts.unroll import Grammar
 from circuitlang.source import CommandError
@@ -39,10 +39,15 @@ class RuleDocuments:
             if listed is None:
                 raise CommandError(f"corpus {corpus.name}: a draw must be a list of texts: `{draw.names[0]}`")
             self._draws.append((draw, listed))
-        compiler = Compiler(self._grammar, plain)
+        module = Module(self._grammar)
+        needs = [
+            module.function(f"document_{i}", module.outside(Ref(entry.name, "rule")))
+            for i, entry in enumerate(corpus.documents)
+        ]
+        made = module.run(f"<corpus {corpus.name}>")
         self._rules = [
-            (as_step(compiler.outside(Ref(entry.name, "rule"))), derive(self._key, "rule", entry.name))
-            for entry in corpus.documents
+            (made[f"document_{i}"], needs[i], derive(self._key, "rule", entry.name))
+            for i, entry in enumerate(corpus.documents)
         ]
 
     @cached_property
@@ -60,25 +65,23 @@ class RuleDocuments:
 
     def rule_text(self, entry: int, index: int) -> str:
         """Document `index` of the `document` entry with that number."""
-        step, key = self._rules[entry]
-        pieces: list[str] = []
+        expand, needs, key = self._rules[entry]
         place = key + index.to_bytes(8, "little")
-        page = Page(self._draw(derive(place, "draws")), {}) if self._draws else _NO_PAGE
-        step(pieces.append, words(place), page)
-        return "".join(pieces)
+        given = {"word": words(place), **self._draw(derive(place, "draws"))}
+        return expand(*[given[name] for name in needs])
 
-    def _draw(self, key: bytes) -> dict[str, Page]:
+    def _draw(self, key: bytes) -> dict[str, str]:
         """The values that hold throughout one document."""
-        stream, values, texts = Stream(key), {}, {}
+        stream, texts = Stream(key), {}
         for draw, listed in self._draws:
             taken = {texts[name] for name in draw.without}
             for name in draw.names:
                 picked = listed.pick(stream, taken)
                 if picked is None:
                     raise CommandError(f"corpus {self._corpus.name}: nothing is left to draw for `{name}`")
-                texts[name], values[name] = picked
+                texts[name] = picked[0]
                 taken.add(texts[name])
-        return values
+        return {f"d_{name}": text for name, text in texts.items()}
 
     def text(self, index: int) -> str:
         """Document `index` of the mixture."""
@@ -86,9 +89,6 @@ class RuleDocuments:
             return self.rule_text(0, index)
         choice = Stream(derive(self._key, "mixture", index))
         return self.rule_text(choice.weighted(self.cumulative), index)
-
-
-_NO_PAGE = Page({}, {})  # plain text is not labelled; nothing writes to it
 
 
 def rule_documents(corpus: Corpus, seed: int, start: int = 0, stop: int | None = None) -> Iterator[str]:

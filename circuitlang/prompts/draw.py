@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from itertools import accumulate
 from math import ceil, prod
@@ -10,10 +10,14 @@ from math import ceil, prod
 from circuitlang.program.task import Draw, Task
 from circuitlang.prompts.choice import Choices, choices
 from circuitlang.prompts.expand import Compiler, Page, as_step, labelled
-from circuitlang.prompts.stream import Stream, derive
+from circuitlang.prompts.stream import WORDS, Stream, derive
 from circuitlang.prompts.unroll import Grammar
 
-_REDRAWS = 1000  # of a body that cannot be listed, to find a text that is not taken
+REDRAWS = 1000  # of a body that cannot be listed, to find a text that is not taken
+
+
+Where = Mapping[str, tuple[int, int]]  # param -> inclusive range to draw it from instead of its own
+Range = tuple[int, int, int]  # the lowest value, how many values, and the word from which on to draw again
 
 
 class Values:
@@ -37,76 +41,78 @@ class Drawer:
 
     def __init__(self, task: Task, grammar: Grammar) -> None:
         self._params = task.params
-        self._plans: list[_Plan] = []
+        self.plans: list[Plan] = []
         compiler = Compiler(grammar, labelled)
         chances: list[float] = []  # of drawing a held-out choice, per name of a draw that holds some out
         for draw in task.draws:
-            plan = _Plan(draw, task, grammar, compiler, len(chances))
-            self._plans.append(plan)
+            plan = Plan(draw, task, grammar, compiler, len(chances))
+            self.plans.append(plan)
             if plan.held is not None:
                 chances += [plan.held_chance] * len(draw.names)
-        self._names = len(chances)
         firsts = (chance * prod(1 - other for other in chances[:i]) for i, chance in enumerate(chances))
-        self._first = list(accumulate(firsts))
+        self.first = list(accumulate(firsts))
 
     @property
     def holds_out(self) -> bool:
-        return self._names > 0
+        return bool(self.first)
 
-    def values(
-        self, key: bytes, where: Mapping[str, tuple[int, int]], held_out: bool | None
-    ) -> Values | None:
+    def ranges(self, where: Where) -> tuple[Range, ...]:
+        """What each param is drawn from."""
+        ranges = (where.get(param.name, (param.low, param.high)) for param in self._params)
+        counts = [(low, high - low + 1) for low, high in ranges]
+        return tuple((low, count, WORDS - WORDS % count) for low, count in counts)
+
+    def values(self, key: bytes, ranges: Iterable[Range], held_out: bool | None) -> Values | None:
         """The values of the datapoint with this key. `held_out`: with a held-out choice, without, or either
         (None). None where a draw finds every choice taken."""
         stream = Stream(key)
         values = Values()
-        for param in self._params:
-            low, high = where.get(param.name, (param.low, param.high))
-            number = low + stream.below(high - low + 1)
+        for param, (low, count, _) in zip(self._params, ranges, strict=True):
+            number = low + stream.below(count)
             text = str(number)
             values.counts[param.name] = number
             values.texts[param.name] = text
             values.pages[param.name] = Page({}, {}, [text])
-        first = -1 if held_out is None else self._names
+        first = -1 if held_out is None else len(self.first)
         if held_out:
-            first = stream.weighted(self._first)
-        for plan in self._plans:
+            first = stream.weighted(self.first)
+        for plan in self.plans:
             if not plan.draw_into(values, stream, key, first):
                 return None
         return values
 
 
-class _Plan:
+class Plan:
     """One `draw` statement, ready to run. `number`: that of its first name among the names that hold choices
     out."""
 
     def __init__(self, draw: Draw, task: Task, grammar: Grammar, compiler: Compiler, number: int) -> None:
-        self._draw = draw
-        self._number = number
-        self._all = choices(grammar.unroll(draw.body), grammar)
+        self.draw = draw
+        self.number = number
+        self.all = choices(grammar.unroll(draw.body), grammar)
         self._step = as_step(compiler.outside(draw.body))
-        self._tag = derive("draw", *draw.names)
+        self.tag = derive("draw", *draw.names)
         self.held: Choices | None = None
         self.held_chance = 0.0
         share = _held_share(task, draw)
-        if share is not None and self._all is not None:
-            held = held_out_choices(self._all.texts, task.name, draw, share)
-            self.held = self._all.only(held)
-            self._shared = self._all.only(set(self._all.texts) - held)
+        if share is not None and self.all is not None:
+            held = held_out_choices(self.all.texts, task.name, draw, share)
+            self.held = self.all.only(held)
+            self.shared = self.all.only(set(self.all.texts) - held)
             self._held_texts = held
-            self.held_chance = sum(self.held.weights) / sum(self._all.weights)
+            self.held_chance = sum(self.held.weights) / sum(self.all.weights)
 
     def draw_into(self, values: Values, stream: Stream, key: bytes, first: int) -> bool:
         """Draw this statement's names, in order; False where nothing is left for one of them. `first`: the
         number of the first name with a held-out choice; -1: draw from every choice."""
         texts, own = values.texts, None
-        taken = {texts[name] for name in self._draw.without}
-        for place, name in enumerate(self._draw.names):
-            pool = self._all if self.held is None else self._pool(self._number + place - first)
+        taken = {texts[name] for name in self.draw.without}
+        for place, name in enumerate(self.draw.names):
+            pool = self.all if self.held is None else self._pool(self.number + place - first)
             if pool is not None:
                 drawn = pool.pick(stream, taken)
             else:
-                own = own or Stream(key + self._tag)
+                own = own or Stream(key + self.tag)
                 drawn = self._expand(values, own, taken)
             if drawn is None:
                 return False
@@ -118,11 +124,11 @@ class _Plan:
 
     def _pool(self, after: int) -> Choices | None:
         if after < 0:
-            return self._shared
-        return self.held if after == 0 else self._all
+            return self.shared
+        return self.held if after == 0 else self.all
 
     def _expand(self, values: Values, stream: Stream, taken: set[str]) -> tuple[str, Page] | None:
-        for _ in range(_REDRAWS):
+        for _ in range(REDRAWS):
             page = Page(values.pages, values.counts)
             self._step(page.pieces.append, stream.word, page)
             text = page.text()

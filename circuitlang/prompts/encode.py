@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +120,7 @@ def encode(datapoints: Sequence[Datapoint], tokenizer: Tokenizer, context: int) 
         np.array([prompt.negated for prompt in prompts], np.bool_),
         any(prompt.negated for prompt in prompts),
         len(datapoints[0].prompts) if datapoints else 1,
-        tuple(_marks(prompt, ids) for prompt, ids in zip(prompts, encoded, strict=True)),
+        tuple(TokenMarks(prompt, ids) for prompt, ids in zip(prompts, encoded, strict=True)),
     )
 
 
@@ -151,14 +152,33 @@ def one_token(
     return known[key]
 
 
-def _marks(prompt: Prompt, ids: Encoded) -> dict[str, tuple[int, ...]]:
-    found: dict[str, set[int]] = {}
-    for mark in prompt.marks:
-        covered = (
-            position + 1  # END stands in front
-            for position, (start, end) in enumerate(ids.offsets)
-            if start < mark.end and mark.start < end
-        )
-        found.setdefault(mark.name, set()).update(covered)
-    positions = {name: tuple(sorted(places)) for name, places in found.items()}
-    return positions | {START: (1,) if ids.ids else (0,), ENDING: (len(ids.ids),)}
+class TokenMarks(Mapping[str, tuple[int, ...]]):
+    """Name -> positions of the tokens that overlap its marks. Worked out when somebody looks: most batches are
+    measured without their marks, which cost more than the rest of a prompt."""
+
+    def __init__(self, prompt: Prompt, ids: Encoded) -> None:
+        self._of = prompt, ids.offsets
+
+    @cached_property
+    def _positions(self) -> dict[str, tuple[int, ...]]:
+        prompt, offsets = self._of
+        del self._of
+        found: dict[str, set[int]] = {}
+        for mark in prompt.marks:
+            covered = (
+                position + 1  # END stands in front
+                for position, (start, end) in enumerate(offsets)
+                if start < mark.end and mark.start < end
+            )
+            found.setdefault(mark.name, set()).update(covered)
+        positions = {name: tuple(sorted(places)) for name, places in found.items()}
+        return positions | {START: (1,) if offsets else (0,), ENDING: (len(offsets),)}
+
+    def __getitem__(self, name: str) -> tuple[int, ...]:
+        return self._positions[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._positions)
+
+    def __len__(self) -> int:
+        return len(self._positions)

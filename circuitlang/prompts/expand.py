@@ -1,8 +1,8 @@
-"""Checked expressions -> fast closures that append pieces of text, plain (corpora) or labelled (tasks).
+"""Checked expressions -> closures that append pieces of text and record which name made which.
 
-One compiler serves both. They differ in what a name becomes: in plain text a rule's closure itself, in
-labelled text a closure that also records a mark. Marks are kept as ranges of pieces while a page grows (no
-lengths are added up that a rejected attempt would throw away) and turned into characters once, at the end.
+They make the marks of prompts; the same texts without marks come from the faster source of `emit`, which
+draws the same words in the same order. Marks are kept as ranges of pieces while a page grows and turned into
+characters once, at the end.
 """
 
 from __future__ import annotations
@@ -134,19 +134,6 @@ class Compiler:
             case Repeat(body, low, high, count, joiner):
                 step = as_step(self.compile(body))
                 return _repeat(step, low, high, joiner) if count is None else _counted(step, count, joiner)
-
-
-def plain(compiler: Compiler, ref: Ref) -> Compiled:
-    """Names in plain text leave no trace."""
-    if ref.kind == "rule":
-        return compiler.rule(ref.name)
-    name = ref.name
-
-    def step(append: Append, word: Word, page: Page) -> None:
-        for piece in page.values[name].pieces:
-            append(piece)
-
-    return step
 
 
 def labelled(compiler: Compiler, ref: Ref) -> Compiled:

@@ -9,19 +9,18 @@ stream, so the text of a use does not depend on what else a case expands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
 from circuitlang.program.task import Task
-from circuitlang.prompts.case import Attempt, Cases
-from circuitlang.prompts.draw import Drawer
-from circuitlang.prompts.prompt import Datapoint, Prompt, Split
+from circuitlang.prompts.case import Cases
+from circuitlang.prompts.draw import Drawer, Range, Where
+from circuitlang.prompts.prompt import SPLITS, Datapoint, Prompt, Split
 from circuitlang.prompts.split import PROBES, Feature, choose_feature
-from circuitlang.prompts.stream import derive
+from circuitlang.prompts.stream import derive, numbered
 from circuitlang.prompts.unroll import Grammar
+from circuitlang.prompts.whole import Make, source
 from circuitlang.source import Diagnostic, ProgramError
-
-Where = Mapping[str, tuple[int, int]]  # param -> inclusive range to draw it from instead of its own
 
 ATTEMPTS = 50_000  # draws until a split is declared empty; eight cases with nothing in common need 6,561
 
@@ -49,45 +48,44 @@ class Generator:
     def __init__(self, task: Task, seed: int) -> None:
         self.task = task
         self.seed = seed
-        self._key = derive("datapoints", task.text, seed)
-        self._params = frozenset(task.param_names)
         grammar = Grammar(task.rules)
         self._drawer = Drawer(task, grammar)
         self._cases = Cases(task, grammar)
+        self._module = source(task, grammar, self._drawer, self._cases)
+        self._make: Make = self._module.run(f"<task {task.name}>", short=True)["attempt"]
+        key = derive("datapoints", task.text, seed)
+        self._keys = {name: numbered(key, name) for name in (*SPLITS, "unsplit")}
+        self._ranges = self._drawer.ranges({})
 
     @cached_property
     def feature(self) -> Feature:
         """What of a prompt decides its split; it depends on the task only, not on its wording or the seed."""
-        probes = []
+        probes: list[tuple[str, ...]] = []
+        texts: list[str] = []
+
+        def gather(text: str) -> bool:
+            texts.append(text)
+            return True
+
         for number in range(PROBES):
-            key = derive("probe", number)
-            values = self._drawer.values(key, {}, None)
-            if values is not None:
-                made = Attempt(key, values, self._cases)
-                probes.append(tuple(made.text(i) for i in range(len(self.task.cases))))
+            texts.clear()
+            self._attempt(derive("probe", number), self._ranges, None, gather)
+            if texts:  # the last ones: an attempt that was made twice gave some twice
+                probes.append(tuple(texts[-len(self.task.cases) :]))
         return choose_feature(self.task, probes)
 
     def datapoint(self, split: Split, index: int, where: Where | None = None) -> Datapoint:
         """Datapoint `index` of a split: a pure function of (task text, seed, split, index, where)."""
         held_out = self._held_out(split, index)
-        where = self._checked(where)
-        start = derive(self._key, split, index)
-        split_of = self.feature.split_of
-        cases = range(len(self.task.cases))
-        for attempt in range(ATTEMPTS):
-            key = start + attempt.to_bytes(4, "little")
-            values = self._drawer.values(key, where, held_out)
-            if values is None:
-                continue
-            made = Attempt(key, values, self._cases)
-            for i in cases:
-                if split_of(made.text(i)) != split:
-                    break
-            else:
-                prompts = made.prompts()
-                if prompts is not None:
-                    return Datapoint(split, index, prompts, values.held_out)
-        raise SupportError(self.task, _wanted(split, held_out))
+        prompts = self._first(self._keys[split](index), where, held_out, self._belongs[split])
+        if prompts is None:
+            raise SupportError(self.task, _wanted(split, held_out))
+        return Datapoint(split, index, prompts, bool(held_out))
+
+    @property
+    def source(self) -> str:
+        """The Python code that makes the prompts, to be read."""
+        return self._module.source
 
     def datapoints(
         self, split: Split, indices: Iterable[int], where: Where | None = None
@@ -99,26 +97,53 @@ class Generator:
     def unsplit(self, index: int, where: Where | None = None) -> tuple[Prompt, ...]:
         """The prompts of a draw from all splits together: for checks of the task itself, never for
         measurements."""
-        where = self._checked(where)
-        start = derive(self._key, "unsplit", index)
+        prompts = self._first(self._keys["unsplit"](index), where, None, _always)
+        if prompts is None:
+            raise SupportError(self.task, "datapoint whose answers differ")
+        return prompts
+
+    @cached_property
+    def _belongs(self) -> dict[str, Callable[[str], bool]]:
+        """Whether a text belongs to a split."""
+        return {split: self.feature.belongs(split) for split in SPLITS}
+
+    def _first(
+        self, start: bytes, where: Where | None, held_out: bool | None, belongs: Callable[[str], bool]
+    ) -> tuple[Prompt, ...] | None:
+        """The prompts of the first attempt that succeeds."""
+        ranges = self._ranges if where is None else self._pinned(where)
         for attempt in range(ATTEMPTS):
-            key = start + attempt.to_bytes(4, "little")
-            values = self._drawer.values(key, where, None)
-            prompts = None if values is None else Attempt(key, values, self._cases).prompts()
+            prompts = self._attempt(start + attempt.to_bytes(4, "little"), ranges, held_out, belongs)
             if prompts is not None:
                 return prompts
-        raise SupportError(self.task, "datapoint whose answers differ")
+        return None
 
-    def _checked(self, where: Where | None) -> Where:
-        unknown = set(where or ()) - self._params
+    def _attempt(
+        self, key: bytes, ranges: tuple[Range, ...], held_out: bool | None, belongs: Callable[[str], bool]
+    ) -> tuple[Prompt, ...] | None:
+        try:
+            return self._make(key, ranges, held_out, belongs)
+        except StopIteration:  # more words than foreseen, which costs only time
+            return self._make_at_length(key, ranges, held_out, belongs)
+
+    @cached_property
+    def _make_at_length(self) -> Make:
+        return self._module.run(f"<task {self.task.name}>")["attempt"]
+
+    def _pinned(self, where: Where) -> tuple[Range, ...]:
+        unknown = set(where) - set(self.task.param_names)
         if unknown:
             raise ValueError(f"task {self.task.name} has no param {', '.join(sorted(unknown))}")
-        return where or {}
+        return self._drawer.ranges(where)
 
     def _held_out(self, split: Split, index: int) -> bool | None:
         if not self._drawer.holds_out:
             return None
         return split == "test" and index % 2 == 1
+
+
+def _always(text: str) -> bool:
+    return True
 
 
 def _wanted(split: Split, held_out: bool | None) -> str:

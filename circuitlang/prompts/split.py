@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
@@ -22,6 +22,9 @@ from circuitlang.program.task import Task
 from circuitlang.prompts.prompt import SPLITS, Split
 
 _SPACES = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
+
+_BYTES = bytes(32 if code in _SPACES else code for code in range(256))
+_BEGUN = blake2b(b"split ", digest_size=8)
 
 PROBES = 256  # datapoints on which features are compared
 _LITERALS = 6  # literals of the cases tried as the place to cut at
@@ -57,8 +60,45 @@ class Feature:
                 return " ".join(text.translate(_SPACES).split()[-self.count :])
 
     def split_of(self, text: str) -> Split:
-        digest = blake2b(b"split " + self.of(text).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        return SPLITS[int.from_bytes(digest, "little") % 3]
+        state = _BEGUN.copy()
+        state.update(self.of(text).encode("utf-8", "surrogatepass"))
+        return SPLITS[int.from_bytes(state.digest(), "little") % 3]
+
+    def belongs(self, split: Split) -> Callable[[str], bool]:
+        """Whether a text is of the split, for many texts."""
+        number, begun, from_bytes = SPLITS.index(split), _BEGUN, int.from_bytes
+        words = None if self == Feature() else self._ascii_words
+
+        def belongs(text: str) -> bool:
+            try:
+                data = text.encode("ascii") if words is None else words(text)
+            except UnicodeEncodeError:
+                return self.split_of(text) == split
+            state = begun.copy()
+            state.update(data)
+            return from_bytes(state.digest(), "little") % 3 == number
+
+        return belongs
+
+    @property
+    def _ascii_words(self) -> Callable[[str], bytes]:
+        """`of` for texts of ASCII, as bytes; other texts raise UnicodeEncodeError."""
+        before, after = self.part == "before", self.part == "after"
+        cut, every, in_order = self.cut, self.words == "text", self.words != "set"
+        part = {"first": slice(self.count), "last": slice(-self.count, None)}.get(self.words, slice(None))
+
+        def words(text: str) -> bytes:
+            if before:
+                text = text.partition(cut)[0]
+            elif after:
+                text = text.rpartition(cut)[2]
+            data = text.encode("ascii")
+            if every:
+                return data
+            found = data.translate(_BYTES).split()
+            return b" ".join(found[part] if in_order else sorted(set(found)))
+
+        return words
 
 
 def choose_feature(task: Task, probes: Sequence[tuple[str, ...]]) -> Feature:

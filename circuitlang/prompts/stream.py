@@ -9,16 +9,36 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import chain, count
 from struct import Struct
 
 WORDS = 1 << 64  # how many values a word has
 _BLOCK = Struct("<8Q")
+_FIRST = tuple(block.to_bytes(8, "little") for block in range(8))  # most streams end here
 
 Word = Callable[[], int]  # gives the next uniform integer of [0, 2^64)
+Open = Callable[[bytes], Word]
 
 
 def derive(*parts: str | int | bytes) -> bytes:
     """A key of 32 bytes. Different parts give different keys: each is hashed with its type and length."""
+    return _state(parts).digest()
+
+
+def numbered(*parts: str | int | bytes) -> Callable[[int], bytes]:
+    """`derive(*parts, n)` as a function of n, for many n: what comes before n is hashed once."""
+    begun = _state(parts)
+
+    def key(n: int) -> bytes:
+        state = begun.copy()
+        data = b"%d" % n
+        state.update(b"i" + len(data).to_bytes(8, "little") + data)
+        return state.digest()
+
+    return key
+
+
+def _state(parts: Sequence[str | int | bytes]) -> blake2b:
     state = blake2b(digest_size=32)
     for part in parts:
         match part:
@@ -30,20 +50,35 @@ def derive(*parts: str | int | bytes) -> bytes:
                 tag, data = b"b", part
         state.update(tag + len(data).to_bytes(8, "little"))
         state.update(data)
-    return state.digest()
+    return state
 
 
-def _words(key: bytes) -> Iterator[int]:
+def _blocks(key: bytes) -> Iterator[tuple[int, ...]]:
     """Block n of the stream is blake2b(key, n): eight words. Keys of one length never share a block."""
-    block = 0
-    while True:
-        yield from _BLOCK.unpack(blake2b(key + block.to_bytes(8, "little")).digest())
-        block += 1
+    for number in _FIRST:
+        yield _BLOCK.unpack(blake2b(key + number).digest())
+    for block in count(len(_FIRST)):
+        yield _BLOCK.unpack(blake2b(key + block.to_bytes(8, "little")).digest())
 
 
 def words(key: bytes) -> Word:
     """The bare source of words: what compiled expressions call, to save one call per draw."""
-    return _words(key).__next__
+    return chain.from_iterable(_blocks(key)).__next__
+
+
+def few_words(most: int) -> Open:
+    """`words` for streams of which at most so many (up to 16) words are needed, quicker to open. Who asks for
+    more gets a StopIteration."""
+    first, second = (Struct(f"<{n}Q").unpack_from for n in (min(most, 8), max(0, most - 8)))
+
+    def one_block(key: bytes) -> Word:
+        return iter(first(blake2b(key + _FIRST[0]).digest())).__next__
+
+    def two_blocks(key: bytes) -> Word:
+        blocks = first(blake2b(key + _FIRST[0]).digest()) + second(blake2b(key + _FIRST[1]).digest())
+        return iter(blocks).__next__
+
+    return one_block if most <= 8 else two_blocks
 
 
 class Stream:
@@ -53,6 +88,13 @@ class Stream:
 
     def __init__(self, key: bytes) -> None:
         self.word = words(key)
+
+    @classmethod
+    def of(cls, word: Word) -> Stream:
+        """The numbers that are left of a source of words."""
+        stream = cls.__new__(cls)
+        stream.word = word
+        return stream
 
     def below(self, n: int) -> int:
         """A uniform integer of [0, n), n at most 2^64. Words of the incomplete last cycle are passed over,

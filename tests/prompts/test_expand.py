@@ -1,35 +1,39 @@
 """Expansion: weights, repetition, recursion, and marks that point at their text."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
 from circuitlang.program.task import Rule
-from circuitlang.prompts.expand import TABLE, Compiler, Page, as_step, even, labelled, plain
+from circuitlang.prompts.emit import Module
+from circuitlang.prompts.expand import TABLE, Compiler, Page, as_step, even, labelled
 from circuitlang.prompts.stream import derive, words
 from circuitlang.prompts.unroll import Grammar
 from circuitlang.source import CommandError
 
 
 def page(
-    expression: Expression, rules: tuple[Rule, ...] = (), key: int = 0, flavour=labelled, counts=None
+    expression: Expression, rules: tuple[Rule, ...] = (), key: int = 0, counts: dict[str, int] | None = None
 ) -> Page:
-    compiler = Compiler(Grammar({rule.name: rule for rule in rules}), flavour)
+    compiler = Compiler(Grammar({rule.name: rule for rule in rules}), labelled)
     made = Page({}, counts or {})
     as_step(compiler.outside(expression))(made.pieces.append, words(derive(key)), made)
     return made
 
 
+def plain(expression: Expression, rules: tuple[Rule, ...] = (), **counts: int) -> Callable[[int], str]:
+    """The text of an expression under a key, from generated code. `counts`: the params it needs."""
+    module = Module(Grammar({rule.name: rule for rule in rules}))
+    _, *needs = module.function("text", module.outside(expression))
+    text = module.run("<test>")["text"]
+    return lambda key: text(words(derive(key)), *[counts[name.removeprefix("n_")] for name in needs])
+
+
 def many(expression: Expression, rules: tuple[Rule, ...] = (), n: int = 2000) -> Counter[str]:
-    compiler = Compiler(Grammar({rule.name: rule for rule in rules}), plain)
-    step = as_step(compiler.outside(expression))
-    found: Counter[str] = Counter()
-    for key in range(n):
-        made = Page({}, {})
-        step(made.pieces.append, words(derive(key)), made)
-        found[made.text()] += 1
-    return found
+    text = plain(expression, rules)
+    return Counter(text(key) for key in range(n))
 
 
 def value(depth: int) -> Rule:
@@ -94,12 +98,49 @@ def test_what_cannot_end_is_refused():
         page(Ref("v", "rule"), (Rule("v", Sequence((Text("("), Ref("v", "rule"))), 3),))
 
 
-def test_both_flavours_give_the_same_text():
+def test_generated_code_and_closures_give_the_same_text():
     rules = (value(4), Rule("row", Repeat(Ref("value", "rule"), 1, 3, None, ", "), None))
+    text = plain(Ref("row", "rule"), rules)
     for key in range(200):
         left = page(Ref("row", "rule"), rules, key)
-        assert left.text() == page(Ref("row", "rule"), rules, key, plain).text()
+        assert left.text() == text(key)
         assert left.marks[0] == ("row", 0, len(left.pieces))
+
+
+def test_texts_stand_in_the_source_as_literals_only():
+    texts = (
+        "'",
+        '"',
+        "'\"",
+        "{x}",
+        "{",
+        "}}",
+        "\\",
+        "\n\r\t",
+        "\0",
+        "é\u2028",
+        "\ud800",
+        "f'{1}'",
+        "\\N{DASH}",
+    )
+    for text in texts:
+        row = Sequence((Text(text), Number(0, 1), Text(text)))
+        assert set(many(row, n=40)) == {f"{text}0{text}", f"{text}1{text}"}
+        assert set(many(Choice((row, Text(text)), (1.0, 0.3)), n=80)) == {
+            f"{text}0{text}",
+            f"{text}1{text}",
+            text,
+        }
+
+
+def test_expressions_nested_deeper_than_python_nests_loops():
+    deep: Expression = Number(0, 9)
+    for level in range(64):
+        deep = Repeat(Choice((deep, Text(".")), (1.0, 1e-9)), 1, 1 + (level % 8 == 0), None, ",")
+        deep = Repeat(deep, 0, 7, "n", "-")
+    text = plain(deep, n=1)
+    for key in range(20):
+        assert page(deep, key=key, counts={"n": 1}).text() == text(key)
 
 
 def test_names_that_give_no_text_leave_no_mark():
