@@ -1,5 +1,4 @@
-"""Datapoints made slowly, by closures alone, marks and all: what the generated code is tested and timed
-against. The definition of a datapoint, in the fewest lines."""
+"""Datapoints made slowly, by closures alone, marks and all: what the generated code is tested and timed against."""
 
 from __future__ import annotations
 
