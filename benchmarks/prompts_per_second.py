@@ -12,8 +12,8 @@ seconds of this process alone:
 
 from __future__ import annotations
 
+import argparse
 import random
-import sys
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
@@ -85,7 +85,14 @@ def seconds(*works: Callable[[], object]) -> list[float]:
 
 def main() -> None:
     tasks = load(ROOT / "tasks" / "python.task").tasks
-    names = sys.argv[1:] or list(tasks)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="TASK", help="tasks of tasks/python.task; all by default")
+    names = parser.parse_args().names or list(tasks)
+    unknown = [name for name in names if name not in tasks]
+    if unknown:
+        parser.error(f"there is no task {', '.join(unknown)}; there are {', '.join(tasks)}")
     columns = ("generated", "and marks", "closures", "by hand")
     print(f"{'prompts per second':28}" + "".join(f"{column:>12}" for column in columns) + f"{'ratio':>8}")
     table = [_rates(tasks[name]) for name in names]
