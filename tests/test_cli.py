@@ -182,7 +182,7 @@ READERS = {
 def test_every_command_has_the_formats(project: Path, arguments: list[str]) -> None:
     (project / "bad.task").write_text("task {\n}\n")
     done = run(*arguments, "--format", "concise", cwd=project)
-    assert (done.returncode, done.stderr) == (2, "")
+    assert done.returncode == 2
     assert done.stdout == "bad.task:1:6: CIR-001 `{` cannot stand here\n"
 
 
@@ -255,9 +255,7 @@ def test_a_model_is_asked_tasks(project: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "zoo:python-small on 8 datapoints of `test` of each task"
     assert re.fullmatch(r"colours +\d+%  \d\.\d\d  \d\.\d\d  (yes|no)", lines[2])
-    assert re.fullmatch(
-        r"long +cannot be asked: the answer .* is not one token after the prompt: .*", lines[3]
-    )
+    assert re.fullmatch(r"long +cannot be asked: the foil .* is not one token after the prompt: .*", lines[3])
     done = run("models", "--tasks", ".", cwd=project)
     assert done.returncode == 2
     assert "--tasks needs a model" in done.stderr

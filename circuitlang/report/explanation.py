@@ -12,6 +12,7 @@ from importlib.resources import files
 from circuitlang.program.codes import codes
 
 _PROGRAMS = re.compile(r"```wrong\n(.*?)```\n\n```right\n(.*?)```\n", re.S)
+_WARNING = " (a warning)."
 SCHEMA = 1
 """Version of the JSON of `explain --format json`."""
 
@@ -35,7 +36,9 @@ def explanations() -> Mapping[str, Explanation]:
     from circuitlang.prompts.admit import CODES  # not for light commands that print diagnostics only
 
     rows = {code: (row.meaning, "warning" if row.warning else "error") for code, row in codes().items()}
-    rows |= {code: (meaning, "error") for code, meaning in CODES.items()}
+    for code, meaning in CODES.items():
+        warning = meaning.endswith(_WARNING)
+        rows[code] = meaning.replace(_WARNING, "."), "warning" if warning else "error"
     return {code: _explanation(code, *rows[code]) for code in sorted(rows)}
 
 

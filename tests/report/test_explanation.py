@@ -28,6 +28,8 @@ CANNOT_BE_SHOWN = {
     "CIR-011": "the file would have to be too large",
     "CIR-013": "the file would not be text in UTF-8",
     "CIR-023": "needs ten files",
+    "CIR-099": "there may be nothing that is not built",
+    "CIR-136": "needs a plug-in that does not work",
     "CIR-203": "needs a task whose draws all fall into other splits",
 }
 ALL = explanations()
@@ -50,7 +52,7 @@ def diagnostics(code: str, text: str, folder: Path) -> list[Diagnostic]:
             return list(load_text(text, "example.task", folder).warnings)
         path = folder / "example.cir"
         path.write_text(text, encoding="utf-8")
-        return check_text([path])[1]
+        return check_text([path], cues=code == "CIR-213")[1]
     except ProgramError as error:
         return list(error.diagnostics)
 
