@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from circuitlang.model.locate import TOKENS, locate, read_config
 from circuitlang.program.fit import fit_layers
-from circuitlang.program.load import Reader, find_project, load, project_root, read, read_text
+from circuitlang.program.load import Reader, bytes_of, find_project, load, project_root, read, read_text
 from circuitlang.program.program import Program
 from circuitlang.program.spec import Spec
 from circuitlang.program.task import Task
 from circuitlang.program.unbuilt import unbuilt, unbuilt_bridge
 from circuitlang.prompts.prompt import Datapoint, Split
-from circuitlang.source import CommandError, Diagnostic, ProgramError
+from circuitlang.source import CommandError, Diagnostic, ProgramError, Source
 from circuitlang.storage import write_whole
 from circuitlang.syntax.format import format_file
 from circuitlang.syntax.parse import parse
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from circuitlang.prompts.cues import Cues
     from circuitlang.prompts.features import Cut
+    from circuitlang.report.explanation import Explanation
+    from circuitlang.report.report import Report
 
 EXTENSIONS = (".cir", ".task")
 Block = TypeVar("Block")
@@ -59,7 +61,7 @@ def check_text(
     paths: Sequence[Path],
     measure: bool = False,
     cues: bool = False,
-    reader: Reader = Path.read_bytes,
+    reader: Reader = bytes_of,
 ) -> tuple[list[Program], list[Diagnostic]]:
     """`check --no-run`: all that can be found without computing, in all files at once: the programs, the warnings.
     `cues`: where there is no mistake also the shortcuts of tasks, which takes a fifth of a second for each.
@@ -106,7 +108,7 @@ def admitted(spec: Spec, root: Path) -> list[Diagnostic]:
         found = admit(spec.task, load_tokenizer(folder / TOKENS), config.context, spec.model)
         return [*fit_layers(spec, config.layers), *found]
     except CommandError as error:
-        return [Diagnostic("CIR-212", str(error), spec.span)]
+        return [Diagnostic("CIR-212", str(error), spec.span.head)]
 
 
 def shortcuts(checked: Sequence[Program]) -> Iterator[Diagnostic]:
@@ -239,15 +241,36 @@ def new(name: str, folder: Path | None, task_only: bool) -> list[Path]:
     return start(name, folder / "tasks", folder / "specs", task_only)
 
 
-def explain(code: str) -> list[str]:
-    """`explain`: what a diagnostic's code means."""
-    from circuitlang.program.codes import codes
-    from circuitlang.prompts.admit import CODES
+def explain(code: str | None) -> list[Explanation]:
+    """`explain`: what a code means, or all codes. CommandError with the nearest codes for an unknown one."""
+    from circuitlang.report.explanation import explanations, nearest, normal_code
 
-    known = {**{name: code.meaning for name, code in codes().items()}, **CODES}
-    if code.upper() not in known:
-        raise CommandError(f"there is no diagnostic {code}; the codes are {min(known)} to {max(known)}")
-    return [f"{code.upper()}: {known[code.upper()]}"]
+    known = explanations()
+    if code is None:
+        return list(known.values())
+    name = normal_code(code)
+    if name not in known:
+        raise CommandError(
+            f"there is no diagnostic {code}; the nearest are {', '.join(nearest(name, known))}"
+        )
+    return [known[name]]
+
+
+def sarif_text(found: Sequence[Diagnostic], judged: Sequence[tuple[Report, Source]] = ()) -> str:
+    """Diagnostics, and the claims of reports that do not hold, as SARIF."""
+    from importlib.metadata import version
+
+    from circuitlang.report.explanation import explanations
+    from circuitlang.report.sarif import sarif
+
+    return sarif(found, explanations() if found else {}, version("circuitlang"), judged)
+
+
+def junit_text(found: Sequence[Diagnostic]) -> str:
+    """Diagnostics as junit.xml."""
+    from circuitlang.report.junit import junit_of_diagnostics
+
+    return junit_of_diagnostics(found)
 
 
 @dataclass(frozen=True)

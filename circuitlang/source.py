@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
+
+from circuitlang.excerpt import excerpt
+from circuitlang.visible import visible
+
+Style = Literal["", "place", "error", "warning", "message", "related", "help"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,11 @@ class Span:
     def text(self) -> str:
         return self.source.text[self.start : self.end]
 
+    @property
+    def head(self) -> Span:
+        """Its part on its first line: of a block, `task NAME {`."""
+        return self.part(0, len(self.text.partition("\n")[0].rstrip()))
+
     def part(self, start: int, end: int) -> Span:
         """The sub-range at offsets relative to this span's own start."""
         return Span(self.source, self.start + start, self.start + end)
@@ -59,30 +69,76 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing wrong with a program. `code` (CIR-nnn) never changes meaning once released."""
+    """One thing wrong with a program. `code` (CIR-nnn) never changes meaning once released.
+
+    `related`: other places that the message speaks of, each with a few words, as "first declared here".
+    """
 
     code: str
     message: str
     span: Span
     hint: str | None = None
     severity: Literal["error", "warning"] = "error"
+    related: tuple[tuple[Span, str], ...] = ()
 
     def render(self) -> str:
-        """The message, the source line, the exact span underlined, and the advice, as plain text."""
+        """The message, the source lines, the exact spans underlined, and the advice, as plain text."""
+        return "".join(text for text, _ in self.pieces())
+
+    def pieces(self) -> Iterator[tuple[str, Style]]:
+        """The text of `render`, part by part, each with what it is."""
         span = self.span
-        line, column = span.line, span.column
-        text = span.source.line_text(line)
-        width = max(1, min(span.end, span.start + len(text) - column + 1) - span.start)
-        number = str(line)
-        indent = "".join("\t" if character == "\t" else " " for character in text[: column - 1])
-        rows = [
-            f"{span.source.name}:{line}:{column}: {self.severity}[{self.code}]: {self.message}",
-            f"  {number} | {text}",
-            f"  {' ' * len(number)} | {indent}{'^' * width}",
-        ]
+        yield visible(f"{span.source.name}:{span.line}:{span.column}: "), "place"
+        yield f"{self.severity}[{self.code}]", self.severity
+        yield f": {visible(self.message)}", "message"
+        places = [(span, ""), *self.related]
+        margin = " " * max(len(str(row[0])) for place, _ in places for row in _rows(place))
+        sources = dict.fromkeys(place.source for place, _ in places)
+        for source in sources:
+            if source is not span.source:
+                first = next(place for place, _ in places if place.source is source)
+                yield f"\n  {margin}--> {visible(source.name)}:{first.line}:{first.column}", "place"
+            here = [place for place in places if place[0].source is source]
+            if source.text:
+                yield from self._excerpts(sorted(here, key=lambda place: place[0].line), margin)
         if self.hint:
-            rows.append(f"  {' ' * len(number)} = help: {self.hint}")
-        return "\n".join(rows)
+            yield f"\n  {margin} = help: ", "help"
+            yield visible(self.hint), ""
+
+    def _excerpts(self, places: list[tuple[Span, str]], margin: str) -> Iterator[tuple[str, Style]]:
+        """The lines of the places in one source. Of a place of many lines, the first and the last."""
+        previous = (0, "")
+        for place, words in places:
+            primary = place is self.span
+            rows = _rows(place)
+            for number, start, end in rows:
+                line, column, width = excerpt(place.source.line_text(number), start, end)
+                if previous[0] and number > previous[0] + 1:
+                    yield f"\n  {'…':>{len(margin)}} |", "place"
+                if previous != (number, line):
+                    yield f"\n  {number:>{len(margin)}} | ", "place"
+                    yield line, ""
+                previous = number, line
+                yield f"\n  {margin} | ", "place"
+                yield " " * column, ""
+                last = (number, start, end) == rows[-1]
+                said = f" {visible(words)}" if words and last else ""
+                yield f"{('^' if primary else '-') * width}{said}", self.severity if primary else "related"
+
+
+def _rows(span: Span) -> list[tuple[int, int, int]]:
+    """The first and the last line of a span: (line, first column from 0, last column + 1)."""
+    source = span.source
+    first = span.line
+    last = bisect_right(source.line_starts, max(span.start, span.end - 1))
+    if first == last:
+        return [(first, span.column - 1, span.column - 1 + span.end - span.start)]
+    text = source.line_text(last)
+    indent = len(text) - len(text.lstrip())
+    return [
+        (first, span.column - 1, len(source.line_text(first))),
+        (last, indent, span.end - source.line_starts[last - 1]),
+    ]
 
 
 class ProgramError(Exception):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -128,6 +132,79 @@ def test_all_mistakes_of_all_files_are_told_at_once(project: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("form", ["concise", "json", "github", "sarif", "junit"])
+def test_mistakes_in_formats_for_machines_are_all_that_is_printed(project: Path, form: str) -> None:
+    (project / "one.cir").write_text(SPEC.replace("loss given", "los given"))
+    done = run("check", "one.cir", "--format", form, cwd=project)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert READERS[form](done.stdout) == [("one.cir", 6, "CIR-030")]
+    (project / "one.cir").write_text(SPEC)
+    done = run("check", "--no-run", "one.cir", "--format", form, cwd=project)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert READERS[form](done.stdout) == []
+
+
+def lines_of(pattern: str) -> Callable[[str], list[tuple[str, int, str]]]:
+    return lambda text: [(file, int(line), code) for file, line, code in re.findall(pattern, text)]
+
+
+def of_json(text: str) -> list[tuple[str, int, str]]:
+    return [(d["file"], d["start"]["line"], d["code"]) for d in json.loads(text)["diagnostics"]]
+
+
+def of_sarif(text: str) -> list[tuple[str, int, str]]:
+    results = json.loads(text)["runs"][0]["results"]
+    places = [result["locations"][0]["physicalLocation"] for result in results]
+    return [
+        (place["artifactLocation"]["uri"], place["region"]["startLine"], result["ruleId"])
+        for place, result in zip(places, results, strict=True)
+    ]
+
+
+def of_junit(text: str) -> list[tuple[str, int, str]]:
+    cases = ElementTree.fromstring(text.encode()).iter("testcase")
+    return [(case.attrib["file"], int(case.attrib["line"]), case.attrib["classname"]) for case in cases]
+
+
+READERS = {
+    "concise": lines_of(r"(?m)^(.*?):(\d+):\d+: (CIR-\d+) "),
+    "json": of_json,
+    "github": lines_of(r"(?m)^::error file=(.*?),line=(\d+),.*,title=(CIR-\d+)::"),
+    "sarif": of_sarif,
+    "junit": of_junit,
+}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["fmt", "bad.task"], ["preview", "bad.task"], ["show", "tree", "bad.task"], ["prune", "bad.task"]],
+)
+def test_every_command_has_the_formats(project: Path, arguments: list[str]) -> None:
+    (project / "bad.task").write_text("task {\n}\n")
+    done = run(*arguments, "--format", "concise", cwd=project)
+    assert done.returncode == 2
+    assert done.stdout == "bad.task:1:6: CIR-001 `{` cannot stand here\n"
+
+
+def test_fmt_tells_the_mistakes_of_all_files(project: Path) -> None:
+    for name in ("a.task", "b.task"):
+        (project / name).write_text("task {\n}\n")
+    done = run("fmt", ".", "--format", "concise", cwd=project)
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["a.task", "b.task"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [({}, False), ({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)],
+)
+def test_colours_only_where_somebody_looks(project: Path, variables: dict[str, str], coloured: bool) -> None:
+    (project / "one.cir").write_text("spec one {")
+    environment = {**os.environ, "TERM": "xterm", **variables}
+    command = [sys.executable, "-m", "circuitlang.cli", "check", "--no-run", "one.cir"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=project, check=False, env=environment)
+    assert ("\x1b[" in done.stderr) == coloured
+
+
 def test_an_output_folder_that_cannot_be_written_is_said_before_anything_is_computed(project: Path) -> None:
     blocked = project / "blocked"
     blocked.write_text("a file, not a folder")
@@ -178,9 +255,7 @@ def test_a_model_is_asked_tasks(project: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "zoo:python-small on 8 datapoints of `test` of each task"
     assert re.fullmatch(r"colours +\d+%  \d\.\d\d  \d\.\d\d  (yes|no)", lines[2])
-    assert re.fullmatch(
-        r"long +cannot be asked: the answer .* is not one token after the prompt: .*", lines[3]
-    )
+    assert re.fullmatch(r"long +cannot be asked: the foil .* is not one token after the prompt: .*", lines[3])
     done = run("models", "--tasks", ".", cwd=project)
     assert done.returncode == 2
     assert "--tasks needs a model" in done.stderr

@@ -11,11 +11,11 @@ import traceback
 
 from circuitlang import __version__
 from circuitlang.cli import edit, run, write
-from circuitlang.cli.app import app, errors
+from circuitlang.cli.app import WRONG, app, errors, tell
 from circuitlang.report.escape import visible
 from circuitlang.source import CommandError, ProgramError
 
-WRONG, BUG = 2, 70
+BUG = 70
 COMMANDS = (edit, run, write)  # importing them adds their commands to the app
 
 
@@ -24,9 +24,7 @@ def main() -> None:
     try:
         app()
     except ProgramError as error:
-        errors.print(str(error), markup=False)
-        count = sum(d.severity == "error" for d in error.diagnostics)
-        errors.print(f"\n{count} mistake{'s' if count != 1 else ''} found.", markup=False)
+        tell(error.diagnostics)
         sys.exit(WRONG)
     except CommandError as error:
         errors.print(f"error: {visible(str(error))}", markup=False)

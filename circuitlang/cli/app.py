@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated
@@ -12,7 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from circuitlang import __version__, pipeline
+from circuitlang import __version__, authoring, pipeline
+from circuitlang.report import diagnostics
+from circuitlang.source import Diagnostic, ProgramError
 
 app = typer.Typer(
     name="circuitlang",
@@ -22,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+WRONG = 2  # the exit status where the program or the command is wrong
 errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 output = Console(highlight=False, emoji=False)
 
@@ -29,6 +33,16 @@ output = Console(highlight=False, emoji=False)
 class Format(StrEnum):
     TEXT = "text"
     JSON = "json"
+
+
+class MistakeFormat(StrEnum):
+    """How mistakes and warnings are printed: text on standard error, all others on standard output."""
+
+    TEXT = "text"
+    CONCISE = "concise"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
 
 
 class Device(StrEnum):
@@ -41,6 +55,9 @@ class Device(StrEnum):
 DeviceOption = Annotated[
     Device, typer.Option(help="Where the model runs; auto takes a GPU where there is one.")
 ]
+MistakesOption = Annotated[
+    MistakeFormat, typer.Option("--format", help="How mistakes in the program are printed.")
+]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the prompts.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Ignore the cache of earlier results.")]
 Name = Annotated[
@@ -52,6 +69,34 @@ def say(lines: Iterable[str | Text]) -> None:
     """Lines of a result, as they are: no markup, no wrapping."""
     for line in lines:
         output.print(line, markup=False, soft_wrap=True)
+
+
+def tell(found: Sequence[Diagnostic], form: str = "text") -> None:
+    """Print diagnostics. A format for machines says that there are none, too."""
+    if form == "text":
+        colour = errors.is_terminal and not errors.no_color and not errors.is_dumb_terminal
+        sys.stderr.write(diagnostics.text(found, colour))
+    else:
+        sys.stdout.write(_PRINTERS[form](found))
+
+
+_PRINTERS = {
+    "concise": diagnostics.concise,
+    "json": diagnostics.json_text,
+    "github": diagnostics.github,
+    "sarif": authoring.sarif_text,
+    "junit": authoring.junit_text,
+}
+
+
+@contextmanager
+def mistakes_as(form: str) -> Iterator[None]:
+    """Mistakes in a program are printed in this format, and end the command."""
+    try:
+        yield
+    except ProgramError as error:
+        tell(error.diagnostics, form)
+        raise typer.Exit(WRONG) from None
 
 
 @contextmanager

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,26 +17,32 @@ from circuitlang.cli.app import (
     DeviceOption,
     Format,
     Fresh,
+    MistakeFormat,
+    MistakesOption,
     Name,
     SeedOption,
     app,
-    errors,
+    mistakes_as,
     output,
     say,
+    tell,
     watched,
 )
-from circuitlang.report.github import github
-from circuitlang.report.junit import junit
+from circuitlang.report.diagnostics import path
 from circuitlang.report.listing import card_lines, competence_lines
-from circuitlang.report.terminal import terminal
-from circuitlang.source import CommandError
+from circuitlang.source import CommandError, Source
+
+if TYPE_CHECKING:
+    from circuitlang.report.report import Report
 
 
 class ReportFormat(StrEnum):
     TEXT = "text"
+    CONCISE = "concise"
     JSON = "json"
     GITHUB = "github"
     JUNIT = "junit"
+    SARIF = "sarif"
 
 
 Specs = Annotated[list[Path], typer.Argument(help="Spec files (.cir); with --no-run also tasks and folders.")]
@@ -63,34 +70,55 @@ def check(
 
     Example: `circuitlang check specs/bracket_depth.cir`
     """
-    programs, warnings = authoring.check_text(specs, measure=not no_run, cues=cues or not no_run)
-    for warning in warnings:
-        errors.print(warning.render() + "\n", markup=False)
+    with mistakes_as(format):
+        programs, warnings = authoring.check_text(specs, measure=not no_run, cues=cues or not no_run)
     if no_run:
-        count = sum(len(p.source.text.splitlines()) for p in programs)
-        output.print(f"{len(programs)} files, {count} lines: no mistakes found.", markup=False)
+        tell(warnings, format)
+        if format is ReportFormat.TEXT:
+            count = sum(len(p.source.text.splitlines()) for p in programs)
+            output.print(f"{len(programs)} files, {count} lines: no mistakes found.", markup=False)
         return
     found = [(spec, program) for program in programs for spec in program.specs.values()]
     if not found:
         raise CommandError("there is no spec in these files; `check --no-run` checks tasks and corpora")
     if out is not None and len(found) > 1:
         raise CommandError(f"--out takes the files of one spec, and there are {len(found)}")
-    with watched() as told:
+    if format is not ReportFormat.SARIF:  # which has them in its one document
+        tell(warnings, format if format in _LISTS else "text")
+    with watched() as told, mistakes_as(format):
         options = pipeline.Options(device.value, seed, fresh, command=tuple(sys.argv[1:]), told=told)
         reports = [
             pipeline.check_and_write(spec, program, out or Path("runs") / spec.name, options)
             for spec, program in found
         ]
-    for (report, notes), (_spec, program) in zip(reports, found, strict=True):
-        if format is ReportFormat.TEXT:
-            sys.stdout.write(terminal(report, width=min(output.width, 100), colour=output.is_terminal))
-            say(notes)
-        elif format is ReportFormat.JSON:
-            sys.stdout.write(report.to_json())
-        else:
-            write = github if format is ReportFormat.GITHUB else junit
-            sys.stdout.write(write(report, program.source.name))
+    judged = [(report, program.source) for (report, _), (_, program) in zip(reports, found, strict=True)]
+    if format is ReportFormat.SARIF:
+        sys.stdout.write(authoring.sarif_text(warnings, judged))
+    else:
+        for (report, source), (_, notes) in zip(judged, reports, strict=True):
+            _print(report, source, notes, format)
     raise typer.Exit(max((report.exit_status for report, _ in reports), key=(0, 3, 1).index))
+
+
+_LISTS = (ReportFormat.CONCISE, ReportFormat.GITHUB)  # of lines: warnings stand among them
+
+
+def _print(report: Report, source: Source, notes: Sequence[str], format: ReportFormat) -> None:
+    from circuitlang.report.concise import concise
+    from circuitlang.report.github import github
+    from circuitlang.report.junit import junit
+    from circuitlang.report.terminal import terminal
+
+    if format is ReportFormat.TEXT:
+        sys.stdout.write(terminal(report, width=min(output.width, 100), colour=output.is_terminal))
+        say(notes)
+    elif format is ReportFormat.JSON:
+        sys.stdout.write(report.to_json())
+    else:
+        write = {ReportFormat.GITHUB: github, ReportFormat.JUNIT: junit, ReportFormat.CONCISE: concise}[
+            format
+        ]
+        sys.stdout.write(write(report, path(source)))
 
 
 @app.command()
@@ -104,12 +132,13 @@ def prune(
     device: DeviceOption = Device.AUTO,
     seed: SeedOption = 0,
     fresh: Fresh = False,
+    format: MistakesOption = MistakeFormat.TEXT,
 ) -> None:
     """Find a spec's circuits only, and draw them.
 
     Example: `circuitlang prune specs/bracket_depth.cir --budget 20`
     """
-    with watched() as told:
+    with watched() as told, mistakes_as(format):
         options = pipeline.Options(device.value, seed, fresh, budget, command=tuple(sys.argv[1:]), told=told)
         say(pipeline.prune_and_write(spec, name, out, options))
 
@@ -120,12 +149,13 @@ def train(
     model: Name = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the model; default models/NAME.")] = None,
     device: DeviceOption = Device.AUTO,
+    format: MistakesOption = MistakeFormat.TEXT,
 ) -> None:
     """Train a model block; continues by itself where an earlier run stopped.
 
     Example: `circuitlang train specs/models.cir python_small`
     """
-    with watched() as told:
+    with watched() as told, mistakes_as(format):
         done = training.train(file, model, out, device.value, told)
     say(card_lines(done.card))
 

@@ -12,12 +12,25 @@ from typing import Annotated, Any
 import typer
 
 from circuitlang import authoring, pipeline
-from circuitlang.cli.app import Format, Name, SeedOption, app, errors, output, say
+from circuitlang.cli.app import (
+    WRONG,
+    Format,
+    MistakeFormat,
+    MistakesOption,
+    Name,
+    SeedOption,
+    app,
+    errors,
+    mistakes_as,
+    output,
+    say,
+    tell,
+)
 from circuitlang.prompts.prompt import Split
 from circuitlang.report.escape import visible
 from circuitlang.source import CommandError, ProgramError
 
-DIFFERS, WRONG = 1, 2
+DIFFERS = 1  # the exit status where a file is not in canonical form
 
 
 class Stage(StrEnum):
@@ -77,7 +90,9 @@ def preview(
         str | None, typer.Option(help="With --cues: count this model's tokens, not words.")
     ] = None,
     seed: SeedOption = 0,
-    format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
+    format: Annotated[
+        MistakeFormat, typer.Option(help="How mistakes are printed; json: the prompts, too.")
+    ] = MistakeFormat.TEXT,
 ) -> None:
     """Show a task's prompts, answers, foils and marks; or what tells its cases apart.
 
@@ -86,20 +101,21 @@ def preview(
     pins = dict(map(_pin, where or []))
     if model and not cues:
         raise CommandError("--model is for --cues: whose tokens are counted")
-    if cues:
-        from circuitlang.report.cues import cue_data, cue_lines
+    with mistakes_as(format):
+        if cues:
+            from circuitlang.report.cues import cue_data, cue_lines
 
-        found, seen = authoring.find_cues(task, name, model, SPLITS[split], number, pins, seed)
-        tokens = f"those of {model}" if model else "words and runs of punctuation"
-        if format is Format.JSON:
-            _json(cue_data(found, seen, SPLITS[split], tokens))
-        else:
-            say(cue_lines(found, seen, SPLITS[split], tokens))
-        return
-    from circuitlang.report.preview import preview_data, preview_lines
+            found, seen = authoring.find_cues(task, name, model, SPLITS[split], number, pins, seed)
+            tokens = f"those of {model}" if model else "words and runs of punctuation"
+            if format is MistakeFormat.JSON:
+                _json(cue_data(found, seen, SPLITS[split], tokens))
+            else:
+                say(cue_lines(found, seen, SPLITS[split], tokens))
+            return
+        from circuitlang.report.preview import preview_data, preview_lines
 
-    found, datapoints = authoring.preview(task, name, SPLITS[split], number or 5, pins, seed)
-    if format is Format.JSON:
+        found, datapoints = authoring.preview(task, name, SPLITS[split], number or 5, pins, seed)
+    if format is MistakeFormat.JSON:
         _json(preview_data(found, datapoints))
     else:
         say(preview_lines(found, datapoints, output.is_terminal))
@@ -137,14 +153,21 @@ def fmt(
         typer.Option("--diff", help="Write nothing; show what would change, status 1 if anything would."),
     ] = False,
     stdin_filename: Annotated[str, typer.Option(help="What messages call standard input.")] = "<stdin>",
+    format: MistakesOption = MistakeFormat.TEXT,
 ) -> None:
     """Put files into canonical form, comments kept. A file with mistakes is left alone, and the others are not.
 
     Example: `circuitlang fmt tasks specs`
     """
-    if Path("-") in files:
-        _format_input(files, check, diff, stdin_filename)
-        return
+    with mistakes_as(format):
+        if Path("-") in files:
+            _format_input(files, check, diff, stdin_filename)
+        else:
+            _format_files(files, check, diff, format)
+
+
+def _format_files(files: Sequence[Path], check: bool, diff: bool, format: MistakeFormat) -> None:
+    told = output if format is MistakeFormat.TEXT else errors  # a format for machines stands alone
     texts, problems = authoring.format_files(files)
     changed = [text for text in texts if text.changed]
     for text in changed:
@@ -157,11 +180,13 @@ def fmt(
         except CommandError as error:
             problems.append(error)
             continue
-        say([f"{'would change' if check else 'changed'}: {text.name}"])
+        told.print(f"{'would change' if check else 'changed'}: {text.name}", markup=False, soft_wrap=True)
     verb = "would change" if check or diff else "changed"
     summary = f"{_files(len(texts))}: {len(changed)} {verb}, {len(texts) - len(changed)} in canonical form"
-    (errors if diff else output).print(summary, markup=False)
+    (errors if diff else told).print(summary, markup=False)
     _raise_all(problems)
+    if format is not MistakeFormat.TEXT:
+        tell([], format)
     raise typer.Exit(DIFFERS if changed and (check or diff) else 0)
 
 
@@ -209,23 +234,37 @@ def show(
     file: Annotated[Path, typer.Argument(help="A program's file; for tokens, graph and names a spec's.")],
     name: Name = None,
     seed: SeedOption = 0,
-    format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
+    format: Annotated[
+        MistakeFormat, typer.Option(help="How mistakes are printed; json: the value, too.")
+    ] = MistakeFormat.TEXT,
 ) -> None:
     """Show what any stage makes of a file.
 
     Example: `circuitlang show tree tasks/python.task`
     """
-    shown = pipeline.show(stage.value, file, name, seed)
-    if format is Format.JSON:
+    with mistakes_as(format):
+        shown = pipeline.show(stage.value, file, name, seed)
+    if format is MistakeFormat.JSON:
         _json(shown.data())
     else:
         say(shown.lines())
 
 
 @app.command()
-def explain(code: Annotated[str, typer.Argument(help="A diagnostic's code, as CIR-030.")]) -> None:
-    """Say what a diagnostic means, offline.
+def explain(
+    code: Annotated[
+        str | None, typer.Argument(help="A diagnostic's code, as CIR-030; without it, all.")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
+) -> None:
+    """Say what a diagnostic means, with a program that has the mistake and one that is right. Offline.
 
     Example: `circuitlang explain CIR-030`
     """
-    say(authoring.explain(code))
+    from circuitlang.report.explanation import explanation_lines, explanations_json, list_lines
+
+    found = authoring.explain(code)
+    if format is Format.JSON:
+        sys.stdout.write(explanations_json(found))
+    else:
+        say(explanation_lines(found[0]) if code else list_lines(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,7 +18,7 @@ from circuitlang.program.program import Program
 from circuitlang.program.recipe import Recipe
 from circuitlang.program.spec import Spec
 from circuitlang.program.task import Task
-from circuitlang.source import Diagnostic, ProgramError, Source
+from circuitlang.source import Diagnostic, ProgramError, Source, Span
 from circuitlang.syntax import tree
 
 _T = TypeVar("_T")
@@ -39,6 +40,8 @@ def check(units: Sequence[Unit]) -> Program:
         version = unit.file.version
         if version is not None and version.number.value != 1:
             found.append(errors.unknown_version(version.number.span))
+        if not unit.file.items:
+            found.append(errors.no_blocks(_first_line(unit.source)))
     blocks = _Blocks.of(units, found)
     tasks: dict[str, Task] = {}
     corpora: dict[str, Corpus] = {}
@@ -78,6 +81,12 @@ def check(units: Sequence[Unit]) -> Program:
     return Program(
         tasks, corpora, recipes, specs, tuple(unit.source for unit in units), tuple(warnings), bridges
     )
+
+
+def _first_line(source: Source) -> Span:
+    """The first line with anything on it."""
+    match = re.search(r"\S[^\n]*", source.text)
+    return Span(source, *match.span()) if match else Span(source, 0, 0)
 
 
 @dataclass(frozen=True)

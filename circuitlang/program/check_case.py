@@ -14,8 +14,8 @@ from circuitlang.syntax import tree
 _MARKS = frozenset({"start", "end"})
 
 
-def check_cases(task: tree.Task, scope: Scope) -> tuple[Case, ...]:
-    """Every case of the task, in order."""
+def check_cases(task: tree.Task, scope: Scope, declared: Mapping[str, Span]) -> tuple[Case, ...]:
+    """Every case of the task, in order. `declared`: where the names of the task stand."""
     written = [item for item in task.items if isinstance(item, tree.Case)]
     prompts = [item for item in task.items if isinstance(item, tree.Prompt)]
     for other in prompts[1:]:
@@ -34,12 +34,12 @@ def check_cases(task: tree.Task, scope: Scope) -> tuple[Case, ...]:
         if name.text in spans:
             scope.found.append(errors.declared_twice("case", name.span, spans[name.text]))
         spans.setdefault(name.text, name.span)
-        cases.append(_case(case, shared, scope))
+        cases.append(_case(case, shared, scope, declared))
     _answers(written, cases, scope)
     return tuple(cases)
 
 
-def _case(case: tree.Case, shared: tree.Prompt | None, scope: Scope) -> Case:
+def _case(case: tree.Case, shared: tree.Prompt | None, scope: Scope, declared: Mapping[str, Span]) -> Case:
     bindings: dict[str, Expression] = {}
     spans: dict[str, Span] = {}
     for binding in case.bindings:
@@ -47,7 +47,7 @@ def _case(case: tree.Case, shared: tree.Prompt | None, scope: Scope) -> Case:
         if name.text in spans:
             scope.found.append(errors.declared_twice("binding", name.span, spans[name.text]))
         elif name.text in scope.kinds:
-            scope.found.append(errors.shadows(name.span, scope.kinds[name.text]))
+            scope.found.append(errors.shadows(name.span, scope.kinds[name.text], declared.get(name.text)))
         elif name.text in _MARKS:
             scope.found.append(errors.reserved_mark(name.span))
         spans.setdefault(name.text, name.span)
@@ -109,14 +109,14 @@ def _answers(written: list[tree.Case], cases: list[Case], scope: Scope) -> None:
         return
     if len(cases) == 1 and cases[0].foil is None:
         scope.found.append(errors.nothing_to_tell_apart(written[0].name.span))
-    seen: dict[object, str] = {}
+    seen: dict[object, tuple[str, Span]] = {}
     for tree_case, case in zip(written, cases, strict=True):
         key = _meaning(case.answer, case)
         if case.foil is not None and _meaning(case.foil, case) == key and tree_case.foil is not None:
             scope.found.append(errors.foil_is_answer(tree_case.foil.template.span))
         if key in seen and case.foil is None:
-            scope.found.append(errors.same_answers(tree_case.answer.template.span, seen[key]))
-        seen.setdefault(key, case.name)
+            scope.found.append(errors.same_answers(tree_case.answer.template.span, *seen[key]))
+        seen.setdefault(key, (case.name, tree_case.answer.template.span))
 
 
 def _texts(case: tree.Case) -> list[tuple[tree.Template, str]]:

@@ -50,7 +50,9 @@ def _bound(
     value = right.value
     if metric.unit == "share" and not 0 <= value <= 1:
         found.append(
-            errors_spec.bound_impossible(right.span, metric.name, "a share from 0 to 1 (0% to 100%)")
+            errors_spec.bound_impossible(
+                right.span, metric.name, "a share from 0 to 1 (0% to 100%)", _as_percent(right)
+            )
         )
     elif metric.unit != "share" and isinstance(right, tree.Percent):
         found.append(errors_spec.bound_impossible(right.span, metric.name, _WORDS[metric.unit]))
@@ -62,6 +64,15 @@ def _bound(
         metric.high == value and claim.relation in (">", "<=")
     ):
         found.append(errors_spec.says_nothing(right.span, metric.name))
+
+
+def _as_percent(right: tree.Number | tree.Percent) -> str | None:
+    """What was meant by a number that would be a share with `%`."""
+    return (
+        f"write {spell(right)}%"
+        if isinstance(right, tree.Int | tree.Float) and 1 < right.value <= 100
+        else None
+    )
 
 
 def _comparable(

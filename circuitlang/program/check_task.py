@@ -32,7 +32,7 @@ def check_task(task: tree.Task) -> tuple[Task, list[Diagnostic]]:
     found += recursion(written, rules)
     draws = check_draws(task.items, rules, spans, scope)
     hold_out = _hold_out(task, draws, rules, found)
-    cases = check_cases(task, scope)
+    cases = check_cases(task, scope, spans)
     if not any(problem.severity == "error" for problem in found):
         bodies = {name: draw.body for draw in draws for name in draw.names}
         bodies |= {f"{case.name} {name}": body for case in cases for name, body in case.bindings.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+from circuitlang.program.elsewhere import elsewhere
 from circuitlang.source import Diagnostic, Span
 
 _LISTED = 20  # names that a hint lists at most
@@ -28,27 +29,29 @@ def _plural(noun: str) -> str:
     return {"corpus": "corpora"}.get(noun, noun + "s")
 
 
-def _place(span: Span) -> str:
-    return f"{span.source.name}:{span.line}:{span.column}"
-
-
 # --- files ----------------------------------------------------------------------------------------
 
 
-def cannot_use(span: Span, why: str) -> Diagnostic:
-    """The used file is missing, a folder, not text, or no circuitlang program."""
-    return Diagnostic("CIR-020", f"cannot use {span.text}: {why}", span)
+def cannot_use(span: Span, why: str, place: Span | None = None) -> Diagnostic:
+    """The used file is missing, a folder, or not text."""
+    related = ((place, "here"),) if place else ()
+    return Diagnostic("CIR-020", f"cannot use {span.text}: {why}", span, related=related)
 
 
-def outside_project(span: Span, root: str) -> Diagnostic:
+def outside_project(span: Span, root: str, why: str = "this path leads out of the project") -> Diagnostic:
     """Paths lead to files of the project only."""
-    hint = f"the project is the folder {root!r}; copy the file there"
-    return Diagnostic("CIR-021", "this path leads out of the project", span, hint)
+    hint = (
+        f"the project is the folder {root!r}; copy the file there, and write its path from this file's folder"
+    )
+    return Diagnostic("CIR-021", why, span, hint)
 
 
-def use_cycle(span: Span, names: Sequence[str]) -> Diagnostic:
+def use_cycle(span: Span, names: Sequence[str], others: Iterable[Span]) -> Diagnostic:
     """Files use each other in a circle."""
-    return Diagnostic("CIR-022", f"files use each other in a circle: {' -> '.join(names)}", span)
+    hint = "leave one of these out; what both files need can stand in a third"
+    related = tuple((other, "uses the next") for other in others)
+    message = f"files use each other in a circle: {' -> '.join(names)}"
+    return Diagnostic("CIR-022", message, span, hint, related=related)
 
 
 def use_too_deep(span: Span, limit: int) -> Diagnostic:
@@ -66,12 +69,15 @@ def unknown_version(span: Span) -> Diagnostic:
 
 def unknown(kind: str, span: Span, known: Iterable[str]) -> Diagnostic:
     """A name that nothing declares."""
-    return Diagnostic("CIR-030", f"unknown {kind} `{span.text}`", span, _near(span.text, known, kind))
+    hint = elsewhere(span.text) if kind in ("metric", "intervention", "setting", "section") else None
+    return Diagnostic("CIR-030", f"unknown {kind} `{span.text}`", span, hint or _near(span.text, known, kind))
 
 
 def declared_twice(kind: str, span: Span, first: Span) -> Diagnostic:
     """A second thing of the same name."""
-    return Diagnostic("CIR-031", f"{kind} `{span.text}` is declared twice; first at {_place(first)}", span)
+    return Diagnostic(
+        "CIR-031", f"{kind} `{span.text}` is declared twice", span, related=((first, "first declared here"),)
+    )
 
 
 def reserved_mark(span: Span) -> Diagnostic:
@@ -89,14 +95,15 @@ def drawn_later(span: Span, first: Span, needs: str | None) -> Diagnostic:
     """A draw that needs the value of a later draw."""
     message = f"rule `{span.text}` needs `{needs}`, which" if needs else f"`{span.text}`"
     hint = f"move this draw below line {first.line}"
-    return Diagnostic("CIR-034", f"{message} is only drawn at {_place(first)}", span, hint)
+    drawn = ((first, "drawn here"),)
+    return Diagnostic("CIR-034", f"{message} is only drawn later", span, hint, related=drawn)
 
 
-def shadows(span: Span, kind: str) -> Diagnostic:
+def shadows(span: Span, kind: str, first: Span | None) -> Diagnostic:
     """A binding named like a rule, draw or param."""
-    return Diagnostic(
-        "CIR-035", f"`{span.text}` is already a {kind} of the task", span, "choose another name"
-    )
+    message = f"`{span.text}` is already a {kind} of the task"
+    related = ((first, "declared here"),) if first else ()
+    return Diagnostic("CIR-035", message, span, "choose another name", related=related)
 
 
 # --- expressions ----------------------------------------------------------------------------------
@@ -219,10 +226,11 @@ def nothing_to_tell_apart(span: Span) -> Diagnostic:
     return Diagnostic("CIR-061", f"case `{span.text}` is told apart from nothing", span, hint)
 
 
-def same_answers(span: Span, other: str) -> Diagnostic:
+def same_answers(span: Span, other: str, first: Span) -> Diagnostic:
     """Two cases with the same answer, and no foil."""
     hint = "the answers of a task's cases are each other's foils; say which with `foil`"
-    return Diagnostic("CIR-062", f"this is also the answer of case `{other}`", span, hint)
+    related = ((first, f"the answer of `{other}`"),)
+    return Diagnostic("CIR-062", f"this is also the answer of case `{other}`", span, hint, related=related)
 
 
 def binding_missing(span: Span, cases: Sequence[str]) -> Diagnostic:
@@ -244,7 +252,7 @@ def no_prompt(span: Span) -> Diagnostic:
 def second_prompt(span: Span, first: Span) -> Diagnostic:
     """A task with two prompts."""
     hint = "a case may have a prompt of its own"
-    return Diagnostic("CIR-065", f"a task has one prompt; the first is at {_place(first)}", span, hint)
+    return Diagnostic("CIR-065", "a task has one prompt", span, hint, related=((first, "the first one"),))
 
 
 def one_sided(span: Span, why: str) -> Diagnostic:
@@ -276,3 +284,27 @@ def bad_pattern(span: Span) -> Diagnostic:
     """Files outside the project and outside Python's library."""
     hint = 'a pattern inside the project, as "texts/*.txt", or of Python\'s library, as "stdlib:**/*.py"'
     return Diagnostic("CIR-071", "this pattern leads out of the project", span, hint)
+
+
+# --- what is allowed and has no effect --------------------------------------------------------------
+
+
+def no_blocks(span: Span) -> Diagnostic:
+    """A file without any block (a warning)."""
+    hint = "a block is written `task NAME { … }`; a line that begins with `#` is a comment"
+    return Diagnostic("CIR-072", "there is nothing in this file", span, hint, severity="warning")
+
+
+def same_alternative(span: Span, first: Span) -> Diagnostic:
+    """An alternative that is there twice (a warning)."""
+    hint = "leave it out; to have it chosen more often, write `weight 2`"
+    related = ((first, "the first one"),)
+    return Diagnostic("CIR-073", "this alternative is there twice", span, hint, "warning", related)
+
+
+def never_chosen(span: Span, name: str) -> Diagnostic:
+    """An alternative that the rule's depth leaves out at every use (a warning)."""
+    message = f"this alternative uses `{name}` again, which `depth 1` never allows"
+    return Diagnostic(
+        "CIR-074", message, span, "write `depth 2` or more, or leave it out", severity="warning"
+    )

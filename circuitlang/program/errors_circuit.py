@@ -15,7 +15,7 @@ _AN = "aeiou"
 
 def second_circuit(span: Span, first: Span) -> Diagnostic:
     """A spec with two circuits."""
-    return Diagnostic("CIR-103", f"a spec has one circuit; the first is at line {first.line}", span)
+    return Diagnostic("CIR-103", "a spec has one circuit", span, related=((first, "the first one"),))
 
 
 def reserved_role(span: Span) -> Diagnostic:

@@ -19,7 +19,9 @@ def missing(kind: str, name: str, span: Span, example: str) -> Diagnostic:
 
 def wrong_type(span: Span, name: str, expected: str) -> Diagnostic:
     """A value of another type than the setting's."""
-    return Diagnostic("CIR-081", f"`{name}` is {expected}, not {span.text}", span)
+    quoted = span.text[:1] in "\"'" and expected == "a name"
+    hint = "a name has no quotes" if quoted else None
+    return Diagnostic("CIR-081", f"`{name}` is {expected}, not {span.text}", span, hint)
 
 
 def out_of_range(span: Span, name: str, bounds: str) -> Diagnostic:
@@ -67,9 +69,9 @@ def takes_no_arguments(span: Span, metric: str) -> Diagnostic:
     return Diagnostic("CIR-093", f"`{metric}` takes no arguments", span, f"write `{metric}`")
 
 
-def bound_impossible(span: Span, metric: str, expected: str) -> Diagnostic:
+def bound_impossible(span: Span, metric: str, expected: str, hint: str | None = None) -> Diagnostic:
     """A number that the metric cannot be compared with."""
-    return Diagnostic("CIR-094", f"`{metric}` is {expected}, and {span.text} is not", span)
+    return Diagnostic("CIR-094", f"`{metric}` is {expected}, and {span.text} is not", span, hint)
 
 
 def units_differ(span: Span, left: str, right: str) -> Diagnostic:

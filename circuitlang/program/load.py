@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from circuitlang.program import errors
 from circuitlang.program.check import Unit, check
+from circuitlang.program.encoding import not_utf8, text_of
 from circuitlang.program.program import Program
-from circuitlang.source import CommandError, Diagnostic, ProgramError, Source
-from circuitlang.syntax import tree
+from circuitlang.source import CommandError, Diagnostic, ProgramError, Source, Span
+from circuitlang.syntax import mistakes, tree
 from circuitlang.syntax.parse import parse
+from circuitlang.syntax.recover import MAX_BYTES
 
 Reader = Callable[[Path], bytes]  # a file's bytes, or OSError: an editor puts its open texts over the files
 
 MAX_DEPTH = 8  # files that use files
 _ROOT_MARKS = ("pyproject.toml", ".git")
-_SPICE = re.compile(
-    r"""^\s*(?:\*  # a comment, or the title
-    | [RCLVIQMDX]\w*\s+\w+\s+\w+\s+[^\s"'{}=|]+\s*[^"'{}|]*$  # an element between two nodes
-    | \.(?:tran|ac|dc|op|end|model|subckt|include|title|param|lib)\b)""",
-    re.IGNORECASE | re.VERBOSE,
-)
 
 
-def load(path: Path | str, root: Path | None = None, reader: Reader = Path.read_bytes) -> Program:
+def bytes_of(path: Path) -> bytes:
+    """A file's bytes, as many as a program may have and one more, that what is too large is not read."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def load(path: Path | str, root: Path | None = None, reader: Reader = bytes_of) -> Program:
     """Read, parse and check a file with everything it uses. `root`: the project, outside of which no file is
     used. `reader`: where the bytes of every file come from.
 
@@ -36,7 +37,7 @@ def load(path: Path | str, root: Path | None = None, reader: Reader = Path.read_
     source = read(path, reader)
     folder = (root or project_root(path)).resolve()
     reading = _Reading(folder, reader)
-    reading.add(source, path.resolve(), ())
+    reading.add(source, path.resolve(), {})
     if reading.found:
         raise ProgramError(reading.found)
     return check(reading.units)
@@ -47,7 +48,7 @@ def load_text(text: str, name: str = "text", root: Path | None = None) -> Progra
     folder."""
     folder = (root or Path()).resolve()
     reading = _Reading(folder)
-    reading.add(Source(name, text), folder / name, ())
+    reading.add(Source(name, text), folder / name, {})
     if reading.found:
         raise ProgramError(reading.found)
     return check(reading.units)
@@ -68,9 +69,9 @@ def find_project(folder: Path) -> Path | None:
     return None
 
 
-def read(path: Path, reader: Reader = Path.read_bytes) -> Source:
-    """A file as text, line ends as newlines. Raises CommandError with one sentence if it is no program's
-    text."""
+def read(path: Path, reader: Reader = bytes_of) -> Source:
+    """A file as text, line ends as newlines. Raises CommandError with one sentence if it cannot be read, and
+    ProgramError if it is not text."""
     try:
         return _read(path, str(path), reader)
     except _Unreadable as reason:
@@ -78,50 +79,33 @@ def read(path: Path, reader: Reader = Path.read_bytes) -> Source:
 
 
 class _Unreadable(Exception):
-    """Why a file is no program's text."""
+    """Why a file cannot be read."""
 
 
 def _read(path: Path, name: str, reader: Reader) -> Source:
-    if path.is_dir():
-        raise _Unreadable("this is a folder, not a file")
     try:
+        if path.is_dir():
+            raise _Unreadable("this is a folder, not a file")
         data = reader(path)
     except FileNotFoundError:
         raise _Unreadable("there is no such file") from None
     except (OSError, ValueError) as error:
         raise _Unreadable(f"it cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    return Source(name, _decoded(data), path)
+    return _source(data, name, path)
 
 
 def read_text(data: bytes, name: str) -> Source:
     """The bytes of standard input as text, as `read` makes it of a file."""
+    return _source(data, name, None)
+
+
+def _source(data: bytes, name: str, path: Path | None) -> Source:
+    if len(data) > MAX_BYTES:
+        raise ProgramError([mistakes.too_large(Span(Source(name, "", path), 0, 0), MAX_BYTES)])
     try:
-        return Source(name, _decoded(data))
-    except _Unreadable as reason:
-        raise CommandError(f"{name}: {reason}") from None
-
-
-def _decoded(data: bytes) -> str:
-    try:
-        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError:
-        raise _Unreadable("this is not a text file (its bytes are not UTF-8)") from None
-    if "\0" in text:
-        raise _Unreadable("this is not a text file (it contains zero bytes)")
-    if is_spice(text):
-        raise _Unreadable(
-            "this looks like a SPICE netlist, which shares the extension .cir; "
-            "a circuitlang file may begin with `circuitlang 1`"
-        )
-    return text
-
-
-def is_spice(text: str) -> bool:
-    """Whether the first lines are those of a SPICE netlist: no line of circuitlang begins like that."""
-    lines = [line for line in text.splitlines() if line.strip()][:8]
-    if not lines or re.match(r"\s*(?:circuitlang|use|task|corpus|model|spec|bridge|#)", lines[0]):
-        return False
-    return sum(bool(_SPICE.match(line)) for line in lines) >= min(2, len(lines))
+        return Source(name, text_of(data), path)
+    except UnicodeDecodeError as error:
+        raise ProgramError([not_utf8(data, error.start, name, path)]) from None
 
 
 @dataclass
@@ -129,13 +113,14 @@ class _Reading:
     """Files as they are found: a used file comes before the files that use it."""
 
     root: Path
-    reader: Reader = Path.read_bytes
+    reader: Reader = bytes_of
     units: list[Unit] = field(default_factory=list)
     found: list[Diagnostic] = field(default_factory=list)
     places: dict[Path, int | None] = field(default_factory=dict)  # None: could not be parsed
 
-    def add(self, source: Source, path: Path, using: tuple[Path, ...]) -> int | None:
-        """Read the files that a file uses, then append the file itself; its place in `units`."""
+    def add(self, source: Source, path: Path, using: Mapping[Path, Span]) -> int | None:
+        """Read the files that a file uses, then append the file itself; its place in `units`. `using`: the files
+        on the way here, each with the `use` that led on."""
         try:
             file = parse(source)
         except ProgramError as error:
@@ -145,35 +130,52 @@ class _Reading:
         seen: set[int] = set()
         for use in file.items:
             if isinstance(use, tree.Use):
-                place = self._use(use, path, (*using, path))
+                place = self._use(use, path, {**using, path: use.path.span})
                 if place is not None:
                     seen |= {place} | self.units[place].uses
         self.places[path] = len(self.units)
         self.units.append(Unit(source, file, frozenset(seen)))
         return self.places[path]
 
-    def _use(self, use: tree.Use, path: Path, using: tuple[Path, ...]) -> int | None:
+    def _use(self, use: tree.Use, path: Path, using: Mapping[Path, Span]) -> int | None:
         span = use.path.span
         written = use.path.text
-        if not written or "\0" in written:
-            self.found.append(errors.cannot_use(span, "a path is expected"))
+        if not written or not written.isprintable() or "\\" in written:
+            why = "a path is expected" if not written else "a path is written with `/` between plain names"
+            self.found.append(errors.cannot_use(span, why))
             return None
-        target = (path.parent / written).resolve()
+        if "://" in written or written.startswith("~") or PureWindowsPath(written).drive:
+            what = "an address" if "://" in written else "a path of one machine"
+            self.found.append(errors.outside_project(span, self.root.name, f"this is {what}"))
+            return None
+        try:
+            target = (path.parent / written).resolve()
+            special = target.exists() and not (target.is_file() or target.is_dir())
+        except (OSError, RuntimeError):  # names that are too long, links in a circle
+            self.found.append(errors.cannot_use(span, "this path leads nowhere"))
+            return None
         if not target.is_relative_to(self.root):
             self.found.append(errors.outside_project(span, self.root.name))
         elif target in using:
-            circle = [*using[using.index(target) :], target]
-            self.found.append(errors.use_cycle(span, [part.name for part in circle]))
+            circle = list(using)[list(using).index(target) :]
+            names = [part.name for part in (*circle, target)]
+            self.found.append(errors.use_cycle(span, names, [using[part] for part in circle[:-1]]))
         elif target in self.places:
             return self.places[target]
         elif len(using) > MAX_DEPTH:
             self.found.append(errors.use_too_deep(span, MAX_DEPTH))
+        elif special:
+            self.found.append(errors.cannot_use(span, "this is a device or a pipe, not a file"))
         else:
             try:
                 # the name that messages show: relative to the project, unless it is the folder itself
                 source = _read(target, target.relative_to(self.root).as_posix(), self.reader)
             except _Unreadable as reason:
                 self.found.append(errors.cannot_use(span, str(reason)))
+                return None
+            except ProgramError as error:
+                for problem in error.diagnostics:
+                    self.found.append(errors.cannot_use(span, problem.message, problem.span))
                 return None
             return self.add(source, target, using)
         return None

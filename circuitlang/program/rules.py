@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from circuitlang.program import errors
 from circuitlang.program.expression import Choice, Expression, Ref, Repeat, Sequence
@@ -59,6 +59,8 @@ def recursion(written: Mapping[str, tree.Rule], rules: Mapping[str, Rule]) -> li
             found.append(errors.bad_depth(at.depth.span, MAX_DEPTH))
         elif at.depth is not None and name not in recursive:
             found.append(errors.useless_depth(at.depth.span))
+        elif at.depth is not None and at.depth.value == 1 and name in finite:
+            found += _never_chosen(at, rules)
     return found
 
 
@@ -104,25 +106,45 @@ def families(rules: Mapping[str, Rule]) -> dict[str, str]:
 def _finite(rules: Mapping[str, Rule]) -> frozenset[str]:
     """The rules that have an expansion which uses no rule inside itself: grows until nothing is added."""
     finite: set[str] = set()
-
-    def ends(expression: Expression) -> bool:
-        match expression:
-            case Ref(name, "rule"):
-                return name in finite or name not in rules
-            case Repeat(body, low, _, count):
-                return (low == 0 and count is None) or ends(body)
-            case Sequence(items):
-                return all(map(ends, items))
-            case Choice(options):
-                return any(map(ends, options))
-        return True
-
     waiting = list(rules)
     while True:
-        left = [name for name in waiting if not (ends(rules[name].body) and finite.add(name) is None)]
+        left = [
+            name
+            for name in waiting
+            if not (_ends(rules[name].body, rules, finite) and finite.add(name) is None)
+        ]
         if len(left) == len(waiting):
             return frozenset(finite)
         waiting = left[::-1]  # in both directions, so that long chains need few rounds
+
+
+def _ends(expression: Expression, rules: Mapping[str, Rule], finite: Collection[str]) -> bool:
+    """Whether an expansion uses none but finite rules."""
+    match expression:
+        case Ref(name, "rule"):
+            return name in finite or name not in rules
+        case Repeat(body, low, _, count):
+            return (low == 0 and count is None) or _ends(body, rules, finite)
+        case Sequence(items):
+            return all(_ends(item, rules, finite) for item in items)
+        case Choice(options):
+            return any(_ends(option, rules, finite) for option in options)
+    return True
+
+
+def _never_chosen(written: tree.Rule, rules: Mapping[str, Rule]) -> list[Diagnostic]:
+    """Alternatives of a rule with `depth 1` of which every expansion uses the rule again."""
+    name = written.name.text
+    body = rules[name].body
+    if not isinstance(body, Choice):
+        return []
+    without = {**rules, name: Rule(name, Ref(name, "rule"), None)}
+    finite = _finite(without)
+    return [
+        errors.never_chosen(option.span, name)
+        for option, meant in zip(written.body.options, body.options, strict=True)
+        if not _ends(meant, without, finite)
+    ]
 
 
 def _way_back(name: str, rules: Mapping[str, Rule], family: Mapping[str, str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Literal
 from circuitlang.program import errors
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Template, Text
 from circuitlang.program.task import Param
-from circuitlang.source import Diagnostic
+from circuitlang.source import Diagnostic, Span
 from circuitlang.syntax import tree
 
 Kind = Literal["rule", "draw", "param", "binding"]
@@ -35,7 +35,18 @@ class Scope:
             if weight:
                 self.found.append(errors.lone_weight(weight.span))
             return options[0]
+        self._twice(choice)
         return Choice(options, tuple(self.weight(option.weight) for option in choice.options))
+
+    def _twice(self, choice: tree.Choice) -> None:
+        """Alternatives that are written alike."""
+        seen: dict[object, Span] = {}
+        for option in choice.options:
+            span = option.items[0].span
+            span = Span(span.source, span.start, option.items[-1].span.end)
+            if option.items in seen:
+                self.found.append(errors.same_alternative(span, seen[option.items]))
+            seen.setdefault(option.items, span)
 
     def weight(self, weight: tree.Number | None) -> float:
         if weight is None:

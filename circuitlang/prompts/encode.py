@@ -142,9 +142,10 @@ def one_token(
         whole = tokenizer.encode(prompt.text + answer).ids
         if whole[:-1] != ids.ids:
             more = [tokenizer.decode([token]) for token in whole[-4:]]
+            what = "answer" if answer == prompt.answer else "foil"
             raise TokenError(
                 NOT_ONE_TOKEN,
-                f"the answer {answer!r} of case `{prompt.case}` is not one token after the prompt: "
+                f"the {what} {answer!r} of case `{prompt.case}` is not one token after the prompt: "
                 f"the text ends in the tokens {', '.join(map(repr, more))}",
                 prompt.case,
             )

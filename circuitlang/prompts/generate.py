@@ -34,7 +34,7 @@ class SupportError(ProgramError):
                 Diagnostic(
                     "CIR-203",
                     f"no {wanted} of task `{task.name}` was found in {ATTEMPTS:,} draws",
-                    task.span,
+                    task.span.head,
                     hint="give its draws, params or rules more choices, so that every split has prompts",
                 )
             ]

@@ -35,7 +35,9 @@ def check_support(task: Task) -> list[Diagnostic]:
     message = (
         f"task `{task.name}` has only {count} different datapoints; its three splits need {SMALLEST} together"
     )
-    return [Diagnostic("CIR-201", message, task.span, hint="give its draws, params or rules more choices")]
+    return [
+        Diagnostic("CIR-201", message, task.span.head, hint="give its draws, params or rules more choices")
+    ]
 
 
 def support(task: Task, where: Where | None = None) -> int:

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+from collections.abc import Mapping
 
-_SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t", "\x1b": r"\e"}
-# Control, format (bidi marks, zero-width, tags), lone surrogates, line and paragraph separators.
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+from circuitlang.visible import visible
+
+__all__ = ["harmless_to_ci", "lone_surrogates_spelled", "visible", "workflow_command"]
+
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-
-
-def _shown(character: str) -> str:
-    code = ord(character)
-    if character in _SHORT:
-        return _SHORT[character]
-    if unicodedata.category(character) in _HIDDEN or code & 0xFFFE == 0xFFFE:  # the latter: not in XML
-        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-    return character
-
-
-def visible(text: str) -> str:
-    r"""One line; what could move a cursor, hide or reorder text is spelled out, as `\n` or `\u202e`.
-
-    A backslash of the text itself stays single: this is for reading, not for reading back. `##[`, a command to a CI
-    runner wherever it stands, is broken up too.
-    """
-    return "".join(map(_shown, text)).replace("##[", r"##\x5b")
 
 
 def lone_surrogates_spelled(text: str) -> str:
@@ -44,3 +27,18 @@ def _harmless(line: str) -> str:
     if not _ANSI.sub("", line).lstrip().startswith("::"):
         return line
     return line.replace("::", r"\x3a:", 1)
+
+
+def workflow_command(level: str, properties: Mapping[str, object], said: str) -> str:
+    """A line that GitHub Actions shows as an annotation, as `::error file=a.cir,line=3,title=x::said`."""
+    places = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items())
+    return f"::{level} {places}::{_data(said)}"
+
+
+def _data(text: str) -> str:
+    """What stands after the second `::`; visible text has no line ends left to encode."""
+    return visible(text).replace("%", "%25")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

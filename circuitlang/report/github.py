@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report import words
-from circuitlang.report.escape import visible
+from circuitlang.report.escape import workflow_command
 from circuitlang.report.report import Report
 
 _LEVELS = {
@@ -31,14 +31,4 @@ def github(report: Report, path: str) -> str:
 
 
 def _command(outcome: Outcome, path: str, line: int, title: str, said: str) -> str:
-    place = f"file={_property(path)},line={max(line, 1)},title={_property(title)}"
-    return f"::{_LEVELS[outcome]} {place}::{_data(said)}"
-
-
-def _data(text: str) -> str:
-    """What stands after the second `::`; visible text has no line ends left to encode."""
-    return visible(text).replace("%", "%25")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return workflow_command(_LEVELS[outcome], {"file": path, "line": max(line, 1), "title": title}, said)

@@ -1,13 +1,17 @@
-"""Report -> junit.xml: a test case per claim, for CI servers. Only what passes is green there."""
+"""Report or diagnostics -> junit.xml: a test case per claim, for CI servers. Only what passes is green there."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from xml.etree import ElementTree
 
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report import words
+from circuitlang.report.diagnostics import path as path_of
+from circuitlang.report.diagnostics import sentence
 from circuitlang.report.escape import visible
 from circuitlang.report.report import ClaimResult, Report
+from circuitlang.source import Diagnostic
 
 
 def junit(report: Report, path: str) -> str:
@@ -22,6 +26,31 @@ def junit(report: Report, path: str) -> str:
     suite.extend([competence, *cases])
     for kind, tag in (("failures", "failure"), ("errors", "error")):
         suite.set(kind, str(len(suite.findall(f"testcase/{tag}"))))
+    return _written(suite)
+
+
+def junit_of_diagnostics(found: Iterable[Diagnostic]) -> str:
+    """A test case per mistake, each an error; a warning is a case that passes, with its message as output."""
+    suite = ElementTree.Element("testsuite", name="circuitlang")
+    for each in found:
+        case = ElementTree.SubElement(
+            suite,
+            "testcase",
+            classname=each.code,
+            name=visible(each.message),
+            file=visible(path_of(each.span.source)),
+            line=str(each.span.line),
+        )
+        if each.severity == "error":
+            ElementTree.SubElement(case, "error", type=each.code, message=visible(sentence(each)))
+        else:
+            ElementTree.SubElement(case, "system-out").text = visible(sentence(each))
+    suite.set("failures", "0")
+    suite.set("errors", str(len(suite.findall("testcase/error"))))
+    return _written(suite)
+
+
+def _written(suite: ElementTree.Element) -> str:
     suite.set("tests", str(len(suite)))
     ElementTree.indent(suite, " ")
     text = ElementTree.tostring(suite, encoding="unicode")

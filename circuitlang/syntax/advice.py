@@ -7,11 +7,14 @@ token will do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 
 from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+
+from circuitlang.syntax.lookalike import lookalike
 
 SETTING = "a setting is written `name = value`"
 AT_TOKEN: Mapping[str, tuple[str, ...]] = {
@@ -19,9 +22,43 @@ AT_TOKEN: Mapping[str, tuple[str, ...]] = {
         'task t { rule a = "x" + "y" }',
         "task t { rule a = b + c }",
     ),
-    "alternatives are separated by `|`": ('task t { rule a = "x", "y" }', "task t { rule a = b, c }"),
+    "alternatives are separated by `|`": (
+        'task t { rule a = "x", "y" }',
+        "task t { rule a = b, c }",
+        'task t { draw a = "x", "y" }',
+        "task t { draw a = b, c }",
+    ),
+    "what stands in a block has no commas in between": (
+        'task t { case a answer "x", case b answer "y" }',
+        'task t { case a answer "x" foil "y", case b answer "y" }',
+        'task t { prompt "x", case b answer "y" }',
+        "task t { param n = 1, rule a = b }",
+        "task t { param n = 1..2, rule a = b }",
+        "spec s { claim a: loss <= 1, claim b: loss <= 1 }",
+    ),
+    "a case has one foil": ('task t { case a answer "x" foil "y" foil "z" }',),
+    "one text in quotes, right behind `{`, says what the block is": (
+        'task t { "x" "y" }',
+        'model m { "x" "y" }',
+        'spec s { "x" "y" }',
+        'corpus c { "x" "y" }',
+    ),
+    "roles and arrows stand inside `circuit { … }`": (
+        "spec s { role a = head }",
+        "spec s { a -> b }",
+        "spec s { a.key -> b }",
+    ),
+    "write `in layer 0`": ("spec s { circuit { role a = head layer 0 } }",),
+    "a parenthesis is not closed: `keep(circuit)`": ("spec s { claim a: loss given keep(b <= 1 }",),
+    "a range is written 0..9; several values stand in parentheses, as (1, 2)": (
+        "model m { a { b = 1-2 } }",
+        "model m { a { b = 1 2 } }",
+    ),
     "there is one answer; other texts are foils of other cases": ('task t { case a answer "x" | "y" }',),
-    "settings are separated by blanks only": ("model m { a { b = 1, c = 2 } }", "spec s { a = 1, b = 2 }"),
+    "settings are separated by blanks only; several values stand in parentheses, as (0, 1)": (
+        "model m { a { b = 1, c = 2 } }",
+        "spec s { a = 1, b = 2 }",
+    ),
     "in `circuit`, arrows are written -> or ~>": (
         "spec s { circuit { a - > b } }",
         "spec s { circuit { a = b } }",
@@ -32,6 +69,15 @@ AT_TOKEN: Mapping[str, tuple[str, ...]] = {
     ),
     "interventions stand behind the metric: `loss given keep(circuit)`": (
         "spec s { claim a: loss(keep(circuit)) <= 1 }",
+    ),
+    "a number begins with a digit, as 0.5": (
+        "spec s { claim a: loss <= .5 }",
+        "model m { a { b = .5 } }",
+        'task t { rule a = "x" weight .5 }',
+    ),
+    "a number ends with a digit, as 1 or 1.0": (
+        "spec s { claim a: loss <= 1. }",
+        "model m { a { b = 1. } }",
     ),
     "the names of settings have no quotes": ('model m { a { "b" = 1 } }', 'model m { a { b = 1 "c" = 1 } }'),
     "a `given` joins several interventions with commas": (
@@ -53,6 +99,7 @@ AT_PLACE: Mapping[str, tuple[str, ...]] = {
         'task t { rule = "x" }',
         'task t { rule a "x" }',
         'task t { rule a depth = "x" }',
+        'task t { rule a -> "x" }',
     ),
     "write `rule NAME depth 3 = …`": ('task t { rule a depth 3 "x" }',),
     "write `draw NAME = …`, or `draw NAME, OTHER = …`": (
@@ -96,7 +143,7 @@ AT_PLACE: Mapping[str, tuple[str, ...]] = {
     ),
     'write `files "texts/*.txt"`': ("corpus t { files a }",),
     "write `document RULE`": ('corpus t { document "a" }',),
-    "a section is written `NAME { setting = value }`": ("model m { a = 1 }", 'model m { "x" "y" }'),
+    "a section is written `NAME { setting = value }`": ("model m { a = 1 }", "model m { 3 }"),
     SETTING: (
         "model m { a { b: 1 } }",
         "model m { a { b 1 } }",
@@ -144,6 +191,7 @@ _SYNONYMS = {
     "example": "case", "output": "answer", "target": "answer", "assert": "claim", "expect": "claim",
     "require": "claim", "dataset": "corpus", "data": "corpus", "test": "spec", "hypothesis": "spec",
     "circuit": "spec", "but": "except", "holdout": "hold out", "hold_out": "hold out", "held": "hold out",
+    "if": "given", "under": "given", "do": "given", "when": "where", "without": "except", "separator": "by",
 }  # fmt: skip
 _CHARACTERS = {
     "/": "a comment begins with `#`; a fraction is written without blanks, as 1/64",
@@ -151,16 +199,12 @@ _CHARACTERS = {
     "?": 'something that may be missing is written x{0..1}, or as `x | ""`',
     "%": "a share is written without blanks, as 25%",
     ";": "no separator is needed",
-    "≤": "write `<=`",
-    "≥": "write `>=`",
-    "→": "write `->`",
-    "“": 'write straight quotes: "…"',
-    "”": 'write straight quotes: "…"',
-    "‘": "write straight quotes: '…'",
-    "’": "write straight quotes: '…'",
-    "[": "alternatives and groups stand in parentheses",
-    "!": "`answer not`, `never` and `except` say what shall not be",
-    "\xa0": "this is a non-breaking blank; write a plain one",
+    "[": "alternatives, groups and several values stand in parentheses",
+    "&": "each condition is a claim of its own; interventions are joined with commas",
+    "$": "a hole in a text is written {name}",
+    "@": "no name begins with `@`",
+    "`": 'write straight quotes: "…"',
+    "!": "the comparisons are <, <=, >, >= and ==; `answer not`, `never` and `except` say what shall not be",
 }
 _TERMINALS = {
     "NAME": "a name", "STRING": "a text in quotes", "TRIPLE": "", "INT": "a whole number",
@@ -177,17 +221,35 @@ def advise(lark: Lark, error: UnexpectedInput, word: str) -> str | None:
     expected = _expected(error)
     keywords = sorted(terminal.lstrip("_").lower() for terminal in expected if terminal not in _TERMINALS)
     if word.isidentifier():
-        if word in _SYNONYMS and (_SYNONYMS[word] in keywords or not word.islower() or "_" in word):
+        if word in _SYNONYMS and _SYNONYMS[word].split()[0] in keywords:
             return f"did you mean `{_SYNONYMS[word]}`?"
-        near = get_close_matches(word, keywords, n=1, cutoff=0.7)
+        near = get_close_matches(word.lower(), keywords, n=1, cutoff=0.7)
         if near:
             return f"did you mean `{near[0]}`?"
-    if isinstance(error, UnexpectedCharacters) and word in _CHARACTERS:
-        return _CHARACTERS[word]
+    if isinstance(error, UnexpectedCharacters) and (word in _CHARACTERS or lookalike(word)):
+        return _CHARACTERS.get(word) or lookalike(word)
     places = _places(lark)
     state = _state(error)
     kind = error.token.type if isinstance(error, UnexpectedToken) else word
     return places.get((state, kind)) or places.get((state, None)) or _listing(expected)
+
+
+def advise_number(word: str) -> str:
+    """What would be right, for a word that begins like a number."""
+    if "_" in word:
+        return "digits stand without separators, as 1000000, or with K, M or G, as 1M"
+    if re.fullmatch(r"[\d.]+[kmg]", word):
+        return f"write {word.upper()}: K, M and G are capitals"
+    if re.fullmatch(r"[\d.]+[kKMmGg]?[A-Za-z]+", word) and not re.fullmatch(r"\d+(?:st|nd|rd|th)", word):
+        return "a number stands without a unit; K, M and G are thousands, millions and billions, as 50M"
+    return "a name begins with a letter"
+
+
+def advise_minus(before: str, after: str) -> str:
+    """What would be right, for a minus that begins no number."""
+    if before.isalnum() and after.isalnum():
+        return "names are made of letters, digits and `_`"
+    return "there is no arithmetic; a loss minus the untouched model's is `rise`"
 
 
 def completes(error: UnexpectedToken) -> bool:

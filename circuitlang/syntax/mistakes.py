@@ -49,9 +49,11 @@ def stray_brace(span: Span) -> Diagnostic:
 
 def keyword_as_name(span: Span) -> Diagnostic:
     """A name that is a word of the language."""
-    return Diagnostic(
-        "CIR-008", f"`{span.text}` is a keyword and cannot be a name", span, "choose another name"
-    )
+    source = span.source
+    before = source.text[source.line_starts[span.line - 1] : span.start]
+    first = span.line > 1 and not before.strip()
+    hint = f"choose another name{'; or something is missing at the end of the line before' * first}"
+    return Diagnostic("CIR-008", f"`{span.text}` is a keyword and cannot be a name", span, hint)
 
 
 def bad_number(span: Span, why: str) -> Diagnostic:
@@ -74,3 +76,23 @@ def too_large(span: Span, limit: int) -> Diagnostic:
 def ends_early(span: Span, hint: str | None) -> Diagnostic:
     """A statement that ends before it is complete."""
     return Diagnostic("CIR-012", "something is missing behind this", span, hint)
+
+
+def not_text(span: Span, why: str, hint: str) -> Diagnostic:
+    """A file that is not text in UTF-8."""
+    return Diagnostic("CIR-013", f"this is not text in UTF-8: {why}", span, hint)
+
+
+def other_language(span: Span, language: str) -> Diagnostic:
+    """A file in another language."""
+    hint = "a program is made of blocks, as `task NAME { … }`, and may begin with `circuitlang 1`"
+    if "SPICE" in language:
+        hint = f"SPICE shares the extension .cir; {hint}"
+    return Diagnostic("CIR-014", f"this looks like {language}, not like circuitlang", span, hint)
+
+
+def reorders(span: Span) -> Diagnostic:
+    """A character that makes a line read otherwise than it is."""
+    escape = f"\\u{ord(span.text):04x}"
+    message = f"the character {escape} changes the order in which this line is shown"
+    return Diagnostic("CIR-015", message, span, f"remove it; inside a text, write {escape}")

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from itertools import islice
 
 from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from circuitlang.source import Diagnostic, Source, Span
 from circuitlang.syntax import mistakes
-from circuitlang.syntax.advice import advise, completes
+from circuitlang.syntax.advice import advise, advise_minus, advise_number, completes
+from circuitlang.syntax.foreign import foreign
+from circuitlang.syntax.lookalike import lookalike, mended
 from circuitlang.syntax.strings import QUOTED
 
 MAX_BYTES = 1 << 20
@@ -23,6 +26,7 @@ _WORK = 1_000_000  # characters parsed again for further mistakes, at most
 
 _SKIPPED = QUOTED + r"|\#[^\n]*"
 _NESTING = re.compile(_SKIPPED + r"|(?P<paren>[()])", re.S)
+_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # embeddings, overrides and isolates
 _STARTS = re.compile(
     _SKIPPED
     + r"|^[ \t]*(?:(?P<block>(?:task|corpus|model|spec|bridge)[ \t]+[A-Za-z_]\w*\s*\{|use[ \t]+[\"'])"
@@ -31,14 +35,37 @@ _STARTS = re.compile(
     re.S | re.M,
 )
 _TOKEN = re.compile(_SKIPPED + r"|[A-Za-z0-9_.%/-]+|[^\sA-Za-z0-9_]", re.S)
+_UNITS = frozenset(
+    (
+        "nat",
+        "nats",
+        "bits",
+        "percent",
+        "k",
+        "m",
+        "g",
+        "kb",
+        "mb",
+        "gb",
+        "thousand",
+        "million",
+        "billion",
+        "and",
+        "or",
+    )
+)  # what is written behind numbers elsewhere
+_NUMBER = re.compile(r"[0-9][\w.]*", re.ASCII)
 _BRACES = re.compile(_SKIPPED + r"|(?P<open>\{)|(?P<close>\})", re.S)
 
 
 def limits(source: Source) -> list[Diagnostic]:
-    """What is refused before it is parsed: very large files, and nesting that a recursive reader cannot
-    follow."""
+    """What is refused before it is parsed: very large files, lines that would be shown in another order, and nesting
+    that a recursive reader cannot follow."""
     if len(source.text) > MAX_BYTES or len(source.text.encode("utf-8", "replace")) > MAX_BYTES:
         return [mistakes.too_large(Span(source, 0, 0), MAX_BYTES)]
+    hidden = islice(_REORDERING.finditer(source.text), MAX_FOUND)
+    if found := [mistakes.reorders(Span(source, *match.span())) for match in hidden]:
+        return found
     depth = 0
     for match in _NESTING.finditer(source.text):
         depth += {"(": 1, ")": -1}.get(match["paren"] or "", 0)
@@ -49,16 +76,27 @@ def limits(source: Source) -> list[Diagnostic]:
 
 def all_mistakes(lark: Lark, source: Source, error: UnexpectedInput) -> list[Diagnostic]:
     """The diagnostic of a failure and those of the rest of the text, parsed again without what is broken."""
-    found: list[Diagnostic] = []
     text = source.text
+    if other := foreign(text):
+        language, at = other
+        end = text.find("\n", at)
+        line = Span(source, at, end if end >= 0 else len(text))
+        return [mistakes.other_language(line, language)]
+    found: list[Diagnostic] = []
     starts = _starts(text)
     resumed = -1  # where parsing went on: a failure right there says nothing new
     work = _WORK
     while True:
         at = position(error, text)
+        plain = None
         if at != resumed:
-            found.append(_explain(lark, source, text, error, starts))
-        text, resumed = _without(text, at, starts, at + (at == resumed))
+            problem = _explain(lark, source, text, error, starts)
+            found.append(problem)
+            plain = mended(text, problem.span.start) if problem.code == "CIR-004" else None
+        if plain is not None:
+            text, resumed = plain, 0
+        else:
+            text, resumed = _without(text, at, starts, at + (at == resumed))
         work -= len(text) - max(resumed, 0)
         if resumed < 0 or len(found) >= MAX_FOUND or work < 0:
             return found
@@ -127,11 +165,29 @@ def _explain(
     if isinstance(error, UnexpectedCharacters):
         return _character(lark, source, text, error, at)
     assert isinstance(error, UnexpectedToken)
-    advice = advise(lark, error, str(error.token))
+    end = at + len(error.token)
+    if error.token.isidentifier() and end < len(text) and lookalike(text[end]) and not text[end].isspace():
+        return mistakes.bad_character(Span(source, end, end + 1), lookalike(text[end]))  # inside a word
     last = _last_token(source, text, at)
+    if last is not None and error.token not in ("=", "{") and _is_unit(last):
+        return mistakes.unexpected(last, _behind_number(last.text))
+    advice = advise(lark, error, str(error.token))
     if last is not None and "\n" in text[last.end : at] and not completes(error):
         return mistakes.ends_early(last, advice)
-    return mistakes.unexpected(Span(source, at, at + max(1, len(error.token))), advice)
+    number = _NUMBER.match(text, at)  # read to its end, of which the token may be a part
+    end = number.end() if number else at + max(1, len(error.token))
+    return mistakes.unexpected(Span(source, at, end), advice)
+
+
+def _is_unit(word: Span) -> bool:
+    """Whether a word that begins nothing stands behind a number."""
+    line = word.source.text[word.source.line_starts[word.line - 1] : word.start]
+    return word.text.lower() in _UNITS and bool(re.search(r"(?<![\w.])[0-9][0-9.]*%?[ \t]+\Z", line))
+
+
+def _behind_number(word: str) -> str:
+    joins = word.lower() in ("and", "or")
+    return "each condition is a claim of its own" if joins else "a number stands without a unit behind it"
 
 
 def _last_token(source: Source, text: str, at: int) -> Span | None:
@@ -146,6 +202,12 @@ def _character(lark: Lark, source: Source, text: str, error: UnexpectedCharacter
     if text[at] in "\"'":
         end = text.find("\n", at)
         return mistakes.unterminated(Span(source, at, end if end >= 0 else len(text)), False)
+    number = _NUMBER.match(text, at)
+    if number:
+        return mistakes.unexpected(Span(source, *number.span()), advise_number(number.group()))
+    if text[at] == "-":
+        advice = advise_minus(text[at - 1 : at], text[at + 1 : at + 2])
+        return mistakes.bad_character(Span(source, at, at + 1), advice)
     return mistakes.bad_character(Span(source, at, at + 1), advise(lark, error, text[at]))
 
 

@@ -1,5 +1,6 @@
 """Files: what is read, what is used, what is refused, and with which sentence."""
 
+import os
 import re
 import subprocess
 import sys
@@ -7,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from circuitlang.program.load import MAX_DEPTH, is_spice, load, load_text, project_root
+from circuitlang.program.load import MAX_DEPTH, load, load_text, project_root
 from circuitlang.source import CommandError, ProgramError
+from circuitlang.syntax.foreign import foreign, is_spice
+from circuitlang.syntax.recover import MAX_BYTES
 
 TASK = 'task {} {{ prompt "x" case a answer "1" case b answer "2" }}\n'
 SPEC = 'spec {} {{ task = {}  model = "zoo:x"  claim a: loss <= 1 }}\n'
@@ -65,8 +68,13 @@ def test_mistakes_of_all_files_come_at_once(project: Path) -> None:
 def test_circles_and_depth(project: Path) -> None:
     write(project / "a.task", 'use "b.task"\n')
     write(project / "b.task", 'use "a.task"\n')
-    with pytest.raises(ProgramError, match=r"a\.task -> b\.task -> a\.task"):
+    with pytest.raises(ProgramError, match=r"a\.task -> b\.task -> a\.task") as caught:
         load(project / "a.task")
+    (circle,) = caught.value.diagnostics
+    assert (circle.span.source.name, circle.span.text) == ("b.task", '"a.task"')
+    assert [(span.text, Path(span.source.name).name) for span, _ in circle.related] == [
+        ('"b.task"', "a.task")
+    ]
     for number in range(MAX_DEPTH + 2):
         write(project / f"{number}.task", f'use "{number + 1}.task"\n')
     write(project / f"{MAX_DEPTH + 2}.task", TASK.format("last"))
@@ -79,28 +87,79 @@ def test_paths_stay_inside_the_project(project: Path, tmp_path_factory: pytest.T
     inside = project / "inside"
     for written in (str(outside), f"../../{outside.parent.name}/x.task", "a/../../../x.task"):
         assert codes(write(inside / "s.cir", f'use "{written}"\n')) == ["CIR-021"]
+    for written in ("~/x.task", "https://x.org/x.task", "file:///x.task", "C:/x.task", "C:x.task"):
+        assert codes(write(inside / "s.cir", f'use "{written}"\n')) == ["CIR-021"], written
+    for written in (r"a\\x.task", r"a\tx.task", r"\x00", "", ".", "x" * 5000, "x/" * 3000):
+        assert codes(write(inside / "s.cir", f'use "{written}"\n')) == ["CIR-020"], written
+    (inside / "circle.task").symlink_to("circle.task")
+    assert codes(write(inside / "s.cir", 'use "circle.task"\n')) == ["CIR-020"]
+    os.mkfifo(inside / "pipe.task")
+    assert codes(write(inside / "s.cir", 'use "pipe.task"\n')) == ["CIR-020"]
     (inside / "link.task").symlink_to(outside)
     assert codes(write(inside / "s.cir", 'use "link.task"\n')) == ["CIR-021"]
 
 
 @pytest.mark.parametrize(
-    ("data", "sentence"),
+    ("data", "code", "sentence"),
     [
-        (b"\xff\xfe\x00", "not a text file"),
-        (b"task\0", "not a text file"),
-        (b"* RC filter\nR1 in out 1k\nC1 out 0 1u\nV1 in 0 DC 5\n.tran 1u 1m\n.end\n", "SPICE netlist"),
-        (b"R1 n1 n2 1k\n", "SPICE netlist"),
-        (b".title x\n.model n nmos\n.end\n", "SPICE netlist"),
+        (b"\xff\xfet\0a\0", "CIR-013", "it begins like UTF-16"),
+        (b"\xff\xfe\0\0t\0\0\0", "CIR-013", "it begins like UTF-32"),
+        ("task t { }".encode("utf-16-le"), "CIR-013", "as in UTF-16"),
+        (b"task\0", "CIR-013", "it contains zero bytes"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "CIR-013", "zero bytes"),
+        (b'task t {\r\n  prompt "caf\xe9"\r\n}', "CIR-013", "byte 24 is 0xe9"),
+        (
+            b"* RC filter\nR1 in out 1k\nC1 out 0 1u\nV1 in 0 DC 5\n.tran 1u 1m\n.end\n",
+            "CIR-014",
+            "SPICE netlist",
+        ),
+        (b"R1 n1 n2 1k\n", "CIR-014", "SPICE netlist"),
+        (b".title x\n.model n nmos\n.end\n", "CIR-014", "SPICE netlist"),
+        (b"#" * (MAX_BYTES + 1), "CIR-011", "bytes"),
     ],
 )
-def test_files_that_are_no_programs(project: Path, data: bytes, sentence: str) -> None:
+def test_files_that_are_no_programs(project: Path, data: bytes, code: str, sentence: str) -> None:
     path = project / "x.cir"
     path.write_bytes(data)
-    with pytest.raises(CommandError, match=sentence) as caught:
+    with pytest.raises(ProgramError, match=f"{code}.*{sentence}") as caught:
         load(path)
-    assert str(caught.value).count("\n") == 0
-    with pytest.raises(ProgramError, match=f"CIR-020.*{sentence}"):
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == [code]
+    with pytest.raises(ProgramError, match=f"CIR-0(14|20).*{sentence}"):
         load(write(project / "s.cir", 'use "x.cir"\n'))
+
+
+def test_the_byte_that_is_not_utf8_is_underlined(project: Path) -> None:
+    path = project / "x.task"
+    path.write_bytes("\ufefftask t {\r\n  # größe\n  prompt ".encode() + b'"caf\xe9"\n}\n')
+    with pytest.raises(ProgramError) as caught:
+        load(path)
+    span = caught.value.diagnostics[0].span
+    assert (span.line, span.column, span.text) == (3, 14, "é")
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ('{"task": 3}', "JSON"),
+        ("[1, 2]\n", "JSON"),
+        ("# a comment\ntask: x\ncases:\n  - a\n", "YAML"),
+        ("---\nname: x\n", "YAML"),
+        ("import json\n", "Python"),
+        ("from os import path\n", "Python"),
+        ("#!/usr/bin/env python3\ndef f(x):\n    return x\n", "Python"),
+        ("[tool.ruff]\nx = 1\n", "TOML"),
+        ("<?xml version='1.0'?>\n", "XML or HTML"),
+        ("Text.\n\n```\ntask\n```\n", "Markdown"),
+        ('import "x.task"\n', None),
+        ("task t\n", None),
+        ('task t {\n  rule a = """\n    import os\n    """\n  rul\n}\n', None),
+        ("spec: s {\n", None),
+        ("", None),
+    ],
+)
+def test_other_languages_are_known(text: str, language: str | None) -> None:
+    found = foreign(text)
+    assert (found[0] if found else None) == language
 
 
 def test_missing_files_and_folders(project: Path) -> None:
@@ -122,7 +181,9 @@ def test_byte_order_marks_and_line_ends_mean_nothing(project: Path) -> None:
 
 def test_the_languages_own_programs_are_not_taken_for_netlists() -> None:
     folder = Path(__file__).parent.parent / "language"
-    texts = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.*"))]
+    texts = [
+        path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.*")) if path.name != "foreign.task"
+    ]
     programs = [text for whole in texts for text in re.split(r"^---\n", whole, flags=re.M)]
     assert len(programs) > 30
     assert not any(map(is_spice, programs))

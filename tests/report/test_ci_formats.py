@@ -1,10 +1,12 @@
-"""What CI reads: annotations of GitHub Actions, and junit.xml."""
+"""What CI and editors read: annotations of GitHub Actions, junit.xml, and a line per claim."""
 
 import re
 from xml.etree import ElementTree
 
 import pytest
 
+from circuitlang.claims.verdict import Outcome
+from circuitlang.report.concise import concise
 from circuitlang.report.github import github
 from circuitlang.report.junit import junit
 
@@ -60,3 +62,24 @@ def test_text_cannot_add_an_element(make, text):
     suite = ElementTree.fromstring(junit(make(text), text).encode("utf-8"))
     assert [case.tag for case in suite] == ["testcase"] * 7
     assert sum(len(case) for case in suite) == 2
+
+
+def test_concise_is_a_line_per_claim(make):
+    report = make()
+    lines = concise(report, "specs/quotes.cir").splitlines()
+    assert len(lines) == len(report.claims)
+    assert lines[3] == (
+        "specs/quotes.cir:24: fail minimal: rise given drop(each node) >= 0.01; "
+        "0.000 (-0.005 … 0.006); 16,384 prompts; 1.attn_in[21]: the worst of 12"
+    )
+    task = report.task.model_copy(update={"outcome": Outcome.FAIL, "note": "too often wrong"})
+    incompetent = concise(
+        report.model_copy(update={"task": task, "verdict": Outcome.FAIL}), "a.cir"
+    ).splitlines()
+    assert incompetent[0] == "a.cir:1: fail competence of single_double_quote: too often wrong"
+    assert len(incompetent) == len(lines) + 1
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_cannot_add_a_line(make, text):
+    assert len(concise(make(text), text).splitlines()) == len(make().claims)
