@@ -189,7 +189,7 @@ def test_fmt_tells_all_mistakes_of_all_files_and_formats_the_rest(run: Run, tmp_
     assert (tmp_path / "b.task").read_text() == GOOD
     assert "a.task:1:" in done.err
     assert "c.task:1:" in done.err
-    assert "d.task: this is not a text file" in done.err
+    assert "d.task:1:1" in done.err
     assert "e.task: there is no such file" in done.err
     assert (tmp_path / "a.task").read_text() == "task a {"
 
@@ -295,7 +295,7 @@ def test_cues_are_shown_and_warned_of(run: Run, tmp_path: Path) -> None:
     assert run("check", "--no-run", "--cues", "all.task").err == ""  # not of what is only used
     assert run("check", "--no-run", "--cues", "all.task", "colours.task").err.count("warning[CIR-213]") == 1
     assert "preview colours.task colours --cues --model zoo:python-small" in warned.err
-    assert "CIR-213: " in run("explain", "CIR-213").out
+    assert "CIR-213 (warning): " in run("explain", "CIR-213").out
 
 
 @pytest.mark.usefixtures("project")

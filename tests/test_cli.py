@@ -88,7 +88,7 @@ def test_a_right_program_is_found_right(project: Path) -> None:
             r"error\[CIR-211\]: a prompt of case `flat` has \d+ tokens; the model's context is 256",
         ),
         (
-            {"one.cir": SPEC.replace("keep(circuit)", "swap(circuit)").encode()},
+            {"one.cir": SPEC.replace("keep(circuit)", "swap(each edge)").encode()},
             ["check", "one.cir"],
             r"not built yet",
         ),

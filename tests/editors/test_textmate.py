@@ -22,7 +22,7 @@ from tests.editors import textmate
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "editors" / "vscode"
 FILES = [*(ROOT / "tasks").glob("*.task"), *(ROOT / "specs").glob("*.cir")]
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [p for p in sorted((ROOT / "docs").glob("*.md")) if p.name != "diagnostics.md"]  # of wrong programs
 BLOCKS = [
     block
     for page in PAGES
