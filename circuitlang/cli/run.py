@@ -76,7 +76,7 @@ def check(
         tell(warnings, format)
         if format is ReportFormat.TEXT:
             count = sum(len(p.source.text.splitlines()) for p in programs)
-            output.print(f"{len(programs)} files, {count} lines: no mistakes found.", markup=False)
+            output.print(f"{len(programs)} file{'s' * (len(programs) != 1)}, {count} lines: no mistakes found.", markup=False)
         return
     found = [(spec, program) for program in programs for spec in program.specs.values()]
     if not found:

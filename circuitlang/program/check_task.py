@@ -198,7 +198,9 @@ def _hold_out(
         spans[name] = item.name.span
         held[name] = item.share.value
         if name not in by_name:
-            found.append(errors.hold_out_not_draw(item.name.span, by_name))
+            params = {part.name.text for part in task.items if isinstance(part, tree.Param)}
+            kind = "rule" if name in rules else "param" if name in params else None
+            found.append(errors.hold_out_not_draw(item.name.span, by_name, kind))
         elif not 0 < item.share.value < 1:
             found.append(errors.hold_out_share(item.share.span))
         else:

@@ -186,9 +186,13 @@ def not_drawn_before(span: Span, known: Iterable[str]) -> Diagnostic:
     )
 
 
-def hold_out_not_draw(span: Span, known: Iterable[str]) -> Diagnostic:
+def hold_out_not_draw(span: Span, known: Iterable[str], kind: str | None) -> Diagnostic:
     """`hold out` of something that is not a draw."""
-    return Diagnostic("CIR-052", f"`{span.text}` is not a draw", span, _near(span.text, known, "draw"))
+    if kind is None:
+        return Diagnostic("CIR-052", f"`{span.text}` is not a draw", span, _near(span.text, known, "draw"))
+    message = f"`{span.text}` is a {kind}, and only a draw can be held out"
+    hint = f"`draw {span.text} = …` picks one value for the whole datapoint, which can be kept for `test`"
+    return Diagnostic("CIR-052", message, span, hint)
 
 
 def hold_out_share(span: Span) -> Diagnostic:
