@@ -189,7 +189,7 @@ def test_fmt_tells_all_mistakes_of_all_files_and_formats_the_rest(run: Run, tmp_
     assert (tmp_path / "b.task").read_text() == GOOD
     assert "a.task:1:" in done.err
     assert "c.task:1:" in done.err
-    assert "d.task:1:1" in done.err
+    assert "d.task:1:1: error[CIR-013]" in done.err
     assert "e.task: there is no such file" in done.err
     assert (tmp_path / "a.task").read_text() == "task a {"
 

@@ -31,7 +31,7 @@ def text(diagnostics: Sequence[Diagnostic], colour: bool = False) -> str:
     shown = "\n\n".join(_coloured(each) if colour else each.render() for each in diagnostics)
     count = sum(each.severity == "error" for each in diagnostics)
     more = f"`circuitlang explain {diagnostics[0].code}` says more" if count else ""
-    summary = f"\n{count} mistake{'s' * (count != 1)} found; {more}.\n" if count else ""
+    summary = f"\n{count} mistake{'s' * (count != 1)} found; {more}.\n" if count else "\n"
     return harmless_to_ci(f"{shown}\n{summary}") if diagnostics else ""
 
 

@@ -98,7 +98,9 @@ def explanations_json(found: Iterable[Explanation]) -> str:
 def section(each: Explanation) -> str:
     """One explanation in Markdown."""
     parts = [f"### {each.code}", f"{each.meaning}{' *(warning)*' * (each.severity == 'warning')}", each.about]
-    for title, program in (("Wrong:", each.wrong), ("Right:", each.right)):
+    for word, program in (("wrong", each.wrong), ("right", each.right)):
         if program is not None:
-            parts.append(f"{title}\n\n```circuitlang\n{program}```")
+            parts.append(
+                f"{word.capitalize()}:\n\n```circuitlang{' wrong' * (word == 'wrong')}\n{program}```"
+            )
     return "\n\n".join(part for part in (*parts, each.why) if part) + "\n"
