@@ -13,6 +13,8 @@ from functools import cache
 
 from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
+from circuitlang.syntax.explain import explain
+
 SETTING = "a setting is written `name = value`"
 AT_TOKEN: Mapping[str, tuple[str, ...]] = {
     "texts side by side are joined: leave out the `+`": (
@@ -227,7 +229,7 @@ def _places(lark: Lark) -> Mapping[tuple[object, str | None], str]:
         for advice, examples in table.items():
             for example in examples:
                 try:
-                    lark.parse(example)
+                    explain(lark, example)
                 except UnexpectedInput as error:
                     kind = None if any_token else _kind(error, example)
                     found.setdefault((_state(error), kind), advice)

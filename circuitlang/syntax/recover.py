@@ -14,15 +14,13 @@ from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from circuitlang.source import Diagnostic, Source, Span
 from circuitlang.syntax import mistakes
 from circuitlang.syntax.advice import advise, completes
+from circuitlang.syntax.explain import explain
 from circuitlang.syntax.strings import QUOTED
 
-MAX_BYTES = 1 << 20
-MAX_NESTING = 64
 MAX_FOUND = 20  # syntax mistakes reported of one file
 _WORK = 1_000_000  # characters parsed again for further mistakes, at most
 
 _SKIPPED = QUOTED + r"|\#[^\n]*"
-_NESTING = re.compile(_SKIPPED + r"|(?P<paren>[()])", re.S)
 _STARTS = re.compile(
     _SKIPPED
     + r"|^[ \t]*(?:(?P<block>(?:task|corpus|model|spec|bridge)[ \t]+[A-Za-z_]\w*\s*\{|use[ \t]+[\"'])"
@@ -32,19 +30,6 @@ _STARTS = re.compile(
 )
 _TOKEN = re.compile(_SKIPPED + r"|[A-Za-z0-9_.%/-]+|[^\sA-Za-z0-9_]", re.S)
 _BRACES = re.compile(_SKIPPED + r"|(?P<open>\{)|(?P<close>\})", re.S)
-
-
-def limits(source: Source) -> list[Diagnostic]:
-    """What is refused before it is parsed: very large files, and nesting that a recursive reader cannot
-    follow."""
-    if len(source.text) > MAX_BYTES or len(source.text.encode("utf-8", "replace")) > MAX_BYTES:
-        return [mistakes.too_large(Span(source, 0, 0), MAX_BYTES)]
-    depth = 0
-    for match in _NESTING.finditer(source.text):
-        depth += {"(": 1, ")": -1}.get(match["paren"] or "", 0)
-        if depth > MAX_NESTING:
-            return [mistakes.too_deep(Span(source, *match.span()), MAX_NESTING)]
-    return []
 
 
 def all_mistakes(lark: Lark, source: Source, error: UnexpectedInput) -> list[Diagnostic]:
@@ -63,7 +48,7 @@ def all_mistakes(lark: Lark, source: Source, error: UnexpectedInput) -> list[Dia
         if resumed < 0 or len(found) >= MAX_FOUND or work < 0:
             return found
         try:
-            lark.parse(text)
+            explain(lark, text)
             return found
         except UnexpectedInput as following:
             error = following
