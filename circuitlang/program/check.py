@@ -13,6 +13,7 @@ from circuitlang.program.check_model import check_corpus, check_model
 from circuitlang.program.check_spec import check_spec
 from circuitlang.program.check_task import check_task
 from circuitlang.program.corpus import Corpus
+from circuitlang.program.once import Once
 from circuitlang.program.program import Program
 from circuitlang.program.recipe import Recipe
 from circuitlang.program.spec import Spec
@@ -32,8 +33,10 @@ class Unit:
     uses: frozenset[int]
 
 
-def check(units: Sequence[Unit]) -> Program:
-    """The program of all files, the named one last. Raises ProgramError with every mistake of every file."""
+def check(units: Sequence[Unit], once: Once | None = None) -> Program:
+    """The program of all files, the named one last. Raises ProgramError with every mistake of every file. `once`:
+    the blocks that the same run checked before."""
+    once = once or Once()
     found: list[Diagnostic] = []
     for unit in units:
         version = unit.file.version
@@ -46,10 +49,10 @@ def check(units: Sequence[Unit]) -> Program:
     specs: dict[str, Spec] = {}
     bridges: dict[str, Bridge] = {}
     for _, task in blocks.of_type(tree.Task):
-        tasks[task.name.text], problems = check_task(task)
+        tasks[task.name.text], problems = once(check_task, task)
         found += problems
     for _, corpus in blocks.of_type(tree.Corpus):
-        corpora[corpus.name.text], problems = check_corpus(corpus)
+        corpora[corpus.name.text], problems = once(check_corpus, corpus)
         found += problems
     for place, model in blocks.of_type(tree.Model):
         recipe, problems = check_model(model, blocks.visible(place, tree.Corpus, corpora))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from circuitlang.program import errors
 from circuitlang.program.check import Unit, check
+from circuitlang.program.once import Once
 from circuitlang.program.program import Program
 from circuitlang.source import CommandError, Diagnostic, ProgramError, Source
 from circuitlang.syntax import tree
 from circuitlang.syntax.parse import parse
 
 MAX_DEPTH = 8  # files that use files
+_NONE: Mapping[Path, str] = {}
 _ROOT_MARKS = ("pyproject.toml", ".git")
 _SPICE = re.compile(
     r"""^\s*(?:\*  # a comment, or the title
@@ -23,27 +26,33 @@ _SPICE = re.compile(
 )
 
 
-def load(path: Path | str, root: Path | None = None) -> Program:
+def load(
+    path: Path | str, root: Path | None = None, once: Once | None = None, names: Mapping[Path, str] = _NONE
+) -> Program:
     """Read, parse and check a file with everything it uses. `root`: the project, outside of which no file is
-    used.
+    used. `once`: what the same run read before. `names`: what messages call files, by their resolved paths.
 
     Raises CommandError if the file itself cannot be read and ProgramError with every mistake found.
     """
     path = Path(path)
-    source = read(path)
-    folder = (root or project_root(path)).resolve()
-    reading = _Reading(folder)
-    reading.add(source, path.resolve(), ())
+    once = once or Once()
+    target = path.resolve()
+    try:
+        source = once(_read, target, names.get(target, str(path)))
+    except _Unreadable as reason:
+        raise CommandError(f"{path}: {reason}") from None
+    reading = _Reading((root or project_root(path)).resolve(), once, names)
+    reading.add(source, target, ())
     if reading.found:
         raise ProgramError(reading.found)
-    return check(reading.units)
+    return check(reading.units, once)
 
 
 def load_text(text: str, name: str = "text", root: Path | None = None) -> Program:
     """The same for a text that is no file; what it uses is relative to `root`, by default the current
     folder."""
     folder = (root or Path()).resolve()
-    reading = _Reading(folder)
+    reading = _Reading(folder, Once(), _NONE)
     reading.add(Source(name, text), folder / name, ())
     if reading.found:
         raise ProgramError(reading.found)
@@ -108,6 +117,8 @@ class _Reading:
     """Files as they are found: a used file comes before the files that use it."""
 
     root: Path
+    once: Once
+    names: Mapping[Path, str]
     units: list[Unit] = field(default_factory=list)
     found: list[Diagnostic] = field(default_factory=list)
     places: dict[Path, int | None] = field(default_factory=dict)  # None: could not be parsed
@@ -115,7 +126,7 @@ class _Reading:
     def add(self, source: Source, path: Path, using: tuple[Path, ...]) -> int | None:
         """Read the files that a file uses, then append the file itself; its place in `units`."""
         try:
-            file = parse(source)
+            file = self.once(parse, source)
         except ProgramError as error:
             self.found += error.diagnostics
             self.places[path] = None
@@ -149,7 +160,8 @@ class _Reading:
         else:
             try:
                 # the name that messages show: relative to the project, unless it is the folder itself
-                source = _read(target, target.relative_to(self.root).as_posix())
+                name = self.names.get(target) or target.relative_to(self.root).as_posix()
+                source = self.once(_read, target, name)
             except _Unreadable as reason:
                 self.found.append(errors.cannot_use(span, str(reason)))
                 return None

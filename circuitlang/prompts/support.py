@@ -29,7 +29,7 @@ Counts = Mapping[str, int]  # the params' values
 
 def check_support(task: Task) -> list[Diagnostic]:
     """What is wrong with the number of a task's datapoints."""
-    count = support(task)
+    count = support(task, enough=SMALLEST)
     if count >= SMALLEST:
         return []
     message = (
@@ -38,9 +38,9 @@ def check_support(task: Task) -> list[Diagnostic]:
     return [Diagnostic("CIR-201", message, task.span, hint="give its draws, params or rules more choices")]
 
 
-def support(task: Task, where: Where | None = None) -> int:
+def support(task: Task, where: Where | None = None, enough: int = CAP) -> int:
     """The number of different datapoints, splits together, with params in their own ranges or those of
-    `where`."""
+    `where`. Counting stops at `enough`; the number is exact below it."""
     grammar = Grammar(task.rules)
     visible = _visible(task)
     ranges = {
@@ -53,11 +53,13 @@ def support(task: Task, where: Where | None = None) -> int:
         combinations *= high - low + 1
     if combinations > _COMBINATIONS:
         largest = {name: high for name, (_, high) in ranges.items()}
-        return min(CAP, combinations * _Counter(task, grammar, visible, largest).datapoints())
+        return min(CAP, combinations * _Counter(task, grammar, visible, largest).datapoints(enough))
     total = 0
     for values in product(*(range(low, high + 1) for low, high in ranges.values())):
         counts = dict(zip(ranges, values, strict=True))
-        total = min(CAP, total + _Counter(task, grammar, visible, counts).datapoints())
+        total = min(CAP, total + _Counter(task, grammar, visible, counts).datapoints(enough - total))
+        if total >= enough:
+            break
     return total
 
 
@@ -104,8 +106,10 @@ class _Counter:
         self._counts = counts
         self._rules: dict[str, int] = {}
 
-    def datapoints(self) -> int:
-        return min(CAP, self._draws() * self._cases())
+    def datapoints(self, enough: int = CAP) -> int:
+        """At least `enough`, or exact."""
+        draws = self._draws()
+        return draws if draws >= enough else min(CAP, draws * self._cases())  # each draw has a case
 
     def _texts(self, expression: Expression) -> int:
         """How many ways an unrolled expression can be expanded, all inside it included."""
