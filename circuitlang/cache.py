@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from circuitlang.record import record
 from circuitlang.source import CommandError
 from circuitlang.storage import write_whole
 
@@ -17,7 +17,7 @@ _DIGEST = 32  # bytes of SHA-256 in front of every stored result
 _COMPUTES = ("program", "prompts", "model", "circuit", "claims")  # folders whose code decides numbers
 
 
-@dataclass(frozen=True)
+@record
 class Cache:
     """`folder` None: nothing is kept or found."""
 

@@ -9,8 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from circuitlang.record import record
 
-@dataclass(frozen=True)
+
+@record
 class Source:
     """One program text. `name` is what messages call it: the path as the user wrote it."""
 
@@ -57,7 +59,7 @@ class Span:
         return Span(self.source, self.start + start, self.start + end)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Diagnostic:
     """One thing wrong with a program. `code` (CIR-nnn) never changes meaning once released."""
 

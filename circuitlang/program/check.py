@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from circuitlang.program import errors
@@ -18,13 +17,14 @@ from circuitlang.program.program import Program
 from circuitlang.program.recipe import Recipe
 from circuitlang.program.spec import Spec
 from circuitlang.program.task import Task
+from circuitlang.record import record
 from circuitlang.source import Diagnostic, ProgramError, Source
 from circuitlang.syntax import tree
 
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
+@record
 class Unit:
     """One file. `uses`: the files whose names it sees, by their place in the list of all files."""
 
@@ -83,7 +83,7 @@ def check(units: Sequence[Unit], once: Once | None = None) -> Program:
     )
 
 
-@dataclass(frozen=True)
+@record
 class _Blocks:
     """Every named block of every file, once, with the place of its file. Each kind of block has names of its
     own."""
