@@ -7,36 +7,40 @@ something is undecided or not measured, 70 a bug of ours.
 from __future__ import annotations
 
 import sys
-import traceback
 
 from circuitlang import __version__
-from circuitlang.cli import run, write
-from circuitlang.cli.app import app, errors
-from circuitlang.report.escape import visible
+from circuitlang.cli.quick import quick
 from circuitlang.source import CommandError, ProgramError
 
 WRONG, BUG = 2, 70
-COMMANDS = (run, write)  # importing them adds their commands to the app
 
 
 def main() -> None:
     """The command. A user's mistake ends in a message and status 2, a bug of ours in a traceback and status 70."""
     try:
-        app()
+        if not quick(sys.argv[1:]):
+            from circuitlang.cli import run, write  # noqa: F401  importing them adds their commands to the app
+            from circuitlang.cli.app import app
+
+            app()
     except ProgramError as error:
-        errors.print(str(error), markup=False)
+        sys.stderr.write(str(error) + "\n")
         count = sum(d.severity == "error" for d in error.diagnostics)
-        errors.print(f"\n{count} mistake{'s' if count != 1 else ''} found.", markup=False)
+        sys.stderr.write(f"\n{count} mistake{'s' if count != 1 else ''} found.\n")
         sys.exit(WRONG)
     except CommandError as error:
-        errors.print(f"error: {visible(str(error))}", markup=False)
+        from circuitlang.report.escape import visible
+
+        sys.stderr.write(f"error: {visible(str(error))}\n")
         sys.exit(WRONG)
     except KeyboardInterrupt:
-        errors.print("\nstopped; what was finished is kept", markup=False)
+        sys.stderr.write("\nstopped; what was finished is kept\n")
         sys.exit(WRONG)
     except BrokenPipeError:
         sys.exit(WRONG)
     except Exception:  # the last resort: an uncaught exception would exit 1, like a claim that fails
+        import traceback
+
         traceback.print_exc()
-        errors.print(f"\nThis is a bug in circuitlang {__version__}; please report it.", markup=False)
+        sys.stderr.write(f"\nThis is a bug in circuitlang {__version__}; please report it.\n")
         sys.exit(BUG)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from circuitlang import __version__, pipeline
+from circuitlang import __version__
+from circuitlang.cli.console import errors, say
+
+if TYPE_CHECKING:
+    from circuitlang.pipeline import Told
+
 
 app = typer.Typer(
     name="circuitlang",
@@ -21,8 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
-output = Console(highlight=False)
 
 
 class Format(StrEnum):
@@ -47,22 +48,20 @@ Name = Annotated[
 ]
 
 
-def say(lines: Iterable[str]) -> None:
-    """Lines of a result, as they are: no markup, no wrapping."""
-    for line in lines:
-        output.print(line, markup=False, soft_wrap=True)
-
-
 @contextmanager
-def watched() -> Iterator[pipeline.Told]:
+def watched() -> Iterator[Told]:
     """A progress bar where somebody watches, silence where not."""
+    from circuitlang.pipeline import quiet
+
     if not errors.is_terminal:
-        yield pipeline.quiet
+        yield quiet
         return
+    from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("starting", total=1.0)
 
         def told(stage: str, share: float) -> None:
@@ -73,7 +72,7 @@ def watched() -> Iterator[pipeline.Told]:
 
 def _version(asked: bool) -> None:
     if asked:
-        output.print(f"circuitlang {__version__}", markup=False)
+        say([f"circuitlang {__version__}"])
         raise typer.Exit
 
 

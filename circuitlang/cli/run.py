@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from circuitlang import authoring, pipeline, training
 from circuitlang.cli.app import (
     Device,
     DeviceOption,
@@ -19,15 +18,9 @@ from circuitlang.cli.app import (
     Name,
     SeedOption,
     app,
-    errors,
-    output,
-    say,
     watched,
 )
-from circuitlang.report.github import github
-from circuitlang.report.junit import junit
-from circuitlang.report.listing import card_lines
-from circuitlang.report.terminal import terminal
+from circuitlang.cli.console import output, say, say_checked, warn
 from circuitlang.source import CommandError
 
 
@@ -59,13 +52,18 @@ def check(
 
     Example: `circuitlang check specs/bracket_depth.cir`
     """
-    programs, warnings = authoring.check_text(specs, measure=not no_run)
-    for warning in warnings:
-        errors.print(warning.render() + "\n", markup=False)
+    from circuitlang.authoring import check_text
+
+    programs, warnings = check_text(specs, measure=not no_run)
+    warn(warnings)
     if no_run:
-        count = sum(len(p.source.text.splitlines()) for p in programs)
-        output.print(f"{len(programs)} files, {count} lines: no mistakes found.", markup=False)
+        say_checked(programs)
         return
+    from circuitlang import pipeline
+    from circuitlang.report.github import github
+    from circuitlang.report.junit import junit
+    from circuitlang.report.terminal import terminal
+
     found = [(spec, program) for program in programs for spec in program.specs.values()]
     if not found:
         raise CommandError("there is no spec in these files; `check --no-run` checks tasks and corpora")
@@ -105,6 +103,8 @@ def prune(
 
     Example: `circuitlang prune specs/bracket_depth.cir --budget 20`
     """
+    from circuitlang import pipeline
+
     with watched() as told:
         options = pipeline.Options(device.value, seed, fresh, budget, command=tuple(sys.argv[1:]), told=told)
         say(pipeline.prune_and_write(spec, name, out, options))
@@ -121,6 +121,9 @@ def train(
 
     Example: `circuitlang train specs/models.cir python_small`
     """
+    from circuitlang import training
+    from circuitlang.report.listing import card_lines
+
     with watched() as told:
         done = training.train(file, model, out, device.value, told)
     say(card_lines(done.card))
@@ -135,6 +138,9 @@ def models(
 
     Example: `circuitlang models zoo:python-small`
     """
+    from circuitlang import training
+    from circuitlang.report.listing import card_lines
+
     if name is None:
         say(training.list_models())
         return

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from difflib import unified_diff
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from circuitlang import authoring, pipeline
-from circuitlang.cli.app import Format, Name, SeedOption, app, output, say
-from circuitlang.prompts.prompt import Split
-from circuitlang.report.listing import prompt_lines, prompts_data
+from circuitlang.cli.app import Format, Name, SeedOption, app
+from circuitlang.cli.console import say
 from circuitlang.source import CommandError
-from circuitlang.storage import write_whole
+
+if TYPE_CHECKING:
+    from circuitlang.prompts.prompt import Split
 
 
 class Stage(StrEnum):
@@ -54,6 +53,9 @@ def preview(
 
     Example: `circuitlang preview tasks/python.task bracket_counting -n 3`
     """
+    from circuitlang import authoring
+    from circuitlang.report.listing import prompt_lines, prompts_data
+
     pins = dict(map(_pin, where or []))
     found, datapoints = authoring.preview(task, name, SPLITS[split], number, pins, seed)
     if format is Format.JSON:
@@ -88,16 +90,21 @@ def fmt(
 
     Example: `circuitlang fmt tasks specs`
     """
+    from difflib import unified_diff
+
+    from circuitlang import authoring
+    from circuitlang.storage import write_whole
+
     texts = [(path, *authoring.format_text(path)) for path in authoring.programs(files)]
     changed = [(path, old, new) for path, old, new in texts if old != new]
     for path, old, new in changed:
         if diff:
             lines = unified_diff(old.splitlines(), new.splitlines(), str(path), str(path), lineterm="")
-            output.print("\n".join(lines), markup=False)
+            say(["\n".join(lines)])
         elif not check:
             write_whole(path, new)
-        output.print(f"{'would change' if check or diff else 'changed'}: {path}", markup=False)
-    output.print(f"{len(texts)} files, {len(changed)} of them not in canonical form", markup=False)
+        say([f"{'would change' if check or diff else 'changed'}: {path}"])
+    say([f"{len(texts)} files, {len(changed)} of them not in canonical form"])
     raise typer.Exit(1 if changed and check else 0)
 
 
@@ -112,6 +119,8 @@ def show(
 
     Example: `circuitlang show tree tasks/python.task`
     """
+    from circuitlang import pipeline
+
     say(pipeline.show(stage.value, file, name, seed))
 
 
@@ -121,4 +130,6 @@ def explain(code: Annotated[str, typer.Argument(help="A diagnostic's code, as CI
 
     Example: `circuitlang explain CIR-030`
     """
+    from circuitlang import authoring
+
     say(authoring.explain(code))
