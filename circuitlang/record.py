@@ -7,11 +7,12 @@ A program's start defines some hundred of them, at half a millisecond each if `d
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
+from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
 from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform, overload
 
 _C = TypeVar("_C", bound=type)
+_T = TypeVar("_T")
 
 
 @overload
@@ -27,12 +28,10 @@ def record(cls: _C | None = None, /, *, kw_only: bool = False) -> _C | Callable[
         dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(cls)
         known = fields(cls)
         compared = [each.name for each in known if each.compare]
-        cls._needed = tuple(  # type: ignore[attr-defined]
-            each.name for each in known if each.default is MISSING and each.default_factory is MISSING
-        )
-        cls._made = tuple(  # type: ignore[attr-defined]
-            (each.name, each.default_factory) for each in known if each.default_factory is not MISSING
-        )
+        cls._needed = _needed(known)  # type: ignore[attr-defined]
+        cls._made = [each for each in known if each.default_factory is not MISSING]  # type: ignore[attr-defined]
+        finishes = cls._made or hasattr(cls, "__post_init__")  # type: ignore[attr-defined]
+        cls._finish = _finish if finishes else None  # type: ignore[attr-defined]
         cls._key = attrgetter(*compared) if compared else _nothing  # type: ignore[attr-defined]
         for name, method in _METHODS.items():
             if name not in vars(cls):
@@ -42,30 +41,46 @@ def record(cls: _C | None = None, /, *, kw_only: bool = False) -> _C | Callable[
     return define if cls is None else define(cls)
 
 
+def _needed(known: tuple[Field[Any], ...]) -> tuple[str, ...]:
+    """The fields without a default, those first that are given by place."""
+    needed = [each for each in known if each.default is MISSING and each.default_factory is MISSING]
+    return tuple(each.name for each in sorted(needed, key=lambda each: bool(each.kw_only)))
+
+
+def _finish(self: Any) -> None:
+    for each in self._made:
+        if each.name not in self.__dict__:
+            self.__dict__[each.name] = each.default_factory()
+    if hasattr(self, "__post_init__"):
+        self.__post_init__()
+
+
 def _nothing(_: object) -> tuple[()]:
     return ()
+
+
+def changed(value: _T, **changes: object) -> _T:
+    """`dataclasses.replace` for records, ten times as fast: the names are not looked at, no `__post_init__` runs."""
+    new = value.__class__.__new__(value.__class__)
+    new.__dict__.update(value.__dict__, **changes)
+    return new
 
 
 def _init(self: Any, /, *values: Any, **named: Any) -> None:
     names = self.__match_args__
     own = self.__dict__
+    own.update(zip(names, values, strict=False))
     if len(values) > len(names):
         raise TypeError(f"{type(self).__name__} takes {len(names)} values, not {len(values)}")
-    own.update(zip(names, values, strict=False))
-    if named:
-        known = self.__dataclass_fields__
-        for name, value in named.items():
-            if name not in known or name in own:
-                raise TypeError(f"{type(self).__name__} does not take {name} here")
-            own[name] = value
-    for name in self._needed:
+    for name in named:
+        if name not in self.__dataclass_fields__ or name in own:
+            raise TypeError(f"{type(self).__name__} does not take {name} here")
+    own.update(named)
+    for name in self._needed[len(values) :]:
         if name not in own:
             raise TypeError(f"{type(self).__name__} needs {name}")
-    for name, make in self._made:
-        if name not in own:
-            own[name] = make()
-    if hasattr(self, "__post_init__"):
-        self.__post_init__()
+    if self._finish is not None:
+        self._finish()
 
 
 def _repr(self: Any) -> str:

@@ -108,8 +108,8 @@ class _Counter:
 
     def datapoints(self, enough: int = CAP) -> int:
         """At least `enough`, or exact."""
-        draws = self._draws()
-        return draws if draws >= enough else min(CAP, draws * self._cases())  # each draw has a case
+        draws = self._draws(enough)
+        return draws if draws >= enough else min(CAP, draws * self._cases())  # no task is without cases
 
     def _texts(self, expression: Expression) -> int:
         """How many ways an unrolled expression can be expanded, all inside it included."""
@@ -148,10 +148,12 @@ class _Counter:
             return range(repeat.low, repeat.high + 1)
         return range(self._counts[repeat.count], self._counts[repeat.count] + 1)
 
-    def _draws(self) -> int:
-        """Ways to make the draws that are visible."""
+    def _draws(self, enough: int) -> int:
+        """Ways to make the draws that are visible: at least `enough`, or exact."""
         total = 1
         for group in _coupled(self._task.draws):
+            if total >= enough:  # and no draw of a checked task takes that away
+                break
             lists = [choices(self._grammar.unroll(draw.body), self._grammar) for draw in group]
             exact = _assignments(group, lists, self._visible) if len(group) > 1 else None
             if exact is not None:
