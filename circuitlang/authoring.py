@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from circuitlang.cache import Cache, code_digest, default_folder, key_of
 from circuitlang.model.locate import TOKENS, locate, read_config
 from circuitlang.program.fit import fit_layers
 from circuitlang.program.load import Reader, bytes_of, find_project, load, project_root, read, read_text
+from circuitlang.program.once import Once
 from circuitlang.program.program import Program
 from circuitlang.program.spec import Spec
 from circuitlang.program.task import Task
 from circuitlang.program.unbuilt import unbuilt, unbuilt_bridge
 from circuitlang.prompts.prompt import Datapoint, Split
-from circuitlang.source import CommandError, Diagnostic, ProgramError, Source
+from circuitlang.source import CommandError, Diagnostic, ProgramError, Source, Span
 from circuitlang.storage import write_whole
 from circuitlang.syntax.format import format_file
 from circuitlang.syntax.parse import parse
@@ -72,14 +74,19 @@ def check_text(
     severity = "error" if measure else "warning"
     checked: list[Program] = []
     found: list[Diagnostic] = []
-    for path in programs(paths):
+    files = list(programs(paths))
+    once, names = Once(), {path.resolve(): str(path) for path in files}
+    admissions: set[Span] = set()
+    for path in files:
         try:
-            program = load(path, reader=reader)
+            program = load(path, reader=reader, once=once, names=names)
             checked.append(program)
             found += program.warnings
-            found += [d for task in program.tasks.values() for d in supported(task)]
-            found += [d for spec in program.specs.values() for d in admitted(spec, project_root(path))]
-            found += [d for spec in program.specs.values() for d in unbuilt(spec, severity)]
+            found += [d for task in program.tasks.values() for d in once(supported, task)]
+            specs = [spec for spec in program.specs.values() if spec.span not in admissions]
+            found += [d for spec in specs for d in admitted(spec, project_root(path))]
+            admissions.update(spec.span for spec in specs)
+            found += [d for spec in specs for d in unbuilt(spec, severity)]
             found += [d for bridge in program.bridges.values() for d in unbuilt_bridge(bridge, severity)]
         except ProgramError as error:
             found += error.diagnostics
@@ -99,16 +106,30 @@ def supported(task: Task) -> list[Diagnostic]:
 def admitted(spec: Spec, root: Path) -> list[Diagnostic]:
     """Whether the spec's model can be asked its task and has the circuit's layers: answers of one token, prompts within
     the context."""
-    from circuitlang.prompts.admit import admit
-    from circuitlang.prompts.tokenizer import load_tokenizer
-
     try:
         folder = locate(spec.model, root, spec.recipe is not None)
         config, _ = read_config(folder)
-        found = admit(spec.task, load_tokenizer(folder / TOKENS), config.context, spec.model)
-        return [*fit_layers(spec, config.layers), *found]
+        return [*fit_layers(spec, config.layers), *_asked(spec, folder / TOKENS, config.context)]
     except CommandError as error:
         return [Diagnostic("CIR-212", str(error), spec.span.head)]
+
+
+def _asked(spec: Spec, tokens: Path, context: int) -> list[Diagnostic]:
+    """What is wrong between a task and a tokenizer. That nothing is, the user's cache remembers."""
+    try:
+        text = tokens.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        text = ""  # which `load_tokenizer` explains
+    cache, key = Cache(default_folder()), key_of("admit", spec.task.text, text, context, code_digest())
+    if cache.get(key) is not None:
+        return []
+    from circuitlang.prompts.admit import admit
+    from circuitlang.prompts.tokenizer import load_tokenizer
+
+    found = admit(spec.task, load_tokenizer(tokens), context, spec.model)
+    if not found:
+        cache.put(key, b"admitted")
+    return found
 
 
 def shortcuts(checked: Sequence[Program]) -> Iterator[Diagnostic]:

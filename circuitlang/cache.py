@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from circuitlang.record import record
 from circuitlang.source import CommandError
 from circuitlang.storage import write_whole
+
+if TYPE_CHECKING:
+    import hashlib
 
 PACKAGE = Path(__file__).parent
 _DIGEST = 32  # bytes of SHA-256 in front of every stored result
 _COMPUTES = ("program", "prompts", "model", "circuit", "claims")  # folders whose code decides numbers
 
 
-@dataclass(frozen=True)
+@record
 class Cache:
     """`folder` None: nothing is kept or found."""
 
@@ -31,14 +34,14 @@ class Cache:
         except OSError:
             return None
         content = stored[_DIGEST:]
-        return content if hashlib.sha256(content).digest() == stored[:_DIGEST] else None  # damaged is absent
+        return content if _sha256(content).digest() == stored[:_DIGEST] else None  # damaged is absent
 
     def put(self, key: str, content: bytes) -> None:
         """Keeps a result; a folder that cannot be written costs the cache, not the check."""
         if self.folder is None:
             return
         try:
-            write_whole(self._path(key), hashlib.sha256(content).digest() + content)
+            write_whole(self._path(key), _sha256(content).digest() + content)
         except CommandError:
             return
 
@@ -49,7 +52,7 @@ class Cache:
 
 def key_of(*parts: str | int | float | Iterable[str]) -> str:
     """SHA-256 of the parts, each with its type and length, so that no two lists of parts collide."""
-    digest = hashlib.sha256()
+    digest = _sha256(b"")
     for part in parts:
         text = part if isinstance(part, str) else repr(part if isinstance(part, int | float) else tuple(part))
         data = f"{type(part).__name__}:{text}".encode()
@@ -69,3 +72,10 @@ def code_digest() -> str:
     """SHA-256 of the code that computes numbers: another version of it finds nothing in the cache."""
     files = sorted(path for folder in _COMPUTES for path in (PACKAGE / folder).glob("*.py"))
     return key_of(*(f"{path.parent.name}/{path.name}\n{path.read_text('utf-8')}" for path in files))
+
+
+def _sha256(data: bytes) -> hashlib._Hash:
+    """Loaded where it is used: OpenSSL takes longer than most programs to check."""
+    import hashlib
+
+    return hashlib.sha256(data)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
+
+from circuitlang.record import record
 
 
 class Place(StrEnum):
@@ -35,7 +36,7 @@ _AUTHORS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Site:
     """One place of one layer: a vector per token. `layer` counts from 0 (for `final`: the number of layers)."""
 
@@ -59,7 +60,7 @@ class Site:
         return "final_resid" if self.place is Place.FINAL else f"{self.layer}.{_AUTHORS[self.place]}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Node:
     """One element of a site's vector: what a circuit keeps or leaves out."""
 

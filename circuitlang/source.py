@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 from circuitlang.excerpt import excerpt
+from circuitlang.record import record
 from circuitlang.visible import visible
 
 Style = Literal["", "place", "error", "warning", "message", "related", "help"]
 
 
-@dataclass(frozen=True)
+@record
 class Source:
     """One program text. `name` is what messages call it: the path as the user wrote it."""
 
@@ -67,7 +68,7 @@ class Span:
         return Span(self.source, self.start + start, self.start + end)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Diagnostic:
     """One thing wrong with a program. `code` (CIR-nnn) never changes meaning once released.
 

@@ -7,34 +7,39 @@ something is undecided or not measured, 70 a bug of ours.
 from __future__ import annotations
 
 import sys
-import traceback
 
 from circuitlang import __version__
-from circuitlang.cli import edit, run, write
-from circuitlang.cli.app import WRONG, app, errors, tell
-from circuitlang.report.escape import visible
+from circuitlang.cli.console import WRONG, tell
+from circuitlang.cli.quick import quick
 from circuitlang.source import CommandError, ProgramError
 
 BUG = 70
-COMMANDS = (edit, run, write)  # importing them adds their commands to the app
 
 
 def main() -> None:
     """The command. A user's mistake ends in a message and status 2, a bug of ours in a traceback and status 70."""
     try:
-        app()
+        if not quick(sys.argv[1:]):
+            from circuitlang.cli import edit, run, write  # noqa: F401  importing them adds their commands to the app
+            from circuitlang.cli.app import app
+
+            app()
     except ProgramError as error:
         tell(error.diagnostics)
         sys.exit(WRONG)
     except CommandError as error:
-        errors.print(f"error: {visible(str(error))}", markup=False)
+        from circuitlang.report.escape import visible
+
+        sys.stderr.write(f"error: {visible(str(error))}\n")
         sys.exit(WRONG)
     except KeyboardInterrupt:
-        errors.print("\nstopped; what was finished is kept", markup=False)
+        sys.stderr.write("\nstopped; what was finished is kept\n")
         sys.exit(WRONG)
     except BrokenPipeError:
         sys.exit(WRONG)
     except Exception:  # the last resort: an uncaught exception would exit 1, like a claim that fails
+        import traceback
+
         traceback.print_exc()
-        errors.print(f"\nThis is a bug in circuitlang {__version__}; please report it.", markup=False)
+        sys.stderr.write(f"\nThis is a bug in circuitlang {__version__}; please report it.\n")
         sys.exit(BUG)

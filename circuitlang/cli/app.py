@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.text import Text
 
-from circuitlang import __version__, authoring, pipeline
-from circuitlang.report import diagnostics
-from circuitlang.source import Diagnostic, ProgramError
+from circuitlang import __version__
+from circuitlang.cli.console import WRONG, errors, say, tell
+from circuitlang.source import ProgramError
+
+if TYPE_CHECKING:
+    from circuitlang.pipeline import Told
+
 
 app = typer.Typer(
     name="circuitlang",
@@ -25,9 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-WRONG = 2  # the exit status where the program or the command is wrong
-errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
-output = Console(highlight=False, emoji=False)
 
 
 class Format(StrEnum):
@@ -65,30 +62,6 @@ Name = Annotated[
 ]
 
 
-def say(lines: Iterable[str | Text]) -> None:
-    """Lines of a result, as they are: no markup, no wrapping."""
-    for line in lines:
-        output.print(line, markup=False, soft_wrap=True)
-
-
-def tell(found: Sequence[Diagnostic], form: str = "text") -> None:
-    """Print diagnostics. A format for machines says that there are none, too."""
-    if form == "text":
-        colour = errors.is_terminal and not errors.no_color and not errors.is_dumb_terminal
-        sys.stderr.write(diagnostics.text(found, colour))
-    else:
-        sys.stdout.write(_PRINTERS[form](found))
-
-
-_PRINTERS = {
-    "concise": diagnostics.concise,
-    "json": diagnostics.json_text,
-    "github": diagnostics.github,
-    "sarif": authoring.sarif_text,
-    "junit": authoring.junit_text,
-}
-
-
 @contextmanager
 def mistakes_as(form: str) -> Iterator[None]:
     """Mistakes in a program are printed in this format, and end the command."""
@@ -100,15 +73,19 @@ def mistakes_as(form: str) -> Iterator[None]:
 
 
 @contextmanager
-def watched() -> Iterator[pipeline.Told]:
+def watched() -> Iterator[Told]:
     """A progress bar where somebody watches, silence where not."""
+    from circuitlang.pipeline import quiet
+
     if not errors.is_terminal:
-        yield pipeline.quiet
+        yield quiet
         return
+    from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("starting", total=1.0)
 
         def told(stage: str, share: float) -> None:
@@ -119,7 +96,7 @@ def watched() -> Iterator[pipeline.Told]:
 
 def _version(asked: bool) -> None:
     if asked:
-        output.print(f"circuitlang {__version__}", markup=False)
+        say([f"circuitlang {__version__}"])
         raise typer.Exit
 
 

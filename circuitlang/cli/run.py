@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from circuitlang import authoring, pipeline, training
 from circuitlang.cli.app import (
     Device,
     DeviceOption,
@@ -23,13 +22,9 @@ from circuitlang.cli.app import (
     SeedOption,
     app,
     mistakes_as,
-    output,
-    say,
-    tell,
     watched,
 )
-from circuitlang.report.diagnostics import path
-from circuitlang.report.listing import card_lines, competence_lines
+from circuitlang.cli.console import output, say, say_checked, tell
 from circuitlang.source import CommandError, Source
 
 if TYPE_CHECKING:
@@ -70,14 +65,17 @@ def check(
 
     Example: `circuitlang check specs/bracket_depth.cir`
     """
+    from circuitlang.authoring import check_text
+
     with mistakes_as(format):
-        programs, warnings = authoring.check_text(specs, measure=not no_run, cues=cues or not no_run)
+        programs, warnings = check_text(specs, measure=not no_run, cues=cues or not no_run)
     if no_run:
         tell(warnings, format)
         if format is ReportFormat.TEXT:
-            count = sum(len(p.source.text.splitlines()) for p in programs)
-            output.print(f"{len(programs)} file{'s' * (len(programs) != 1)}, {count} lines: no mistakes found.", markup=False)
+            say_checked(programs)
         return
+    from circuitlang import pipeline
+
     found = [(spec, program) for program in programs for spec in program.specs.values()]
     if not found:
         raise CommandError("there is no spec in these files; `check --no-run` checks tasks and corpora")
@@ -93,7 +91,9 @@ def check(
         ]
     judged = [(report, program.source) for (report, _), (_, program) in zip(reports, found, strict=True)]
     if format is ReportFormat.SARIF:
-        sys.stdout.write(authoring.sarif_text(warnings, judged))
+        from circuitlang.authoring import sarif_text
+
+        sys.stdout.write(sarif_text(warnings, judged))
     else:
         for (report, source), (_, notes) in zip(judged, reports, strict=True):
             _print(report, source, notes, format)
@@ -105,6 +105,7 @@ _LISTS = (ReportFormat.CONCISE, ReportFormat.GITHUB)  # of lines: warnings stand
 
 def _print(report: Report, source: Source, notes: Sequence[str], format: ReportFormat) -> None:
     from circuitlang.report.concise import concise
+    from circuitlang.report.diagnostics import path
     from circuitlang.report.github import github
     from circuitlang.report.junit import junit
     from circuitlang.report.terminal import terminal
@@ -138,6 +139,8 @@ def prune(
 
     Example: `circuitlang prune specs/bracket_depth.cir --budget 20`
     """
+    from circuitlang import pipeline
+
     with watched() as told, mistakes_as(format):
         options = pipeline.Options(device.value, seed, fresh, budget, command=tuple(sys.argv[1:]), told=told)
         say(pipeline.prune_and_write(spec, name, out, options))
@@ -155,6 +158,9 @@ def train(
 
     Example: `circuitlang train specs/models.cir python_small`
     """
+    from circuitlang import training
+    from circuitlang.report.listing import card_lines
+
     with watched() as told, mistakes_as(format):
         done = training.train(file, model, out, device.value, told)
     say(card_lines(done.card))
@@ -178,6 +184,9 @@ def models(
     """
     if name is None and tasks:
         raise CommandError("--tasks needs a model: circuitlang models zoo:python-small --tasks tasks")
+    from circuitlang import training
+    from circuitlang.report.listing import card_lines, competence_lines
+
     if name is None:
         say(training.list_models())
         return

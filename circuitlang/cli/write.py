@@ -7,28 +7,25 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from circuitlang import authoring, pipeline
 from circuitlang.cli.app import (
-    WRONG,
     Format,
     MistakeFormat,
     MistakesOption,
     Name,
     SeedOption,
     app,
-    errors,
     mistakes_as,
-    output,
-    say,
-    tell,
 )
-from circuitlang.prompts.prompt import Split
-from circuitlang.report.escape import visible
+from circuitlang.cli.console import WRONG, errors, output, say, tell
 from circuitlang.source import CommandError, ProgramError
+
+if TYPE_CHECKING:
+    from circuitlang.authoring import Formatted
+    from circuitlang.prompts.prompt import Split
 
 DIFFERS = 1  # the exit status where a file is not in canonical form
 
@@ -70,6 +67,8 @@ def new(
 
     Example: `circuitlang new close_the_quote`
     """
+    from circuitlang import authoring
+
     for path in authoring.new(name, folder, task_only):
         say([f"wrote {path}"])
 
@@ -98,6 +97,8 @@ def preview(
 
     Example: `circuitlang preview tasks/python.task bracket_counting -n 3`
     """
+    from circuitlang import authoring
+
     pins = dict(map(_pin, where or []))
     if model and not cues:
         raise CommandError("--model is for --cues: whose tokens are counted")
@@ -168,6 +169,8 @@ def fmt(
 
 def _format_files(files: Sequence[Path], check: bool, diff: bool, format: MistakeFormat) -> None:
     told = output if format is MistakeFormat.TEXT else errors  # a format for machines stands alone
+    from circuitlang import authoring
+
     texts, problems = authoring.format_files(files)
     changed = [text for text in texts if text.changed]
     for text in changed:
@@ -198,6 +201,8 @@ def _format_input(files: Sequence[Path], check: bool, diff: bool, name: str) -> 
     """Text in, text out, so that an editor can use it: nothing is printed when it is wrong."""
     if len(files) > 1:
         raise CommandError("`-` is standard input; it stands alone")
+    from circuitlang import authoring
+
     text = authoring.format_text(sys.stdin.buffer.read(), name)
     if diff and text.changed:
         _show_diff(text)
@@ -206,7 +211,7 @@ def _format_input(files: Sequence[Path], check: bool, diff: bool, name: str) -> 
     raise typer.Exit(DIFFERS if text.changed and (check or diff) else 0)
 
 
-def _show_diff(text: authoring.Formatted) -> None:
+def _show_diff(text: Formatted) -> None:
     from circuitlang.report.text_diff import coloured, text_diff
 
     made = text_diff(text.name, text.old, text.new)
@@ -218,6 +223,8 @@ def _show_diff(text: authoring.Formatted) -> None:
 
 def _raise_all(problems: Sequence[ProgramError | CommandError]) -> None:
     """What was wrong with any file: all of it, at the end."""
+    from circuitlang.report.escape import visible
+
     for problem in problems:
         if isinstance(problem, CommandError):
             errors.print(f"error: {visible(str(problem))}", markup=False)
@@ -242,6 +249,8 @@ def show(
 
     Example: `circuitlang show tree tasks/python.task`
     """
+    from circuitlang import pipeline
+
     with mistakes_as(format):
         shown = pipeline.show(stage.value, file, name, seed)
     if format is MistakeFormat.JSON:
@@ -261,6 +270,7 @@ def explain(
 
     Example: `circuitlang explain CIR-030`
     """
+    from circuitlang import authoring
     from circuitlang.report.explanation import explanation_lines, explanations_json, list_lines
 
     found = authoring.explain(code)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from circuitlang.record import record
 from circuitlang.site import PRUNED_PLACES, Place, Site
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Config:
     """Sizes of a pre-norm decoder (Gao et al. 2025, A.1).
 

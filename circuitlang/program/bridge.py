@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from circuitlang.program.corpus import Corpus
 from circuitlang.program.recipe import Recipe
 from circuitlang.program.spec import Claim, Spec, VerdictSettings
+from circuitlang.record import record
 from circuitlang.source import Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Coupling:
     """Where the two models meet, and how (Gao et al. 2025, A.3): at each site an encoder, linear with AbsTopK, from
     the dense model's residual stream to the sparse one's, and a linear decoder back.
@@ -24,7 +25,7 @@ class Coupling:
     activations: float = 0.25
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BridgeTraining:
     """`tokens` in all; `batch` in sequences of the models' context; `warmup` is a share of the run."""
 
@@ -36,7 +37,7 @@ class BridgeTraining:
     warmup: float = 0.01
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BridgeLoss:
     """Coefficients of the loss: the sparse model's own, in nats; the two normalised squared errors, summed over sites;
     the two divergences from the dense model, in nats, summed over sites, where the computation changes models."""
@@ -48,7 +49,7 @@ class BridgeLoss:
     to_dense: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bridge:
     """`dense` and `sparse` name models as a spec's `model` does; the recipes are those of model blocks. `spec`: whose
     task and roles the claims may speak of; its model is the sparse one. `text`: canonical text of the block."""

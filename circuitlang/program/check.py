@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from circuitlang.program import errors
@@ -14,17 +13,19 @@ from circuitlang.program.check_model import check_corpus, check_model
 from circuitlang.program.check_spec import check_spec
 from circuitlang.program.check_task import check_task
 from circuitlang.program.corpus import Corpus
+from circuitlang.program.once import Once
 from circuitlang.program.program import Program
 from circuitlang.program.recipe import Recipe
 from circuitlang.program.spec import Spec
 from circuitlang.program.task import Task
+from circuitlang.record import record
 from circuitlang.source import Diagnostic, ProgramError, Source, Span
 from circuitlang.syntax import tree
 
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
+@record
 class Unit:
     """One file. `uses`: the files whose names it sees, by their place in the list of all files."""
 
@@ -33,8 +34,10 @@ class Unit:
     uses: frozenset[int]
 
 
-def check(units: Sequence[Unit]) -> Program:
-    """The program of all files, the named one last. Raises ProgramError with every mistake of every file."""
+def check(units: Sequence[Unit], once: Once | None = None) -> Program:
+    """The program of all files, the named one last. Raises ProgramError with every mistake of every file. `once`:
+    the blocks that the same run checked before."""
+    once = once or Once()
     found: list[Diagnostic] = []
     for unit in units:
         version = unit.file.version
@@ -49,10 +52,10 @@ def check(units: Sequence[Unit]) -> Program:
     specs: dict[str, Spec] = {}
     bridges: dict[str, Bridge] = {}
     for _, task in blocks.of_type(tree.Task):
-        tasks[task.name.text], problems = check_task(task)
+        tasks[task.name.text], problems = once(check_task, task)
         found += problems
     for _, corpus in blocks.of_type(tree.Corpus):
-        corpora[corpus.name.text], problems = check_corpus(corpus)
+        corpora[corpus.name.text], problems = once(check_corpus, corpus)
         found += problems
     for place, model in blocks.of_type(tree.Model):
         recipe, problems = check_model(model, blocks.visible(place, tree.Corpus, corpora))
@@ -89,7 +92,7 @@ def _first_line(source: Source) -> Span:
     return Span(source, *match.span()) if match else Span(source, 0, 0)
 
 
-@dataclass(frozen=True)
+@record
 class _Blocks:
     """Every named block of every file, once, with the place of its file. Each kind of block has names of its
     own."""

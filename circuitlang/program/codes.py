@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import FunctionType
 
 from circuitlang.program import errors, errors_circuit, errors_claim, errors_spec
+from circuitlang.record import record
 from circuitlang.syntax import mistakes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Code:
     """`meaning` is one sentence. A warning does not stop a program."""
 

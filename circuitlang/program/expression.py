@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from circuitlang.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Text:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Number:
     """A uniform integer of [low, high], written in decimal."""
 
@@ -19,7 +20,7 @@ class Number:
     high: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ref:
     """The text of a name: a rule is expanded afresh, a draw or a param has one text per datapoint."""
 
@@ -27,7 +28,7 @@ class Ref:
     kind: Literal["rule", "draw", "param", "binding"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Repeat:
     """`body` as often as drawn from [low, high], or as often as the param `count` says, joined by
     `joiner`."""
@@ -39,12 +40,12 @@ class Repeat:
     joiner: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sequence:
     items: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """One of the options, with probability proportional to its weight. An option that is a `Number` of n
     values counts as n options when drawn without replacement."""
@@ -56,7 +57,7 @@ class Choice:
 Expression = Text | Number | Ref | Repeat | Sequence | Choice
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Template:
     """Literal text and holes, in order. A hole is a `Ref`."""
 

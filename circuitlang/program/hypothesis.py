@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from circuitlang.record import record
 from circuitlang.source import Span
 
 ANSWER = "answer"
 """The end of every circuit: the unembedding's difference between the answer and its foils."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Role:
     """A part that nodes of the circuit are to play. `kind` is a name of the vocabulary's kinds of roles;
     `group`: written `role x+`, binds one node or several. `layers`: the first and the last it may lie in."""
@@ -26,7 +27,7 @@ class Role:
     place: Span | None = field(default=None, compare=False, repr=False)  # of the layers
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Port:
     """A role, or `answer`. Of a head, `part` is the side that is meant; None is the whole of it, which an arrow
     enters by query, key or value. An arrow that begins at a head has the part `out`."""
@@ -39,7 +40,7 @@ class Port:
         return f"{self.role}.{self.part}" if self.part else self.role
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Arrow:
     """A connection. `direct` (`->`): through reads and writes of the residual stream only, past no other neuron and no
     other head; otherwise (`~>`) any path inside the circuit. `never`: claimed not to exist."""
@@ -55,7 +56,7 @@ class Arrow:
         return f"{'never ' * self.never}{source} {'->' if self.direct else '~>'} {self.target}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Circuit:
     """A chain `a -> b.key -> answer` is two arrows: into b by its key, and out of b."""
 

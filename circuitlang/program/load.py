@@ -9,15 +9,17 @@ from pathlib import Path, PureWindowsPath
 from circuitlang.program import errors
 from circuitlang.program.check import Unit, check
 from circuitlang.program.encoding import not_utf8, text_of
+from circuitlang.program.once import Once
 from circuitlang.program.program import Program
 from circuitlang.source import CommandError, Diagnostic, ProgramError, Source, Span
 from circuitlang.syntax import mistakes, tree
+from circuitlang.syntax.limits import MAX_BYTES
 from circuitlang.syntax.parse import parse
-from circuitlang.syntax.recover import MAX_BYTES
 
 Reader = Callable[[Path], bytes]  # a file's bytes, or OSError: an editor puts its open texts over the files
 
 MAX_DEPTH = 8  # files that use files
+_NONE: Mapping[Path, str] = {}
 _ROOT_MARKS = ("pyproject.toml", ".git")
 
 
@@ -27,20 +29,31 @@ def bytes_of(path: Path) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def load(path: Path | str, root: Path | None = None, reader: Reader = bytes_of) -> Program:
+def load(
+    path: Path | str,
+    root: Path | None = None,
+    reader: Reader = bytes_of,
+    once: Once | None = None,
+    names: Mapping[Path, str] = _NONE,
+) -> Program:
     """Read, parse and check a file with everything it uses. `root`: the project, outside of which no file is
-    used. `reader`: where the bytes of every file come from.
+    used. `reader`: where the bytes of every file come from. `once`: what the same run read before. `names`: what
+    messages call files, by their resolved paths.
 
     Raises CommandError if the file itself cannot be read and ProgramError with every mistake found.
     """
     path = Path(path)
-    source = read(path, reader)
-    folder = (root or project_root(path)).resolve()
-    reading = _Reading(folder, reader)
-    reading.add(source, path.resolve(), {})
+    once = once or Once()
+    target = path.resolve()
+    try:
+        source = once(_read, target, names.get(target, str(path)), reader)
+    except _Unreadable as reason:
+        raise CommandError(f"{path}: {reason}") from None
+    reading = _Reading((root or project_root(path)).resolve(), reader, once, names)
+    reading.add(source, target, {})
     if reading.found:
         raise ProgramError(reading.found)
-    return check(reading.units)
+    return check(reading.units, once)
 
 
 def load_text(text: str, name: str = "text", root: Path | None = None) -> Program:
@@ -114,6 +127,8 @@ class _Reading:
 
     root: Path
     reader: Reader = bytes_of
+    once: Once = field(default_factory=Once)
+    names: Mapping[Path, str] = field(default_factory=dict)
     units: list[Unit] = field(default_factory=list)
     found: list[Diagnostic] = field(default_factory=list)
     places: dict[Path, int | None] = field(default_factory=dict)  # None: could not be parsed
@@ -122,7 +137,7 @@ class _Reading:
         """Read the files that a file uses, then append the file itself; its place in `units`. `using`: the files
         on the way here, each with the `use` that led on."""
         try:
-            file = parse(source)
+            file = self.once(parse, source)
         except ProgramError as error:
             self.found += error.diagnostics
             self.places[path] = None
@@ -169,7 +184,8 @@ class _Reading:
         else:
             try:
                 # the name that messages show: relative to the project, unless it is the folder itself
-                source = _read(target, target.relative_to(self.root).as_posix(), self.reader)
+                name = self.names.get(target) or target.relative_to(self.root).as_posix()
+                source = self.once(_read, target, name, self.reader)
             except _Unreadable as reason:
                 self.found.append(errors.cannot_use(span, str(reason)))
                 return None

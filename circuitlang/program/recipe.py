@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from circuitlang.program.corpus import Corpus
+from circuitlang.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Architecture:
     """Sizes as Gao et al. 2025 A.1. `heads` x `head_width` need not be `width`; `mlp` is hidden units per
     channel."""
@@ -22,7 +21,7 @@ class Architecture:
     bigram: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sparsity:
     """Fractions of nonzero entries. `weights`: block matrices; `embeddings`: token embedding, unembedding and
     biases; `activations`: what AbsTopK keeps; `floor`: nonzeros per neuron and attention channel that are
@@ -34,7 +33,7 @@ class Sparsity:
     floor: int = 4
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Training:
     """`tokens` in all; `batch` in sequences of `context` tokens; `anneal`, `warmup`: shares of the run
     (A.2)."""
@@ -53,7 +52,7 @@ class Training:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recipe:
     """`text` is the canonical text of the block and of its corpus."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from typing import Literal
+
+from circuitlang.record import record
 
 Type = Literal[
     "integer", "number", "yes or no", "choice", "name", "name or text", "integers", "numbers", "integer range"
@@ -14,7 +16,7 @@ Form = Literal["circuit", "random", "role", "port", "arrow", "each node", "each 
 """What an intervention can be of. A group counts as a role; `each ROLE` takes its members one at a time."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Setting:
     """`low` and `high` bound every number of the value; `above` and `below` exclude the bound itself."""
 
@@ -48,7 +50,7 @@ class Setting:
         return " and ".join(text.format(bound) for bound, text in words if bound is not None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Section:
     """A block of settings. `holds`: the dataclass they fill, which also has the defaults."""
 
@@ -66,7 +68,7 @@ class Section:
         return tuple(setting.name for setting in self.settings if setting.name not in self.defaults)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Parameter:
     """An argument of a metric or an option of an intervention, written `name=…`; a role is written first and
     without its name. `kinds`: of which kinds the role can be; empty for any."""
@@ -85,7 +87,7 @@ class Parameter:
         return text if self.required else f"[{text}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Metric:
     """What a claim can measure.
 
@@ -129,7 +131,7 @@ class Metric:
         return f"{self.name}({inside})" if inside else self.name
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InterventionKind:
     """What can be done to a model.
 
@@ -161,7 +163,7 @@ class InterventionKind:
         return tuple(f"{self.name}({names.get(form, form)}{value}{options})" for form in self.forms)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RoleKind:
     """What a role of a circuit can bind to, and where it stands in the computation.
 
@@ -181,7 +183,7 @@ class RoleKind:
     valued: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PortKind:
     """A side of a head that an arrow can name. `enters`: whether arrows end there; they begin elsewhere."""
 
@@ -190,7 +192,7 @@ class PortKind:
     enters: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Feature:
     """A part of the language that is no row of another table. `built`: whether anything computes it yet."""
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from circuitlang.program.hypothesis import Arrow, Circuit, Port
 from circuitlang.program.recipe import Recipe
 from circuitlang.program.signature import Form
 from circuitlang.program.task import Task
+from circuitlang.record import record
 from circuitlang.source import Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PruneSettings:
     """How a circuit is searched for (paper section 2.2, A.5). Losses are nats per prompt."""
 
@@ -27,7 +28,7 @@ class PruneSettings:
     temperature: float = 1.0  # of the sigmoid that stands in for the Heaviside step's derivative
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VerdictSettings:
     """When a claim counts as shown (docs/verdicts.md)."""
 
@@ -43,7 +44,7 @@ Argument = Port | str | tuple[str, str] | float
 """Of a metric, by its parameter's type: a role; a mark or a case; two cases; a number."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Intervention:
     """`kind` is a name of the vocabulary's interventions. `each`: what is taken one at a time: the nodes or the edges
     of the target, which is then `circuit`, or the members of the role that is then the target."""
@@ -68,7 +69,7 @@ class Intervention:
         return self.target
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Quantity:
     """`METRIC [given …] [where …] [for case …]`: an expectation over datapoints, or a count for nodes and
     edges. `arguments`: by the name of the metric's parameter; those that are left out are absent."""
@@ -82,7 +83,7 @@ class Quantity:
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claim:
     """`left relation right`; `right` is a number (nats, share or count by the metric) or another quantity."""
 
@@ -94,7 +95,7 @@ class Claim:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Spec:
     """`model` is `zoo:NAME`, a checkpoint's path, or the name of a model block. `text`: canonical text of the
     block."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from circuitlang.program.task import Task
-from circuitlang.prompts.encode import TokenError, encode
 from circuitlang.prompts.generate import Generator
-from circuitlang.prompts.prompt import SPLITS, Datapoint
+from circuitlang.prompts.one_token import TokenError, fitting
+from circuitlang.prompts.prompt import SPLITS
 from circuitlang.prompts.tokenizer import Tokenizer
 from circuitlang.source import Diagnostic
 
@@ -26,14 +26,16 @@ LOOKED_AT = 48
 def admit(task: Task, tokenizer: Tokenizer, context: int, model: str) -> list[Diagnostic]:
     """One diagnostic per case that this model cannot be asked: an answer of two tokens, a prompt too long."""
     generator = Generator(task, 0)
+    known: dict[tuple[str, str], int] = {}
     found: dict[tuple[str, str], Diagnostic] = {}
     for split in SPLITS:
-        for datapoint in generator.datapoints(split, range(LOOKED_AT)):
-            for prompt in datapoint.prompts:
-                try:
-                    encode([Datapoint(split, datapoint.index, (prompt,), False)], tokenizer, context)
-                except TokenError as error:
-                    found.setdefault((error.case, error.code), diagnostic(task, error, model))
+        datapoints = generator.datapoints(split, range(LOOKED_AT))
+        prompts = [prompt for datapoint in datapoints for prompt in datapoint.prompts]
+        for prompt, ids in zip(prompts, tokenizer.encode_many([p.text for p in prompts]), strict=True):
+            try:
+                fitting(prompt, ids, tokenizer, context, known)
+            except TokenError as error:
+                found.setdefault((error.case, error.code), diagnostic(task, error, model))
     return list(found.values())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,13 +9,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from circuitlang.prompts.one_token import fitting
 from circuitlang.prompts.prompt import Datapoint, Prompt
 from circuitlang.prompts.tokenizer import Encoded, Tokenizer
-from circuitlang.source import CommandError
 
 START, ENDING = "start", "end"
 NO_FOIL = -1
-NOT_ONE_TOKEN, TOO_LONG = "CIR-210", "CIR-211"
 
 Ids = NDArray[np.int64]
 
@@ -80,15 +78,6 @@ class Batch:
         )
 
 
-class TokenError(CommandError):
-    """A prompt that this tokenizer or context cannot take. `case`: the name of the case that it is one of."""
-
-    def __init__(self, code: str, message: str, case: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.case = case
-
-
 def encode(datapoints: Sequence[Datapoint], tokenizer: Tokenizer, context: int) -> Batch:
     """Raises TokenError for a prompt longer than `context` tokens or an answer or foil that is not one token there."""
     prompts = [prompt for datapoint in datapoints for prompt in datapoint.prompts]
@@ -101,17 +90,11 @@ def encode(datapoints: Sequence[Datapoint], tokenizer: Tokenizer, context: int) 
     width = max((len(prompt.foils) for prompt in prompts), default=1)
     foils = np.full((len(prompts), max(1, width)), NO_FOIL, np.int64)
     for row, (prompt, ids) in enumerate(zip(prompts, encoded, strict=True)):
-        if len(ids.ids) + 1 > context:
-            raise TokenError(
-                TOO_LONG,
-                f"a prompt of case `{prompt.case}` has {len(ids.ids) + 1} tokens; the model's context is {context}",
-                prompt.case,
-            )
+        right, wrong = fitting(prompt, ids, tokenizer, context, known)
         tokens[row, 1 : len(ids.ids) + 1] = ids.ids
         end[row] = len(ids.ids)
-        answer[row] = one_token(tokenizer, prompt, ids, prompt.answer, known)
-        for column, foil in enumerate(prompt.foils):
-            foils[row, column] = one_token(tokenizer, prompt, ids, foil, known)
+        answer[row] = right
+        foils[row, : len(wrong)] = wrong
     return Batch(
         tokens,
         end,
@@ -122,35 +105,6 @@ def encode(datapoints: Sequence[Datapoint], tokenizer: Tokenizer, context: int) 
         len(datapoints[0].prompts) if datapoints else 1,
         tuple(TokenMarks(prompt, ids) for prompt, ids in zip(prompts, encoded, strict=True)),
     )
-
-
-_WORD_ENDS = re.compile(r"(?s:.*)[A-Za-z0-9](?=[\x00-/:-@\[-`{-\x7f])")
-"""Up to the last word or number that something else follows: there a token always ends, whatever comes after."""
-
-
-def one_token(
-    tokenizer: Tokenizer,
-    prompt: Prompt,
-    ids: Encoded,
-    answer: str,
-    known: dict[tuple[str, str], int],
-) -> int:
-    """The id of `answer` after the prompt. `known` remembers what the same ending and answer gave before."""
-    word = _WORD_ENDS.match(prompt.text)
-    key = prompt.text[word.end() if word else 0 :], answer
-    if key not in known:
-        whole = tokenizer.encode(prompt.text + answer).ids
-        if whole[:-1] != ids.ids:
-            more = [tokenizer.decode([token]) for token in whole[-4:]]
-            what = "answer" if answer == prompt.answer else "foil"
-            raise TokenError(
-                NOT_ONE_TOKEN,
-                f"the {what} {answer!r} of case `{prompt.case}` is not one token after the prompt: "
-                f"the text ends in the tokens {', '.join(map(repr, more))}",
-                prompt.case,
-            )
-        known[key] = whole[-1]
-    return known[key]
 
 
 class TokenMarks(Mapping[str, tuple[int, ...]]):

@@ -29,7 +29,7 @@ Counts = Mapping[str, int]  # the params' values
 
 def check_support(task: Task) -> list[Diagnostic]:
     """What is wrong with the number of a task's datapoints."""
-    count = support(task)
+    count = support(task, enough=SMALLEST)
     if count >= SMALLEST:
         return []
     message = (
@@ -40,9 +40,9 @@ def check_support(task: Task) -> list[Diagnostic]:
     ]
 
 
-def support(task: Task, where: Where | None = None) -> int:
+def support(task: Task, where: Where | None = None, enough: int = CAP) -> int:
     """The number of different datapoints, splits together, with params in their own ranges or those of
-    `where`."""
+    `where`. Counting stops at `enough`; the number is exact below it."""
     grammar = Grammar(task.rules)
     visible = _visible(task)
     ranges = {
@@ -55,11 +55,13 @@ def support(task: Task, where: Where | None = None) -> int:
         combinations *= high - low + 1
     if combinations > _COMBINATIONS:
         largest = {name: high for name, (_, high) in ranges.items()}
-        return min(CAP, combinations * _Counter(task, grammar, visible, largest).datapoints())
+        return min(CAP, combinations * _Counter(task, grammar, visible, largest).datapoints(enough))
     total = 0
     for values in product(*(range(low, high + 1) for low, high in ranges.values())):
         counts = dict(zip(ranges, values, strict=True))
-        total = min(CAP, total + _Counter(task, grammar, visible, counts).datapoints())
+        total = min(CAP, total + _Counter(task, grammar, visible, counts).datapoints(enough - total))
+        if total >= enough:
+            break
     return total
 
 
@@ -106,8 +108,10 @@ class _Counter:
         self._counts = counts
         self._rules: dict[str, int] = {}
 
-    def datapoints(self) -> int:
-        return min(CAP, self._draws() * self._cases())
+    def datapoints(self, enough: int = CAP) -> int:
+        """At least `enough`, or exact."""
+        draws = self._draws(enough)
+        return draws if draws >= enough else min(CAP, draws * self._cases())  # no task is without cases
 
     def _texts(self, expression: Expression) -> int:
         """How many ways an unrolled expression can be expanded, all inside it included."""
@@ -146,10 +150,12 @@ class _Counter:
             return range(repeat.low, repeat.high + 1)
         return range(self._counts[repeat.count], self._counts[repeat.count] + 1)
 
-    def _draws(self) -> int:
-        """Ways to make the draws that are visible."""
+    def _draws(self, enough: int) -> int:
+        """Ways to make the draws that are visible: at least `enough`, or exact."""
         total = 1
         for group in _coupled(self._task.draws):
+            if total >= enough:  # and no draw of a checked task takes that away
+                break
             lists = [choices(self._grammar.unroll(draw.body), self._grammar) for draw in group]
             exact = _assignments(group, lists, self._visible) if len(group) > 1 else None
             if exact is not None:

@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from itertools import islice
 
 from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from circuitlang.source import Diagnostic, Source, Span
 from circuitlang.syntax import mistakes
 from circuitlang.syntax.advice import advise, advise_minus, advise_number, completes
+from circuitlang.syntax.explain import explain
 from circuitlang.syntax.foreign import foreign
 from circuitlang.syntax.lookalike import lookalike, mended
 from circuitlang.syntax.strings import QUOTED
 
-MAX_BYTES = 1 << 20
-MAX_NESTING = 64
 MAX_FOUND = 20  # syntax mistakes reported of one file
 _WORK = 1_000_000  # characters parsed again for further mistakes, at most
 
 _SKIPPED = QUOTED + r"|\#[^\n]*"
-_NESTING = re.compile(_SKIPPED + r"|(?P<paren>[()])", re.S)
-_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # embeddings, overrides and isolates
 _STARTS = re.compile(
     _SKIPPED
     + r"|^[ \t]*(?:(?P<block>(?:task|corpus|model|spec|bridge)[ \t]+[A-Za-z_]\w*\s*\{|use[ \t]+[\"'])"
@@ -58,22 +54,6 @@ _NUMBER = re.compile(r"[0-9][\w.]*", re.ASCII)
 _BRACES = re.compile(_SKIPPED + r"|(?P<open>\{)|(?P<close>\})", re.S)
 
 
-def limits(source: Source) -> list[Diagnostic]:
-    """What is refused before it is parsed: very large files, lines that would be shown in another order, and nesting
-    that a recursive reader cannot follow."""
-    if len(source.text) > MAX_BYTES or len(source.text.encode("utf-8", "replace")) > MAX_BYTES:
-        return [mistakes.too_large(Span(source, 0, 0), MAX_BYTES)]
-    hidden = islice(_REORDERING.finditer(source.text), MAX_FOUND)
-    if found := [mistakes.reorders(Span(source, *match.span())) for match in hidden]:
-        return found
-    depth = 0
-    for match in _NESTING.finditer(source.text):
-        depth += {"(": 1, ")": -1}.get(match["paren"] or "", 0)
-        if depth > MAX_NESTING:
-            return [mistakes.too_deep(Span(source, *match.span()), MAX_NESTING)]
-    return []
-
-
 def all_mistakes(lark: Lark, source: Source, error: UnexpectedInput) -> list[Diagnostic]:
     """The diagnostic of a failure and those of the rest of the text, parsed again without what is broken."""
     text = source.text
@@ -101,7 +81,7 @@ def all_mistakes(lark: Lark, source: Source, error: UnexpectedInput) -> list[Dia
         if resumed < 0 or len(found) >= MAX_FOUND or work < 0:
             return found
         try:
-            lark.parse(text)
+            explain(lark, text)
             return found
         except UnexpectedInput as following:
             error = following

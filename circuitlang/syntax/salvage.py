@@ -15,8 +15,9 @@ from lark import UnexpectedInput, UnexpectedToken
 from circuitlang.source import Source
 from circuitlang.syntax import tree
 from circuitlang.syntax.advice import completes
+from circuitlang.syntax.limits import limits
 from circuitlang.syntax.parse import built, grammar
-from circuitlang.syntax.recover import limits, position
+from circuitlang.syntax.recover import position
 from circuitlang.syntax.strings import QUOTED
 
 _WORK = 300_000  # characters parsed at most: what needs more is given up
@@ -47,7 +48,7 @@ def salvage(source: Source) -> tree.File:
     """The tree of the items that can be read, without comments; of a well-formed text all of them."""
     if limits(source):
         return tree.File(None, ())
-    return built(grammar().parse(readable(source.text)), source)[0]
+    return built(readable(source.text), source)[0]
 
 
 def readable(text: str) -> str:

@@ -8,8 +8,9 @@ a dedented or escaped string.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from circuitlang.record import record
 from circuitlang.source import Diagnostic, Span
 from circuitlang.syntax import mistakes
 from circuitlang.syntax.tree import Hole
@@ -24,16 +25,17 @@ QUOTED = (
 _SIMPLE = {"n": "\n", "t": "\t", "\\": "\\", '"': '"', "'": "'"}
 _HEX = {"x": 2, "u": 4}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BRACE = re.compile(r"[{}]")
 
 
-@dataclass(frozen=True)
+@record
 class Decoded:
-    """`text[i]` was written at offset `offsets[i]` of the token; `literal[i]`: by an escape, so never a
-    brace."""
+    """`text[i]` was written at offset `offsets[i]` of the token; `literal`: the places of characters written by
+    an escape, which are never braces."""
 
     text: str
-    offsets: tuple[int, ...]
-    literal: tuple[bool, ...]
+    offsets: Sequence[int]
+    literal: frozenset[int]
     triple: bool
 
 
@@ -41,10 +43,13 @@ def decode(token: Span) -> tuple[Decoded, list[Diagnostic]]:
     """What a STRING or TRIPLE token means. A wrong escape is reported and stands for itself."""
     raw = token.text
     triple = raw.startswith('"""')
-    kept = _dedented(raw) if triple else list(range(1, len(raw) - 1))
-    text: list[str] = []
+    kept = _dedented(raw) if triple else range(1, len(raw) - 1)
+    if "\\" not in raw:
+        text = "".join([raw[at] for at in kept]) if triple else raw[1:-1]
+        return Decoded(text, kept, frozenset(), triple), []
+    words: list[str] = []
     offsets: list[int] = []
-    literal: list[bool] = []
+    literal: list[int] = []
     found: list[Diagnostic] = []
     at = 0
     while at < len(kept):
@@ -54,11 +59,11 @@ def decode(token: Span) -> tuple[Decoded, list[Diagnostic]]:
         if character == "\\":
             length, character, problem = _escape(raw, start, token)
             found += [problem] if problem else []
-        text.append(character)
+            literal.append(len(words))
+        words.append(character)
         offsets.append(start)
-        literal.append(length > 1)
         at += length
-    return Decoded("".join(text), tuple(offsets), tuple(literal), triple), found
+    return Decoded("".join(words), offsets, frozenset(literal), triple), found
 
 
 def _escape(raw: str, start: int, token: Span) -> tuple[int, str, Diagnostic | None]:
@@ -119,7 +124,7 @@ def holes(decoded: Decoded, token: Span) -> tuple[tuple[str | Hole, ...], list[D
     words: list[str] = []
 
     def brace(at: int, which: str) -> bool:
-        return at < len(decoded.text) and decoded.text[at] == which and not decoded.literal[at]
+        return at < len(decoded.text) and decoded.text[at] == which and at not in decoded.literal
 
     def span(start: int, end: int) -> Span:
         last = decoded.offsets[end - 1] + 1
@@ -148,9 +153,11 @@ def holes(decoded: Decoded, token: Span) -> tuple[tuple[str | Hole, ...], list[D
         elif brace(at, "}"):
             found.append(mistakes.stray_brace(span(at, at + 1)))
             at += 1
-        else:
-            words.append(decoded.text[at])
-            at += 1
+        else:  # a literal brace, or what stands before the next brace
+            following = _BRACE.search(decoded.text, at + 1)
+            end = following.start() if following else len(decoded.text)
+            words.append(decoded.text[at:end])
+            at = end
     if words:
         parts.append("".join(words))
     return tuple(parts), found

@@ -6,15 +6,16 @@ parts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction as Ratio
 
+from circuitlang.record import record
 from circuitlang.source import Source, Span
 
 NOWHERE = Span(Source("nowhere", ""), 0, 0)
 
 
-@dataclass(frozen=True)
+@record
 class Notes:
     """What the formatter keeps beside an item. `before`: whole-line comments above it, each with its `#`; an
     empty string stands for a blank line. `after`: the comment behind it on its last line."""
@@ -28,21 +29,21 @@ class Notes:
         return tuple(line for line in self.before if line) + ((self.after,) if self.after else ())
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(kw_only=True)
 class Node:
     """Anything that was written down."""
 
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(kw_only=True)
 class Item(Node):
     """What stands on lines of its own inside a file or block, and so can carry comments."""
 
     notes: Notes = field(default=Notes(), compare=False, repr=False)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(kw_only=True)
 class Block(Item):
     """An item with braces. `head`: the comment behind the opening brace. `end`: comments above the closing one."""
 
@@ -53,12 +54,12 @@ class Block(Item):
 # --- leaves ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Name(Node):
     text: str
 
 
-@dataclass(frozen=True)
+@record
 class Key(Node):
     """The name of a setting, section, metric, intervention, port or role kind; may be spelled like a
     keyword."""
@@ -66,29 +67,29 @@ class Key(Node):
     text: str
 
 
-@dataclass(frozen=True)
+@record
 class Int(Node):
     value: int
 
 
-@dataclass(frozen=True)
+@record
 class Float(Node):
     value: float
 
 
-@dataclass(frozen=True)
+@record
 class Fraction(Node):
     value: Ratio
 
 
-@dataclass(frozen=True)
+@record
 class Percent(Node):
     """`95%`; `value` is the share, 19/20."""
 
     value: Ratio
 
 
-@dataclass(frozen=True)
+@record
 class Range(Node):
     """`low..high`, both included."""
 
@@ -96,7 +97,7 @@ class Range(Node):
     high: Int
 
 
-@dataclass(frozen=True)
+@record
 class String(Node):
     """A plain string, decoded. `triple`: written in triple quotes."""
 
@@ -104,14 +105,14 @@ class String(Node):
     triple: bool = field(default=False, compare=False, repr=False)
 
 
-@dataclass(frozen=True)
+@record
 class Hole(Node):
     """`{name}` in a template; the span is the name's, also inside dedented or escaped text."""
 
     name: str
 
 
-@dataclass(frozen=True)
+@record
 class Template(Node):
     """Text and holes in order; texts are decoded, never empty and never side by side."""
 
@@ -119,7 +120,7 @@ class Template(Node):
     triple: bool = field(default=False, compare=False, repr=False)
 
 
-@dataclass(frozen=True)
+@record
 class Several(Node):
     """`(a, b)`: several values of one setting or argument."""
 
@@ -132,12 +133,12 @@ Value = Int | Float | Fraction | Percent | String | Name | Range | Several
 # --- expressions ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Group(Node):
     body: Choice
 
 
-@dataclass(frozen=True)
+@record
 class Repeat(Node):
     """`body{2}`, `body{1..4 by ", "}` or `body{param}`."""
 
@@ -146,7 +147,7 @@ class Repeat(Node):
     joiner: String | None
 
 
-@dataclass(frozen=True)
+@record
 class Sequence(Item):
     """Parts side by side: one alternative of a choice."""
 
@@ -154,7 +155,7 @@ class Sequence(Item):
     weight: Number | None
 
 
-@dataclass(frozen=True)
+@record
 class Choice(Node):
     options: tuple[Sequence, ...]
 
@@ -165,7 +166,7 @@ Part = Atom | Repeat
 # --- tasks and corpora ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Doc(Item):
     """The sentence that a block may begin with."""
 
@@ -173,55 +174,55 @@ class Doc(Item):
     triple: bool = field(default=False, compare=False, repr=False)
 
 
-@dataclass(frozen=True)
+@record
 class Param(Item):
     name: Name
     value: Int | Range
 
 
-@dataclass(frozen=True)
+@record
 class Rule(Item):
     name: Name
     depth: Int | None
     body: Choice
 
 
-@dataclass(frozen=True)
+@record
 class Draw(Item):
     names: tuple[Name, ...]
     body: Choice
     without: tuple[Name, ...]
 
 
-@dataclass(frozen=True)
+@record
 class HoldOut(Item):
     name: Name
     share: Percent
 
 
-@dataclass(frozen=True)
+@record
 class Prompt(Item):
     template: Template
 
 
-@dataclass(frozen=True)
+@record
 class Binding(Node):
     name: Name
     body: Choice
 
 
-@dataclass(frozen=True)
+@record
 class Answer(Node):
     negated: bool
     template: Template
 
 
-@dataclass(frozen=True)
+@record
 class Foil(Node):
     template: Template
 
 
-@dataclass(frozen=True)
+@record
 class Case(Item):
     name: Name
     bindings: tuple[Binding, ...]
@@ -230,13 +231,13 @@ class Case(Item):
     foil: Foil | None
 
 
-@dataclass(frozen=True)
+@record
 class Files(Item):
     pattern: String
     weight: Number | None
 
 
-@dataclass(frozen=True)
+@record
 class Document(Item):
     name: Name
     weight: Number | None
@@ -245,19 +246,19 @@ class Document(Item):
 # --- models and specs -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Setting(Item):
     name: Key
     value: Value
 
 
-@dataclass(frozen=True)
+@record
 class Section(Block):
     name: Key
     items: tuple[Setting, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Port(Node):
     """`copier` or `copier.key`."""
 
@@ -265,24 +266,24 @@ class Port(Node):
     part: Key | None
 
 
-@dataclass(frozen=True)
+@record
 class Hop(Node):
     arrow: str
     port: Port
 
 
-@dataclass(frozen=True)
+@record
 class Wire(Item):
     first: Port
     hops: tuple[Hop, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Never(Item):
     wire: Wire
 
 
-@dataclass(frozen=True)
+@record
 class Role(Item):
     """`group`: written `role x+`, binds several nodes."""
 
@@ -293,12 +294,12 @@ class Role(Item):
     doc: String | None
 
 
-@dataclass(frozen=True)
+@record
 class Circuit(Block):
     items: tuple[Role | Wire | Never, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Named(Node):
     """`at=open`: an argument with a name."""
 
@@ -306,7 +307,7 @@ class Named(Node):
     value: Value
 
 
-@dataclass(frozen=True)
+@record
 class Intervention(Node):
     """`drop(each node)`, `set(kind = -1.5, at=open)`."""
 
@@ -317,13 +318,13 @@ class Intervention(Node):
     options: tuple[Named, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Condition(Node):
     name: Name
     value: Int | Range
 
 
-@dataclass(frozen=True)
+@record
 class Quantity(Node):
     metric: Key
     arguments: tuple[Port | Named, ...]
@@ -332,7 +333,7 @@ class Quantity(Node):
     case: Name | None
 
 
-@dataclass(frozen=True)
+@record
 class Claim(Item):
     name: Name
     left: Quantity
@@ -343,47 +344,47 @@ class Claim(Item):
 # --- blocks and the file --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Task(Block):
     name: Name
     doc: Doc | None
     items: tuple[Param | Rule | Draw | HoldOut | Prompt | Case, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Corpus(Block):
     name: Name
     doc: Doc | None
     items: tuple[Rule | Draw | Files | Document, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Model(Block):
     name: Name
     doc: Doc | None
     items: tuple[Section, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Bridge(Block):
     name: Name
     doc: Doc | None
     items: tuple[Section | Setting | Claim, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Spec(Block):
     name: Name
     doc: Doc | None
     items: tuple[Setting | Section | Circuit | Claim, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Version(Item):
     number: Int
 
 
-@dataclass(frozen=True)
+@record
 class Use(Item):
     path: String
 
@@ -391,7 +392,7 @@ class Use(Item):
 TopLevel = Use | Task | Corpus | Model | Spec | Bridge
 
 
-@dataclass(frozen=True)
+@record
 class File(Block):
     version: Version | None
     items: tuple[TopLevel, ...]

@@ -7,16 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circuitlang.prompts.encode import (
-    ENDING,
-    NO_FOIL,
-    NOT_ONE_TOKEN,
-    START,
-    TOO_LONG,
-    Batch,
-    TokenError,
-    encode,
-)
+from circuitlang.prompts.encode import ENDING, NO_FOIL, START, Batch, encode
+from circuitlang.prompts.one_token import NOT_ONE_TOKEN, TOO_LONG, TokenError
 from circuitlang.prompts.prompt import Datapoint, Mark, Prompt
 from circuitlang.prompts.tokenizer import Tokenizer, train_tokenizer
 

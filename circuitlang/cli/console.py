@@ -1,0 +1,72 @@
+"""The two consoles, and what is said of checked files. Plain lines do without rich, which takes long to load."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+from circuitlang.program.program import Program
+from circuitlang.source import Diagnostic
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+WRONG = 2  # the exit status where the program or the command is wrong
+
+
+class _Console:
+    def __init__(self, **options: Any) -> None:
+        self._options = options
+
+    @cached_property
+    def _console(self) -> Console:
+        from rich.console import Console
+
+        return Console(**self._options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._console, name)
+
+
+errors = cast("Console", _Console(stderr=True, highlight=False, emoji=False, soft_wrap=True))
+output = cast("Console", _Console(highlight=False, emoji=False))
+
+
+def say(lines: Iterable[str | Text]) -> None:
+    """Lines of a result, as they are: no markup, no wrapping."""
+    for line in lines:
+        if isinstance(line, str):
+            sys.stdout.write(line + "\n")
+        else:
+            output.print(line, soft_wrap=True)
+
+
+def tell(found: Sequence[Diagnostic], form: str = "text") -> None:
+    """Print diagnostics. A format for machines says that there are none, too."""
+    from circuitlang.report import diagnostics
+
+    if form == "text":
+        if found:
+            colour = errors.is_terminal and not errors.no_color and not errors.is_dumb_terminal
+            sys.stderr.write(diagnostics.text(found, colour))
+        return
+    from circuitlang import authoring
+
+    printers = {
+        "concise": diagnostics.concise,
+        "json": diagnostics.json_text,
+        "github": diagnostics.github,
+        "sarif": authoring.sarif_text,
+        "junit": authoring.junit_text,
+    }
+    sys.stdout.write(printers[form](found))
+
+
+def say_checked(programs: Sequence[Program]) -> None:
+    """That no mistake was found, and in how much."""
+    count = sum(len(program.source.text.splitlines()) for program in programs)
+    plural = "s" * (len(programs) != 1)
+    say([f"{len(programs)} file{plural}, {count} lines: no mistakes found."])

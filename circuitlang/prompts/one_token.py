@@ -1,0 +1,67 @@
+"""Prompt + tokenizer + context -> the ids of its answer and foils, one token each; or what does not fit. No numpy."""
+
+from __future__ import annotations
+
+import re
+
+from circuitlang.prompts.prompt import Prompt
+from circuitlang.prompts.tokenizer import Encoded, Tokenizer
+from circuitlang.source import CommandError
+
+NOT_ONE_TOKEN, TOO_LONG = "CIR-210", "CIR-211"
+
+
+class TokenError(CommandError):
+    """A prompt that this tokenizer or context cannot take. `case`: the name of the case that it is one of."""
+
+    def __init__(self, code: str, message: str, case: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.case = case
+
+
+def fitting(
+    prompt: Prompt,
+    ids: Encoded,
+    tokenizer: Tokenizer,
+    context: int,
+    known: dict[tuple[str, str], int],
+) -> tuple[int, list[int]]:
+    """The ids of the answer and of the foils behind a prompt, `ids` being the prompt's own. Raises TokenError."""
+    if len(ids.ids) + 1 > context:
+        raise TokenError(
+            TOO_LONG,
+            f"a prompt of case `{prompt.case}` has {len(ids.ids) + 1} tokens; the model's context is {context}",
+            prompt.case,
+        )
+    answer = one_token(tokenizer, prompt, ids, prompt.answer, known)
+    return answer, [one_token(tokenizer, prompt, ids, foil, known) for foil in prompt.foils]
+
+
+_WORD_ENDS = re.compile(r"(?s:.*)[A-Za-z0-9](?=[\x00-/:-@\[-`{-\x7f])")
+"""Up to the last word or number that something else follows: there a token always ends, whatever comes after."""
+
+
+def one_token(
+    tokenizer: Tokenizer,
+    prompt: Prompt,
+    ids: Encoded,
+    answer: str,
+    known: dict[tuple[str, str], int],
+) -> int:
+    """The id of `answer` after the prompt. `known` remembers what the same ending and answer gave before."""
+    word = _WORD_ENDS.match(prompt.text)
+    key = prompt.text[word.end() if word else 0 :], answer
+    if key not in known:
+        whole = tokenizer.encode(prompt.text + answer).ids
+        if whole[:-1] != ids.ids:
+            more = [tokenizer.decode([token]) for token in whole[-4:]]
+            what = "answer" if answer == prompt.answer else "foil"
+            raise TokenError(
+                NOT_ONE_TOKEN,
+                f"the {what} {answer!r} of case `{prompt.case}` is not one token after the prompt: "
+                f"the text ends in the tokens {', '.join(map(repr, more))}",
+                prompt.case,
+            )
+        known[key] = whole[-1]
+    return known[key]
