@@ -17,6 +17,7 @@ from circuitlang.program.program import Program
 from circuitlang.program.spec import Spec
 from circuitlang.program.task import Task
 from circuitlang.program.unbuilt import unbuilt, unbuilt_bridge
+from circuitlang.prompts.plenty import plenty
 from circuitlang.prompts.prompt import Datapoint, Split
 from circuitlang.source import CommandError, Diagnostic, ProgramError, Source, Span
 from circuitlang.storage import write_whole
@@ -98,6 +99,8 @@ def check_text(
 
 def supported(task: Task) -> list[Diagnostic]:
     """Whether a task has enough prompts for its three splits."""
+    if plenty(task):
+        return []
     from circuitlang.prompts.support import check_support
 
     return check_support(task)

@@ -92,7 +92,7 @@ def range_of(span: Span, text: Text) -> types.Range:
 def diagnostic(found: Diagnostic, encoding: Encoding) -> types.Diagnostic:
     """One message at its place, with what would be right, and the other places that it speaks of."""
     warning = found.severity == "warning"
-    places: Iterable[tuple[Span, str]] = getattr(found, "related", ())
+    places = found.related
     related = [
         types.DiagnosticRelatedInformation(location(span, encoding), words)
         for span, words in places

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -65,17 +64,12 @@ def test_units(encoding: Encoding, length: int) -> None:
     assert Text("a🎨b", encoding).offset(types.Position(0, 1 + length)) == 2
 
 
-@dataclass(frozen=True)
-class Related(Diagnostic):
-    related: tuple[tuple[Span, str], ...] = ()
-
-
 def test_the_other_places_that_a_message_speaks_of_are_shown() -> None:
     here = Source("a.task", "🎨 twice", Path("/a.task"))
     there = Source("b.task", "🎨 once", Path("/b.task"))
     said = ((Span(there, 2, 6), "first declared here"), (Span(Source("no file", "x"), 0, 1), "nowhere to go"))
     shown = protocol.diagnostic(
-        Related("CIR-031", "declared twice", Span(here, 2, 7), related=said), "utf-16"
+        Diagnostic("CIR-031", "declared twice", Span(here, 2, 7), related=said), "utf-16"
     )
     (place,) = shown.related_information or []
     assert (place.message, place.location.uri) == ("first declared here", "file:///b.task")
