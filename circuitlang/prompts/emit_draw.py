@@ -7,10 +7,10 @@ from contextlib import nullcontext
 from functools import partial
 
 from circuitlang.program.task import Param
-from circuitlang.prompts.choice import TRIES, Choices
+from circuitlang.prompts.choice import Choices
 from circuitlang.prompts.draw import REDRAWS, Drawer, Plan
 from circuitlang.prompts.emit import Function
-from circuitlang.prompts.stream import WORDS, Stream, Word
+from circuitlang.prompts.stream import TRIES, WORDS, Stream, Word
 
 
 def write_values(out: Function, params: tuple[Param, ...], drawer: Drawer) -> None:
