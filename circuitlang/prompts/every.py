@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from circuitlang.program.task import Task
 from circuitlang.prompts.case import Attempt, Cases
@@ -13,7 +13,7 @@ from circuitlang.prompts.unroll import Grammar
 
 MOST = 1 << 20  # alternatives of one choice, beyond which it cannot be meant to be listed
 
-Where = dict[str, tuple[int, int]]
+Where = Mapping[str, tuple[int, int]]
 
 
 class TooManyError(Exception):
@@ -38,9 +38,9 @@ def every(task: Task, where: Where | None = None) -> Iterator[tuple[Prompt, ...]
         made += 1
         return path[made - 1][0]
 
-    source = chosen(choose)
     while True:
         made = 0
+        source = chosen(choose)
         values = drawer.values(b"", where or {}, None, source)
         prompts = None if values is None else Attempt(b"", values, cases, source).prompts()
         if prompts is not None:

@@ -39,11 +39,13 @@ def datapoints(
 
     @st.composite
     def drawn(draw: st.DrawFn) -> Datapoint:
-        source = chosen(lambda count: draw(st.integers(0, count - 1)))
+        def choose(count: int) -> int:
+            return draw(st.integers(0, count - 1)) if count > 1 else 0
+
         held = draw(held_out)
         wanted: Split | None = "test" if held else split
         for _ in range(ATTEMPTS):
-            datapoint = generator.attempt(source, wanted, held, ranges)
+            datapoint = generator.attempt(chosen(choose), wanted, held, ranges)
             if datapoint is not None:
                 break
         else:

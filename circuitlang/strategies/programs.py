@@ -238,9 +238,9 @@ def programs(draw: st.DrawFn) -> str:
     tasks = [draw(written_tasks(f"t{i}")) for i in range(draw(st.integers(1, 2)))]
     blocks = [task.text for task in tasks]
     models: list[str] = []
-    if draw(st.booleans()):
+    if draw(st.integers(0, 2)):
         blocks.append(draw(corpus_texts("c0")))
-        if draw(st.booleans()):
+        if draw(st.integers(0, 2)):
             blocks.append(draw(model_text("m0", "c0")))
             models.append("m0")
     blocks += [
