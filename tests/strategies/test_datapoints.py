@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -88,26 +89,31 @@ def test_what_is_drawn_is_what_the_generator_makes() -> None:
 
 NUMBERS = """
 task numbers {
-  param size = 1..5
   rule digit = 0..9
   rule few = digit{0..3 by ","}
   draw word = "first" | "second" weight 3 | "third"
   draw one, two = "p" | "q" | "r"
-  case a prompt "{word} {one}{two} {few}" answer "1"
-  case b prompt "{word} {two}{one} {few}" answer "2"
+  prompt "{word} {one} {two} {few}{mark}"
+  case a with mark = "!" answer "1"
+  case b with mark = "?" answer "2"
 }
 """
 
 
-def test_shrinking_reaches_the_smallest_draws() -> None:
-    task = load_text(NUMBERS).tasks["numbers"]
-    assert find(prompts(task, case="a"), lambda p: True, settings=SHRINK).text == "first pq "
-    longer = find(prompts(task, case="a"), lambda p: p.text.count(",") == 1, settings=SHRINK)
-    assert longer.text == "first pq 0,0"
-    nine = find(prompts(task, case="a"), lambda p: "third" in p.text and "9" in p.text, settings=SHRINK)
-    assert nine.text == "third pq 9"
-    swapped = find(prompts(task, case="b"), lambda p: " p" in p.text, settings=SHRINK)
-    assert swapped.text == "first pq "
+@pytest.mark.parametrize(
+    ("fails", "smallest"),
+    [
+        (lambda text: True, "first p q !"),
+        (lambda text: text.count(",") == 1, "first p q 0,0!"),
+        (lambda text: "third" in text and "7" in text, "third p q 7!"),
+        (lambda text: " p " not in text, "first q r !"),
+        (lambda text: len(text) > 14, "second p q 0,0!"),  # fewer choices before smaller ones
+    ],
+    ids=["anything", "two digits", "late choices", "without the first", "long"],
+)
+def test_shrinking_reaches_the_smallest_draws(fails: Callable[[str], bool], smallest: str) -> None:
+    numbers = prompts(load_text(NUMBERS).tasks["numbers"], case="a")
+    assert find(numbers, lambda prompt: fails(prompt.text), settings=SHRINK).text == smallest
 
 
 def test_shrinking_a_failing_property_of_brackets() -> None:
