@@ -1,7 +1,6 @@
 """Laws of the formatter, on random trees: parse(format(t)) == t, formatting twice changes nothing, no comment is
 lost, and the text without comments depends on meaning alone."""
 
-import dataclasses
 import re
 from collections import Counter
 from pathlib import Path
@@ -9,46 +8,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from benchmarks.fuzz_trees import check, comments_of
 from circuitlang.source import ProgramError, Source
 from circuitlang.strategies.trees import BLOCKS, files
 from circuitlang.syntax import tree
-from circuitlang.syntax.format import bare_text, format_block, format_file
+from circuitlang.syntax.format import bare_text, format_file
 from circuitlang.syntax.parse import parse
 
 LANGUAGE = Path(__file__).parent.parent / "language"
 EXAMPLES = 40  # of each kind of block
-
-
-def comments_of(node: object) -> Counter[str]:
-    """Every comment of a tree."""
-    found: Counter[str] = Counter()
-    if isinstance(node, tree.Item):
-        found.update(node.notes.comments)
-    if isinstance(node, tree.Block):
-        found.update(line for line in node.end if line)
-        found.update([node.head] if node.head else [])
-    if isinstance(node, tuple):
-        for part in node:
-            found += comments_of(part)
-    elif dataclasses.is_dataclass(node) and not isinstance(node, type):
-        for field in dataclasses.fields(node):
-            if field.name not in ("span", "notes", "head", "end"):
-                found += comments_of(getattr(node, field.name))
-    return found
-
-
-def check(file: tree.File) -> None:
-    """All laws of one tree."""
-    written = format_file(file)
-    again = parse(Source("built", written))
-    assert again == file, written
-    assert format_file(again) == written
-    assert comments_of(again) == comments_of(file)
-    for before, after in zip(file.items, again.items, strict=True):
-        if isinstance(before, tree.Block) and isinstance(after, tree.Block):
-            alone = tree.File(None, (before,))
-            assert format_block(before) in format_file(alone)
-            assert bare_text(before) == bare_text(after)
 
 
 @pytest.mark.parametrize("kind", BLOCKS)
