@@ -95,7 +95,7 @@ def work(folder: Path, chunk: int, executions: int) -> None:
             (folder / f"counts-{chunk}.json").write_text(json.dumps(vars(counts)))
 
     def change(data: bytes, longest: int, number: int) -> bytes:
-        if number % 3 == 0:
+        if number % 6 == 0:
             return atheris.Mutate(data, longest)
         return mutator.mutate(data, number)[:longest]
 
