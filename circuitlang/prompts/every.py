@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from circuitlang.program.task import Task
 from circuitlang.prompts.case import Attempt, Cases
 from circuitlang.prompts.chosen import chosen
-from circuitlang.prompts.draw import Drawer
+from circuitlang.prompts.draw import Drawer, Where
 from circuitlang.prompts.prompt import Prompt
 from circuitlang.prompts.unroll import Grammar
 
 MOST = 1 << 20  # alternatives of one choice, beyond which it cannot be meant to be listed
-
-Where = Mapping[str, tuple[int, int]]
 
 
 class TooManyError(Exception):
@@ -26,6 +24,7 @@ def every(task: Task, where: Where | None = None) -> Iterator[tuple[Prompt, ...]
     a choice of more than MOST, as weights of many digits make."""
     grammar = Grammar(task.rules)
     drawer, cases = Drawer(task, grammar), Cases(task, grammar)
+    ranges = drawer.ranges(where or {})
     path: list[tuple[int, int]] = []  # the choices of the datapoint: (index, of how many)
     made = 0
 
@@ -41,7 +40,7 @@ def every(task: Task, where: Where | None = None) -> Iterator[tuple[Prompt, ...]
     while True:
         made = 0
         source = chosen(choose)
-        values = drawer.values(b"", where or {}, None, source)
+        values = drawer.values(b"", ranges, None, source)
         prompts = None if values is None else Attempt(b"", values, cases, source).prompts()
         if prompts is not None:
             yield prompts

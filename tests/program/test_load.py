@@ -97,6 +97,9 @@ def test_paths_stay_inside_the_project(project: Path, tmp_path_factory: pytest.T
     assert codes(write(inside / "s.cir", 'use "pipe.task"\n')) == ["CIR-020"]
     (inside / "link.task").symlink_to(outside)
     assert codes(write(inside / "s.cir", 'use "link.task"\n')) == ["CIR-021"]
+    (inside / "loop").symlink_to("loop")
+    for nothing in ("loop", "loop/x.task", "a" * 300, "a/" * 3000, "..\\\\" * 1000 + "x.task"):
+        assert codes(write(inside / "s.cir", f'use "{nothing}"\n')) == ["CIR-020"], nothing
 
 
 @pytest.mark.parametrize(
