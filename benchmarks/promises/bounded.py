@@ -1,4 +1,4 @@
-"""Bounded: sizes are known before anything is made, too much is refused with a code, the rest is soon done in little room.
+"""Bounded: sizes are known before anything is made, too much is refused with a code, the rest is soon done.
 
 `python -m benchmarks.promises.bounded --count 300`. Each file that could grow stands in a process of its own with 512
 MiB of address space and two seconds of processor time beyond its start; random programs share processes.

@@ -112,7 +112,7 @@ class Plan:
         for place, name in enumerate(self.draw.names):
             pool = self.all if self.held is None else self._pool(self.number + place - first)
             if pool is not None:
-                drawn = pool.pick(stream, taken, source.tries)
+                drawn = pool.pick(stream, taken, source.tries if taken else 1)
             else:
                 own = own or source.stream(key + self.tag)
                 drawn = self._expand(values, own, taken)

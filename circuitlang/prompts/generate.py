@@ -19,7 +19,8 @@ from circuitlang.prompts.prompt import SPLITS, Datapoint, Prompt, Split
 from circuitlang.prompts.split import PROBES, Feature, choose_feature
 from circuitlang.prompts.stream import Source, derive, numbered
 from circuitlang.prompts.unroll import Grammar
-from circuitlang.prompts.whole import Make, source as written
+from circuitlang.prompts.whole import Make
+from circuitlang.prompts.whole import source as written
 from circuitlang.source import Diagnostic, ProgramError
 
 ATTEMPTS = 50_000  # draws until a split is declared empty; eight cases with nothing in common need 6,561

@@ -21,7 +21,7 @@ from circuitlang.source import Diagnostic
 CAP = 1 << 62
 SMALLEST = 30  # datapoints below which three splits cannot be told from each other's noise
 
-EXACT = 1000  # a larger count is an upper bound
+EXACT = 500  # a larger count is an upper bound
 _PATHS = 4 * EXACT  # choices of hidden draws and of repeated entries included, that are made to count exactly
 _COMBINATIONS = 4096  # of params' values that are counted one by one; more are bounded by the largest
 _STATES = 4096  # ways to use rules that are told apart; more are bounded by the most frequent use

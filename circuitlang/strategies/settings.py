@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
+from circuitlang.program.signature import Metric, Setting
 from circuitlang.program.vocabulary import (
     INTERVENTIONS,
     METRICS,
     MODEL_SECTIONS,
     SPEC_SECTIONS,
-    Metric,
-    Setting,
 )
 from circuitlang.syntax.strings import quoted
 
@@ -82,7 +81,7 @@ def model_text(draw: st.DrawFn, name: str, corpus: str) -> str:
     heads, each = draw(st.integers(1, 16)), draw(st.integers(1, 64))
     fixed = {
         "architecture": {
-            "layers": str(draw(st.integers(1, 64))),
+            "layers": str(draw(st.integers(4, 64))),
             "width": str(heads * each),
             "heads": str(heads),
         },
@@ -97,36 +96,97 @@ def model_text(draw: st.DrawFn, name: str, corpus: str) -> str:
     return "\n  ".join([f"model {name} {{", *sections]) + "\n}\n"
 
 
-def _quantity(draw: st.DrawFn, metric: Metric, task: Written, right: bool) -> str:
+@dataclass(frozen=True)
+class _Roles:
+    """The roles of a circuit: their names by kind. `group`: the one that is a group, or none."""
+
+    neurons: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    group: str = ""
+
+
+def _circuit(draw: st.DrawFn) -> tuple[_Roles, str]:
+    """A circuit in which every arrow goes to a later layer, and the roles that it has."""
+    group = "+" * draw(st.booleans())
+    layers = ("", " in layer 1..2", " in layer 1")
+    lines = [
+        'role early = neuron in layer 0 "reads"',
+        f"role copier = head{draw(st.sampled_from(layers))}",
+        f"role late{group} = neuron in layer 3",
+    ]
+    arrows = [
+        "early -> copier.key",
+        "early ~> copier.value",
+        "copier -> late",
+        "copier.out ~> answer",
+        "early ~> late",
+    ]
+    arrows += ["late -> answer", "copier -> late -> answer", "never late ~> copier.query"]
+    some = draw(st.lists(st.sampled_from(arrows[:-2]), min_size=1, max_size=3, unique=True))
+    text = "\n    ".join(["circuit {", *lines, *some]) + "\n  }"
+    singles = ("early",) if group else ("early", "late")
+    return _Roles(singles, ("copier",), "late" if group else ""), text
+
+
+def _quantity(draw: st.DrawFn, metric: Metric, task: Written, roles: _Roles, right: bool) -> str:
     """A metric with what it needs; on the right side nothing is taken one by one."""
+    several = len(task.cases) > 2
     text = metric.name
+    if metric.role is not None:
+        role = draw(st.sampled_from(roles.heads if metric.role.kinds == ("head",) else roles.neurons))
+        names = [each.name for each in metric.parameters if each.type == "mark"]
+        marks = [f"{name}={'start' if name == 'to' else 'end'}" for name in names]  # attention looks back
+        text += f"({', '.join([role, *marks])})"
+    elif metric.contrast and several:
+        text += f"(to={task.cases[0]})"
     if metric.given == "must" or (metric.given == "may" and draw(st.booleans())):
-        kinds = [kind for kind in INTERVENTIONS.values() if kind.built and "circuit" in kind.targets]
-        kind = draw(st.sampled_from(kinds))
-        targets = [target for target in kind.targets if target in ("circuit", "random")]
-        targets += [f"each {member}" for member in kind.each if not right and member == "node"]
-        text += f" given {kind.name}({draw(st.sampled_from(targets))})"
+        text += f" given {_intervention(draw, task, roles, right or metric.contrast)}"
     if not metric.counts:
         if task.params and draw(st.booleans()):
             text += (
                 f" where {draw(st.sampled_from(task.params))} = {draw(st.sampled_from(('0', '3', '0..4')))}"
             )
-        if draw(st.integers(0, 3)) == 3:
+        if not metric.contrast and " swap(" not in text and draw(st.integers(0, 3)) == 3:
             text += f" for case {draw(st.sampled_from(task.cases))}"
     return text
 
 
-def _claim(draw: st.DrawFn, name: str, task: Written) -> str:
-    metrics = [metric for metric in METRICS.values() if metric.built and not metric.takes]
+def _intervention(draw: st.DrawFn, task: Written, roles: _Roles, one: bool) -> str:
+    """What can be done to the circuit, to random ones, or to a role; `one`: not to each member in turn."""
+    kinds = [
+        kind
+        for kind in INTERVENTIONS.values()
+        if "spec" in kind.blocks
+        and (roles.neurons or "circuit" in kind.forms)
+        and (len(task.cases) > 1 or not kind.contrast)
+    ]
+    kind = draw(st.sampled_from(kinds))
+    targets = [form for form in ("circuit", "random") if form in kind.forms]
+    targets += roles.neurons if "role" in kind.forms else ()
+    if not one:
+        targets += ["each node"] if "each node" in kind.forms else []
+        targets += [f"each {roles.group}"] if roles.group and "each ROLE" in kind.forms else []
+    number = " = 0.5" if kind.value is not None else ""
+    to = f", to={task.cases[0]}" if kind.contrast and len(task.cases) > 2 else ""
+    return f"{kind.name}({draw(st.sampled_from(targets))}{number}{to})"
+
+
+def _claim(draw: st.DrawFn, name: str, task: Written, roles: _Roles) -> str:
+    metrics = [
+        metric
+        for metric in METRICS.values()
+        if "spec" in metric.blocks
+        and (metric.role is None or roles.neurons)
+        and (len(task.cases) > 1 or not metric.contrast)
+    ]
     metric = draw(st.sampled_from(metrics))
-    left = _quantity(draw, metric, task, right=False)
+    left = _quantity(draw, metric, task, roles, right=False)
     relation = draw(
         st.sampled_from(("<", "<=", ">", ">=", "==") if metric.counts else ("<", "<=", ">", ">="))
     )
-    if draw(st.integers(0, 3)) == 3:
-        right = _quantity(
-            draw, draw(st.sampled_from([m for m in metrics if m.unit == metric.unit])), task, True
-        )
+    alike = [other for other in metrics if other.unit == metric.unit and not other.contrast]
+    if alike and not metric.contrast and draw(st.integers(0, 3)) == 3:
+        right = _quantity(draw, draw(st.sampled_from(alike)), task, roles, right=True)
     elif metric.counts:
         right = str(draw(st.integers(1, 500)))
     elif metric.unit == "share":
@@ -146,5 +206,9 @@ def spec_text(draw: st.DrawFn, name: str, task: Written, models: list[str]) -> s
         for kind, section in SPEC_SECTIONS.items()
         if draw(st.booleans())
     ]
-    lines += [_claim(draw, f"k{i}", task) for i in range(draw(st.integers(1, 4)))]
+    roles = _Roles()
+    if draw(st.booleans()):
+        roles, circuit = _circuit(draw)
+        lines.append(circuit)
+    lines += [_claim(draw, f"k{i}", task, roles) for i in range(draw(st.integers(1, 4)))]
     return "\n  ".join([f"spec {name} {{", quoted("A random spec."), *lines]) + "\n}\n"
