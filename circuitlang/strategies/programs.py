@@ -216,7 +216,8 @@ def written_tasks(draw: st.DrawFn, name: str, small: bool = False) -> Written:
     lines += [f"hold out {name} {100 * share}%" for name in dict.fromkeys(held)]
     count = sum(line.startswith("case ") for line in cases)
     text = _block("task", name, [*lines, *cases])
-    return Written(name, text, tuple(names.params), tuple(f"c{i}" for i in range(count)))
+    contrast = count > 1 and not any(" foil " in line or " answer not " in line for line in cases)
+    return Written(name, text, tuple(names.params), tuple(f"c{i}" for i in range(count)), contrast)
 
 
 @st.composite

@@ -18,12 +18,14 @@ from circuitlang.syntax.strings import quoted
 
 @dataclass(frozen=True)
 class Written:
-    """A task's text, and what a spec about it may name. Params are at least 0 and at most 3."""
+    """A task's text, and what a spec about it may name. Params are at least 0 and at most 3. `contrast`: every
+    case has other cases, whose answers are its foils."""
 
     name: str
     text: str
     params: tuple[str, ...]
     cases: tuple[str, ...]
+    contrast: bool
 
 
 _HIGHEST = 10**6  # of settings without an upper bound
@@ -158,7 +160,7 @@ def _intervention(draw: st.DrawFn, task: Written, roles: _Roles, one: bool) -> s
         for kind in INTERVENTIONS.values()
         if "spec" in kind.blocks
         and (roles.neurons or "circuit" in kind.forms)
-        and (len(task.cases) > 1 or not kind.contrast)
+        and (task.contrast or not kind.contrast)
     ]
     kind = draw(st.sampled_from(kinds))
     targets = [form for form in ("circuit", "random") if form in kind.forms]
@@ -177,7 +179,7 @@ def _claim(draw: st.DrawFn, name: str, task: Written, roles: _Roles) -> str:
         for metric in METRICS.values()
         if "spec" in metric.blocks
         and (metric.role is None or roles.neurons)
-        and (len(task.cases) > 1 or not metric.contrast)
+        and (task.contrast or not metric.contrast)
     ]
     metric = draw(st.sampled_from(metrics))
     left = _quantity(draw, metric, task, roles, right=False)

@@ -38,7 +38,7 @@ def texts(datapoint: Datapoint) -> tuple[str, ...]:
 def test_a_shipped_task_keeps_its_laws(task: Task) -> None:
     generator, seen = Generator(task, 0), Counter[str]()
 
-    @settings(max_examples=15, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=5, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(datapoints(task), st.sampled_from(SPLITS).flatmap(lambda split: datapoints(task, split=split)))
     def law(any_: Datapoint, of_split: Datapoint) -> None:
         for datapoint in (any_, of_split):

@@ -13,7 +13,7 @@ from circuitlang.program.task import Task
 from circuitlang.prompts.every import every
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.support import EXACT, SMALLEST, support, upper_bound
-from circuitlang.strategies import files, programs, tasks
+from circuitlang.strategies import programs, tasks, trees
 from circuitlang.strategies.trees import BLOCKS
 from circuitlang.syntax import tree
 
@@ -59,12 +59,13 @@ def grammar() -> set[str]:
 def test_trees_cover_the_grammar() -> None:
     """A new rule of the grammar needs a strategy in strategies/trees.py; this says which."""
     seen: Counter[str] = Counter()
-    for kind in BLOCKS:
+    files_ = [trees.files(kind) for kind in BLOCKS]
+    for part in (*files_, trees.case, trees.rule, trees.draw_, trees.corpus, trees.circuit, trees.claim):
 
-        @settings(QUICK, max_examples=80 if kind == "spec" else 15)
-        @given(files(kind))
-        def look(file: tree.File) -> None:
-            seen.update(kinds(file))
+        @settings(QUICK, max_examples=20)
+        @given(part)
+        def look(node: tree.Node) -> None:
+            seen.update(kinds(node))
 
         look()
     assert {name for name in grammar() if not seen[name]} == set()
