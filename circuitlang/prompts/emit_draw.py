@@ -135,5 +135,5 @@ def _named(out: Function, stem: str, value: object) -> str:
 
 def pick(choices: Choices, word: Word, taken: tuple[str, ...], tries: int) -> str | None:
     """One of the choices that are not taken, after so many tries; None when all are."""
-    picked = choices.pick(Stream.of(word), taken, tries)
+    picked = choices.pick(Stream.of(word), frozenset(taken), tries)
     return None if picked is None else picked[0]

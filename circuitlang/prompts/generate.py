@@ -16,7 +16,7 @@ from circuitlang.program.task import Task
 from circuitlang.prompts.case import Attempt, Cases
 from circuitlang.prompts.draw import Drawer, Range, Where
 from circuitlang.prompts.prompt import SPLITS, Datapoint, Prompt, Split
-from circuitlang.prompts.split import PROBES, Feature, choose_feature
+from circuitlang.prompts.split import LONG, PROBES, Feature, choose_feature
 from circuitlang.prompts.stream import Source, derive, numbered
 from circuitlang.prompts.unroll import Grammar
 from circuitlang.prompts.whole import Make
@@ -63,6 +63,7 @@ class Generator:
         """What of a prompt decides its split; it depends on the task only, not on its wording or the seed."""
         probes: list[tuple[str, ...]] = []
         texts: list[str] = []
+        length = 0
 
         def gather(text: str) -> bool:
             texts.append(text)
@@ -73,6 +74,9 @@ class Generator:
             self._attempt(derive("probe", number), self._ranges, None, gather)
             if texts:  # the last ones: an attempt that was made twice gave some twice
                 probes.append(tuple(texts[-len(self.task.cases) :]))
+                length += sum(map(len, probes[-1]))
+            if length > LONG and len(probes) >= 8:
+                break
         return choose_feature(self.task, probes)
 
     def datapoint(self, split: Split, index: int, where: Where | None = None) -> Datapoint:
