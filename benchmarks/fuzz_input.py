@@ -35,8 +35,11 @@ def execute(data: bytes, folder: Path) -> str:
     path.write_bytes(data)
     try:
         source = read(path)
+    except ProgramError as error:
+        _said(error)
+        return "no text"
     except CommandError:
-        return "unreadable"
+        return "no text"
     try:
         file = parse(source)
     except ProgramError as error:
