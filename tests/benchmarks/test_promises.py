@@ -14,7 +14,7 @@ import pytest
 from benchmarks.fuzz_bytes import Counts
 from benchmarks.fuzz_input import dictionary, execute, mutants, project, seeds
 from benchmarks.fuzz_trees import chunk
-from benchmarks.promises import counted, deterministic, hermetic, paths
+from benchmarks.promises import bounded, counted, deterministic, hermetic, paths
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,6 +46,11 @@ def test_deterministic() -> None:
     held, figure = deterministic.measure(12, processes=1)
     assert held, figure
     assert re.search(r"12 tasks x 3 hash seeds x 1 processes: 1 digest", figure)
+
+
+def test_bounded() -> None:
+    held, figure = bounded.measure(5, step=30)
+    assert held, figure
 
 
 def test_paths() -> None:
