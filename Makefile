@@ -17,7 +17,7 @@ check: setup
 	$(BIN)/circuitlang check specs/bracket_depth.cir
 
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -22,4 +22,8 @@ def __getattr__(name: str) -> Any:
         from circuitlang.report.report import Report
 
         return Report
+    if name == "strategies":
+        from importlib import import_module
+
+        return import_module("circuitlang.strategies")
     raise AttributeError(f"module 'circuitlang' has no attribute {name!r}")

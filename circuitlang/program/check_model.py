@@ -14,6 +14,7 @@ from circuitlang.program.check_task import (
     kinds_of,
     rules_of,
     sizes_of,
+    too_many,
     unused,
 )
 from circuitlang.program.corpus import Corpus, Document, Files
@@ -28,7 +29,7 @@ from circuitlang.syntax.format import bare_text
 
 def check_corpus(corpus: tree.Corpus) -> tuple[Corpus, list[Diagnostic]]:
     """The corpus, valid if no diagnostic is an error."""
-    found: list[Diagnostic] = []
+    found = too_many(corpus.items)
     spans = declared(corpus.items, found)
     scope = Scope(kinds_of(corpus.items), {}, found)
     written = rules_of(corpus.items)

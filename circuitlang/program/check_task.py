@@ -18,12 +18,13 @@ from circuitlang.source import Diagnostic, Span
 from circuitlang.syntax import tree
 from circuitlang.syntax.format import bare_text
 
+MAX_PARTS = 100
 _MARKS = frozenset({"start", "end"})
 
 
 def check_task(task: tree.Task) -> tuple[Task, list[Diagnostic]]:
     """The task, valid if no diagnostic is an error."""
-    found: list[Diagnostic] = []
+    found = too_many(task.items)
     spans = declared(task.items, found)
     params = tuple(_param(item, found) for item in task.items if isinstance(item, tree.Param))
     scope = Scope(kinds_of(task.items), {param.name: param for param in params}, found)
@@ -60,6 +61,19 @@ def sizes_of(
     return [
         errors.too_nested(places[name], MAX_LEVELS) if nested else errors.too_long(places[name], MAX_TEXT)
         for name, nested in too_large(rules, bodies, counts)
+    ]
+
+
+def too_many(items: Iterable[tree.Item]) -> list[Diagnostic]:
+    """What there is more of than can be told apart in good time: names of a draw, params, cases."""
+    params = [item.name for item in items if isinstance(item, tree.Param)]
+    cases = [item.name for item in items if isinstance(item, tree.Case)]
+    parts = [(params, "params"), (cases, "cases")]
+    parts += [(list(item.names), "names") for item in items if isinstance(item, tree.Draw)]
+    return [
+        errors.too_many(names[MAX_PARTS].span, what, MAX_PARTS)
+        for names, what in parts
+        if len(names) > MAX_PARTS
     ]
 
 

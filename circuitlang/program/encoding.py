@@ -20,6 +20,7 @@ def text_of(data: bytes) -> str:
     """The text without a byte order mark, line ends as newlines. Raises UnicodeDecodeError, also at a zero byte."""
     zero = data.find(b"\0")
     if zero >= 0:
+        data[:zero].decode("utf-8")  # what is wrong before it comes first
         raise UnicodeDecodeError("utf-8", data, zero, zero + 1, "a zero byte")
     return _lines(data.decode("utf-8"))  # the codec utf-8-sig would count an error's place without the mark
 

@@ -171,6 +171,11 @@ def too_nested(span: Span, limit: int) -> Diagnostic:
     return Diagnostic("CIR-036", f"`{span.text}` nests too deep", span, hint)
 
 
+def too_many(span: Span, what: str, limit: int) -> Diagnostic:
+    """A draw of more than 100 names, or a task of more than 100 params or cases."""
+    return Diagnostic("CIR-037", f"more than {limit} {what}", span, "a prompt has room for a few")
+
+
 # --- draws ----------------------------------------------------------------------------------------
 
 

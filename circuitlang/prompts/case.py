@@ -11,7 +11,7 @@ from circuitlang.program.task import Case, Task
 from circuitlang.prompts.draw import Values
 from circuitlang.prompts.expand import Compiled, Compiler, Page, Part, Step, as_step, labelled
 from circuitlang.prompts.prompt import Mark, Prompt
-from circuitlang.prompts.stream import derive, words
+from circuitlang.prompts.stream import HASHED, Source, derive
 from circuitlang.prompts.unroll import Grammar, label
 
 
@@ -67,10 +67,13 @@ class Cases:
 class _Expansion:
     """One case of one attempt at a datapoint; the scope of its pages."""
 
-    __slots__ = ("_bound", "_key", "_plan", "_used", "_uses", "_values")
+    __slots__ = ("_bound", "_key", "_plan", "_source", "_used", "_uses", "_values")
 
-    def __init__(self, key: bytes, values: Values, uses: dict[bytes, Part], plan: _Plan) -> None:
+    def __init__(
+        self, key: bytes, values: Values, uses: dict[bytes, Part], plan: _Plan, source: Source
+    ) -> None:
         self._key = key
+        self._source = source
         self._values = values
         self._uses = uses  # shared by the cases
         self._plan = plan
@@ -99,7 +102,7 @@ class _Expansion:
         address = tag + number.to_bytes(4, "little")
         part = self._uses.get(address)
         if part is None:
-            self._uses[address] = page.expand(name, step, words(self._key + address))
+            self._uses[address] = page.expand(name, step, self._source.words(self._key + address))
         else:
             page.repeat(part)
 
@@ -108,7 +111,7 @@ class _Expansion:
         part = self._bound.get(name)
         if part is None:
             step, tag = self._plan.bindings[name]
-            self._bound[name] = page.expand(name, step, words(self._key + tag))
+            self._bound[name] = page.expand(name, step, self._source.words(self._key + tag))
         else:
             page.repeat(part)
 
@@ -117,10 +120,11 @@ class Attempt:
     """A datapoint before it is known whether it fits. Cases are expanded one at a time, so that a datapoint
     whose first prompt falls in another split costs one."""
 
-    __slots__ = ("_cases", "_expansions", "_key", "_pages", "_texts", "_uses", "_values")
+    __slots__ = ("_cases", "_expansions", "_key", "_pages", "_source", "_texts", "_uses", "_values")
 
-    def __init__(self, key: bytes, values: Values, cases: Cases) -> None:
+    def __init__(self, key: bytes, values: Values, cases: Cases, source: Source = HASHED) -> None:
         self._key = key
+        self._source = source
         self._values = values
         self._cases = cases
         self._uses: dict[bytes, Part] = {}
@@ -133,7 +137,7 @@ class Attempt:
         texts = self._texts
         while len(texts) <= i:
             plan = self._cases.plans[len(texts)]
-            expansion = _Expansion(self._key, self._values, self._uses, plan)
+            expansion = _Expansion(self._key, self._values, self._uses, plan, self._source)
             page = expansion.page(plan.prompt)
             self._expansions.append(expansion)
             self._pages.append(page)

@@ -7,11 +7,10 @@ from itertools import accumulate, product
 
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Sequence, Text
 from circuitlang.prompts.expand import Page, Piece, even
-from circuitlang.prompts.stream import WORDS, Stream
+from circuitlang.prompts.stream import TRIES, WORDS, Stream
 from circuitlang.prompts.unroll import Grammar, label
 
 LISTED = 20_000  # a body with more choices is expanded instead of listed
-TRIES = 8  # picks that may hit a taken choice before the rest is listed; both give the same chances
 
 Entry = tuple[tuple[str, ...], tuple[Piece, ...], float]  # pieces, marks, chance
 

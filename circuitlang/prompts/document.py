@@ -18,6 +18,7 @@ from circuitlang.program.expression import Choice, Expression, Number, Ref, Repe
 from circuitlang.program.task import Draw
 from circuitlang.prompts.choice import Choices, choices
 from circuitlang.prompts.emit import Module
+from circuitlang.prompts.matching import matching
 from circuitlang.prompts.stream import Stream, derive, words
 from circuitlang.prompts.unroll import Grammar
 from circuitlang.source import CommandError
@@ -114,13 +115,10 @@ def files_of(entry: Files, root: Path) -> list[tuple[str, str]]:
     pattern = entry.pattern.removeprefix(STDLIB)
     if not pattern or PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
         raise CommandError(f"the pattern `{entry.pattern}` must lie inside the project.")
-    inside = base.resolve()
     named: list[tuple[str, Path]] = []
-    for path in base.glob(pattern):
+    for path in matching(base, pattern):
         relative = path.relative_to(base)
-        if library and _NOT_LIBRARY.intersection(relative.parts):
-            continue
-        if path.is_file() and path.resolve().is_relative_to(inside):
+        if not (library and _NOT_LIBRARY.intersection(relative.parts)):
             named.append((relative.as_posix(), path))
     if not named:
         raise CommandError(f"no file matches `{entry.pattern}`.")

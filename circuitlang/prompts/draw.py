@@ -10,7 +10,7 @@ from math import ceil, prod
 from circuitlang.program.task import Draw, Task
 from circuitlang.prompts.choice import Choices, choices
 from circuitlang.prompts.expand import Compiler, Page, as_step, labelled
-from circuitlang.prompts.stream import WORDS, Stream, derive
+from circuitlang.prompts.stream import HASHED, WORDS, Source, Stream, derive
 from circuitlang.prompts.unroll import Grammar
 
 REDRAWS = 1000  # of a body that cannot be listed, to find a text that is not taken
@@ -62,10 +62,12 @@ class Drawer:
         counts = [(low, high - low + 1) for low, high in ranges]
         return tuple((low, count, WORDS - WORDS % count) for low, count in counts)
 
-    def values(self, key: bytes, ranges: Iterable[Range], held_out: bool | None) -> Values | None:
+    def values(
+        self, key: bytes, ranges: Iterable[Range], held_out: bool | None, source: Source = HASHED
+    ) -> Values | None:
         """The values of the datapoint with this key. `held_out`: with a held-out choice, without, or either
         (None). None where a draw finds every choice taken."""
-        stream = Stream(key)
+        stream = source.stream(key)
         values = Values()
         for param, (low, count, _) in zip(self._params, ranges, strict=True):
             number = low + stream.below(count)
@@ -77,7 +79,7 @@ class Drawer:
         if held_out:
             first = stream.weighted(self.first)
         for plan in self.plans:
-            if not plan.draw_into(values, stream, key, first):
+            if not plan.draw_into(values, stream, key, first, source):
                 return None
         return values
 
@@ -102,7 +104,7 @@ class Plan:
             self._held_texts = held
             self.held_chance = sum(self.held.weights) / sum(self.all.weights)
 
-    def draw_into(self, values: Values, stream: Stream, key: bytes, first: int) -> bool:
+    def draw_into(self, values: Values, stream: Stream, key: bytes, first: int, source: Source) -> bool:
         """Draw this statement's names, in order; False where nothing is left for one of them. `first`: the
         number of the first name with a held-out choice; -1: draw from every choice."""
         texts, own = values.texts, None
@@ -110,9 +112,9 @@ class Plan:
         for place, name in enumerate(self.draw.names):
             pool = self.all if self.held is None else self._pool(self.number + place - first)
             if pool is not None:
-                drawn = pool.pick(stream, taken)
+                drawn = pool.pick(stream, taken, source.tries if taken else 1)
             else:
-                own = own or Stream(key + self.tag)
+                own = own or source.stream(key + self.tag)
                 drawn = self._expand(values, own, taken)
             if drawn is None:
                 return False

@@ -7,10 +7,10 @@ from contextlib import nullcontext
 from functools import partial
 
 from circuitlang.program.task import Param
-from circuitlang.prompts.choice import TRIES, Choices
+from circuitlang.prompts.choice import Choices
 from circuitlang.prompts.draw import REDRAWS, Drawer, Plan
 from circuitlang.prompts.emit import Function
-from circuitlang.prompts.stream import WORDS, Stream, Word
+from circuitlang.prompts.stream import TRIES, WORDS, Stream, Word
 
 
 def write_values(out: Function, params: tuple[Param, ...], drawer: Drawer) -> None:
@@ -135,5 +135,5 @@ def _named(out: Function, stem: str, value: object) -> str:
 
 def pick(choices: Choices, word: Word, taken: tuple[str, ...], tries: int) -> str | None:
     """One of the choices that are not taken, after so many tries; None when all are."""
-    picked = choices.pick(Stream.of(word), taken, tries)
+    picked = choices.pick(Stream.of(word), frozenset(taken), tries)
     return None if picked is None else picked[0]

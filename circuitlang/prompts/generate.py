@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
 from circuitlang.program.task import Task
-from circuitlang.prompts.case import Cases
+from circuitlang.prompts.case import Attempt, Cases
 from circuitlang.prompts.draw import Drawer, Range, Where
 from circuitlang.prompts.prompt import SPLITS, Datapoint, Prompt, Split
-from circuitlang.prompts.split import PROBES, Feature, choose_feature
-from circuitlang.prompts.stream import derive, numbered
+from circuitlang.prompts.split import LONG, PROBES, Feature, choose_feature
+from circuitlang.prompts.stream import Source, derive, numbered
 from circuitlang.prompts.unroll import Grammar
-from circuitlang.prompts.whole import Make, source
+from circuitlang.prompts.whole import Make
+from circuitlang.prompts.whole import source as written
 from circuitlang.source import Diagnostic, ProgramError
 
 ATTEMPTS = 50_000  # draws until a split is declared empty; eight cases with nothing in common need 6,561
@@ -51,7 +52,7 @@ class Generator:
         grammar = Grammar(task.rules)
         self._drawer = Drawer(task, grammar)
         self._cases = Cases(task, grammar)
-        self._module = source(task, grammar, self._drawer, self._cases)
+        self._module = written(task, grammar, self._drawer, self._cases)
         self._make: Make = self._module.run(f"<task {task.name}>", short=True)["attempt"]
         key = derive("datapoints", task.text, seed)
         self._keys = {name: numbered(key, name) for name in (*SPLITS, "unsplit")}
@@ -62,6 +63,7 @@ class Generator:
         """What of a prompt decides its split; it depends on the task only, not on its wording or the seed."""
         probes: list[tuple[str, ...]] = []
         texts: list[str] = []
+        length = 0
 
         def gather(text: str) -> bool:
             texts.append(text)
@@ -72,6 +74,9 @@ class Generator:
             self._attempt(derive("probe", number), self._ranges, None, gather)
             if texts:  # the last ones: an attempt that was made twice gave some twice
                 probes.append(tuple(texts[-len(self.task.cases) :]))
+                length += sum(map(len, probes[-1]))
+            if length > LONG and len(probes) >= 8:
+                break
         return choose_feature(self.task, probes)
 
     def datapoint(self, split: Split, index: int, where: Where | None = None) -> Datapoint:
@@ -107,6 +112,21 @@ class Generator:
         """Whether a text belongs to a split."""
         return {split: self.feature.belongs(split) for split in SPLITS}
 
+    def attempt(
+        self, source: Source, split: Split | None, held_out: bool | None, where: Where | None = None
+    ) -> Datapoint | None:
+        """A datapoint of what a source gives, numbered 0; None where that is none, or none of the split (of one
+        split, where that is None). `held_out`: with a held-out choice, or without."""
+        values = self._drawer.values(b"", self._pinned(where or {}), held_out, source)
+        prompts = None if values is None else Attempt(b"", values, self._cases, source).prompts()
+        if values is None or prompts is None:
+            return None
+        found: set[Split] = {self.feature.split_of(prompt.text) for prompt in prompts}
+        its = found.pop()
+        if found or split not in (None, its):
+            return None
+        return Datapoint(its, 0, prompts, values.held_out)
+
     def _first(
         self, start: bytes, where: Where | None, held_out: bool | None, belongs: Callable[[str], bool]
     ) -> tuple[Prompt, ...] | None:
@@ -135,6 +155,11 @@ class Generator:
         if unknown:
             raise ValueError(f"task {self.task.name} has no param {', '.join(sorted(unknown))}")
         return self._drawer.ranges(where)
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether some choices are held out for `test`."""
+        return self._drawer.holds_out
 
     def _held_out(self, split: Split, index: int) -> bool | None:
         if not self._drawer.holds_out:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import chain, count
 from struct import Struct
+from typing import NamedTuple
 
 WORDS = 1 << 64  # how many values a word has
 _BLOCK = Struct("<8Q")
@@ -113,3 +114,16 @@ class Stream:
         """An index, with probability proportional to its weight; `cumulative` holds the running sums of the
         weights."""
         return bisect_right(cumulative, self.share() * cumulative[-1], 0, len(cumulative) - 1)
+
+
+class Source(NamedTuple):
+    """Where a datapoint's randomness comes from: a key -> its stream, or that stream's bare words. `tries`: picks
+    that may hit a taken choice before the rest is listed; any number gives the same chances."""
+
+    stream: Callable[[bytes], Stream]
+    words: Open
+    tries: int
+
+
+TRIES = 8
+HASHED = Source(Stream, words, TRIES)  # choices of somebody else are another (chosen.py)

@@ -1,7 +1,8 @@
-"""A task -> how many datapoints it has, counted from its expressions without making one.
+"""A task -> how many datapoints it has, before any is generated.
 
-An upper bound, exact where different draws give different prompts (an unambiguous task). Only what some
-prompt shows is counted. Counts stop at `CAP`.
+Counted from the expressions: an upper bound, exact where different draws give different prompts (an unambiguous
+task). Only what some prompt shows is counted. Counts stop at `CAP`. Where the bound is small, every choice is made
+and the datapoints are told apart, so that the count is exact for ambiguous tasks too.
 """
 
 from __future__ import annotations
@@ -13,18 +14,22 @@ from math import perm
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
 from circuitlang.program.task import Case, Draw, Task
 from circuitlang.prompts.choice import Choices, choices
+from circuitlang.prompts.every import TooManyError, every
 from circuitlang.prompts.unroll import Grammar
 from circuitlang.source import Diagnostic
 
 CAP = 1 << 62
 SMALLEST = 30  # datapoints below which three splits cannot be told from each other's noise
 
+EXACT = 500  # a larger count is an upper bound
+_PATHS = 4 * EXACT  # choices of hidden draws and of repeated entries included, that are made to count exactly
 _COMBINATIONS = 4096  # of params' values that are counted one by one; more are bounded by the largest
 _STATES = 4096  # ways to use rules that are told apart; more are bounded by the most frequent use
 
 Where = Mapping[str, tuple[int, int]]
 Uses = tuple[tuple[str, int], ...]  # copies of rules and how often they are used, sorted
 Counts = Mapping[str, int]  # the params' values
+Lists = Mapping[tuple[str, ...], Choices | None]  # a draw's names -> its choices
 
 
 def check_support(task: Task) -> list[Diagnostic]:
@@ -43,7 +48,27 @@ def check_support(task: Task) -> list[Diagnostic]:
 def support(task: Task, where: Where | None = None, enough: int = CAP) -> int:
     """The number of different datapoints, splits together, with params in their own ranges or those of
     `where`. Counting stops at `enough`; the number is exact below it."""
+    bound = upper_bound(task, where, max(enough, EXACT + 1))
+    return bound if bound > EXACT else _told_apart(task, where, bound)
+
+
+def _told_apart(task: Task, where: Where | None, bound: int) -> int:
+    """The different datapoints among all that choices lead to; the bound where there are too many choices."""
+    seen: set[tuple[str, ...]] = set()
+    try:
+        for path, prompts in enumerate(every(task, where)):
+            if path == _PATHS:
+                return bound
+            seen.add(tuple(prompt.text for prompt in prompts))
+    except TooManyError:
+        return bound
+    return len(seen)
+
+
+def upper_bound(task: Task, where: Where | None = None, enough: int = CAP) -> int:
+    """How many datapoints there are if different choices give different ones; counting stops at `enough`."""
     grammar = Grammar(task.rules)
+    lists = {draw.names: choices(grammar.unroll(draw.body), grammar) for draw in task.draws}
     visible = _visible(task)
     ranges = {
         param.name: (where or {}).get(param.name, (param.low, param.high))
@@ -55,11 +80,11 @@ def support(task: Task, where: Where | None = None, enough: int = CAP) -> int:
         combinations *= high - low + 1
     if combinations > _COMBINATIONS:
         largest = {name: high for name, (_, high) in ranges.items()}
-        return min(CAP, combinations * _Counter(task, grammar, visible, largest).datapoints(enough))
+        return min(CAP, combinations * _Counter(task, grammar, lists, visible, largest).datapoints(enough))
     total = 0
     for values in product(*(range(low, high + 1) for low, high in ranges.values())):
         counts = dict(zip(ranges, values, strict=True))
-        total = min(CAP, total + _Counter(task, grammar, visible, counts).datapoints(enough - total))
+        total = min(CAP, total + _Counter(task, grammar, lists, visible, counts).datapoints(enough - total))
         if total >= enough:
             break
     return total
@@ -101,8 +126,9 @@ def _names(expression: Expression) -> Iterator[Ref]:
 class _Counter:
     """Counts with every param fixed."""
 
-    def __init__(self, task: Task, grammar: Grammar, visible: set[str], counts: Counts) -> None:
+    def __init__(self, task: Task, grammar: Grammar, lists: Lists, visible: set[str], counts: Counts) -> None:
         self._task = task
+        self._lists = lists
         self._grammar = grammar
         self._visible = visible
         self._counts = counts
@@ -156,7 +182,7 @@ class _Counter:
         for group in _coupled(self._task.draws):
             if total >= enough:  # and no draw of a checked task takes that away
                 break
-            lists = [choices(self._grammar.unroll(draw.body), self._grammar) for draw in group]
+            lists = [self._lists[draw.names] for draw in group]
             exact = _assignments(group, lists, self._visible) if len(group) > 1 else None
             if exact is not None:
                 total = min(CAP, total * exact)

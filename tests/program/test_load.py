@@ -97,6 +97,9 @@ def test_paths_stay_inside_the_project(project: Path, tmp_path_factory: pytest.T
     assert codes(write(inside / "s.cir", 'use "pipe.task"\n')) == ["CIR-020"]
     (inside / "link.task").symlink_to(outside)
     assert codes(write(inside / "s.cir", 'use "link.task"\n')) == ["CIR-021"]
+    (inside / "loop").symlink_to("loop")
+    for nothing in ("loop", "loop/x.task", "a" * 300, "a/" * 3000, "..\\\\" * 1000 + "x.task"):
+        assert codes(write(inside / "s.cir", f'use "{nothing}"\n')) == ["CIR-020"], nothing
 
 
 @pytest.mark.parametrize(
@@ -108,6 +111,9 @@ def test_paths_stay_inside_the_project(project: Path, tmp_path_factory: pytest.T
         (b"task\0", "CIR-013", "it contains zero bytes"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "CIR-013", "zero bytes"),
         (b'task t {\r\n  prompt "caf\xe9"\r\n}', "CIR-013", "byte 24 is 0xe9"),
+        (b"# \xe9" + b" " * 1000 + b"\0", "CIR-013", "byte 3 is 0xe9"),
+        (b"# " + b" " * 1000 + b"\xe9\0", "CIR-013", "byte 1003 is 0xe9"),
+        (b"# " + b" " * 1000 + b"\0\xe9", "CIR-013", "byte 1003 is 0x00"),
         (
             b"* RC filter\nR1 in out 1k\nC1 out 0 1u\nV1 in 0 DC 5\n.tran 1u 1m\n.end\n",
             "CIR-014",

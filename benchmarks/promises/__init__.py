@@ -1,0 +1,1 @@
+"""What is promised about the language, each with a command that shows it and prints its figure."""

@@ -1,0 +1,70 @@
+"""Random programs for the promises: texts that the checker accepts, chunk by chunk, each a function of its number."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from circuitlang.strategies.programs import programs, written_tasks
+
+CHUNK = 100  # texts whose choices Hypothesis keeps in mind, to make none twice
+
+
+def task_texts(count: int) -> list[str]:
+    """Texts with one task each, called `t`."""
+    return list(_texts(written_tasks("t").map(lambda task: task.text), count))
+
+
+def small_texts(count: int) -> list[str]:
+    """Texts with one task each, called `t`, of few datapoints."""
+    return list(_texts(written_tasks("t", small=True).map(lambda task: task.text), count))
+
+
+def program_texts(count: int) -> list[str]:
+    """Texts of tasks, corpora, models and specs."""
+    return list(_texts(programs(), count))
+
+
+def _texts(strategy: st.SearchStrategy[str], count: int) -> Iterator[str]:
+    for number in range(-(-count // CHUNK)):
+        yield from _chunk(strategy, number, min(CHUNK, count - number * CHUNK))
+
+
+def _chunk(strategy: st.SearchStrategy[str], number: int, count: int) -> list[str]:
+    found: list[str] = []
+
+    @seed(number)
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def collect(text: str) -> None:
+        found.append(text)
+
+    collect()
+    return found
+
+
+def child(module: str, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> Any:
+    """Run a module of this folder in a process of its own; its last line of output is JSON."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.promises.{module}", "--child", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=None if environment is None else dict(environment),
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{module} ended with status {done.returncode}: {done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
