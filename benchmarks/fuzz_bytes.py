@@ -72,7 +72,7 @@ def work(folder: Path, chunk: int, executions: int) -> None:
     """Fuzz in this process; libFuzzer ends it. The counts are in `counts-CHUNK.json`."""
     import atheris
 
-    with atheris.instrument_imports(include=["circuitlang", "lark"]):
+    with atheris.instrument_imports(include=["circuitlang"]):
         _load_again()
     mutator, counts, place = Mutator(), Counts(), project(Path(tempfile.mkdtemp(prefix="fuzz-")))
 
