@@ -51,7 +51,7 @@ def project(folder: Path, tasks: int = 20, specs: int = 4) -> None:
     (folder / "pyproject.toml").write_text("")
     names: dict[str, str] = {}
     for number in range(tasks):
-        block = re.sub(r"^(?:use .*|#.*)\n", "", blocks[number % len(blocks)], flags=re.M)
+        block = re.sub(r"^(?:use .*|#.*|circuitlang 1)\n", "", blocks[number % len(blocks)], flags=re.M)
         name = block.split()[1]
         names[f"{name}_{number}"] = block.replace(f"task {name}", f"task {name}_{number}", 1)
     for name, block in names.items():
@@ -74,7 +74,7 @@ def seconds(arguments: Sequence[str], folder: Path, cache: Path) -> float:
     done = subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode in (0, 1), done.stdout + done.stderr  # 1: `fmt --check` of renamed tasks
     return perf_counter() - start
 
 

@@ -53,7 +53,7 @@ class Project:
         """A file as it is now; None if it cannot be read or is no program's text."""
         try:
             source = read(path, self.reader)
-        except CommandError:
+        except (CommandError, ProgramError):
             self._units.pop(path, None)
             return None
         known = self._units.get(path)

@@ -30,7 +30,8 @@ def text(diagnostics: Sequence[Diagnostic], colour: bool = False) -> str:
     """Every message with its source lines, and how many mistakes there are."""
     shown = "\n\n".join(_coloured(each) if colour else each.render() for each in diagnostics)
     count = sum(each.severity == "error" for each in diagnostics)
-    more = f"`circuitlang explain {diagnostics[0].code}` says more" if count else ""
+    first = next((each.code for each in diagnostics if each.severity == "error"), "")
+    more = f"`circuitlang explain {first}` says more"
     summary = f"\n{count} mistake{'s' * (count != 1)} found; {more}.\n" if count else "\n"
     return harmless_to_ci(f"{shown}\n{summary}") if diagnostics else ""
 
