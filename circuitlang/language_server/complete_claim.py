@@ -50,10 +50,10 @@ def in_claim(project: Project, unit: Unit, where: Context) -> Iterator[Suggestio
     if call is not None:
         yield from _argument(project, unit, where, *call)
     elif last == ":" or last in _RELATIONS:
-        for row in signatures.metrics(where.blocks[0][0]):
+        for row in signatures.metrics(_kind(where)):
             yield Suggestion(row.name, "metric", where.start, row.meaning, describe.metric(row.name) or "")
     elif last == "given" or (last == "," and _clause(words) == "given"):
-        for row in signatures.interventions(where.blocks[0][0]):
+        for row in signatures.interventions(_kind(where)):
             doc = describe.intervention(row.name) or ""
             yield Suggestion(row.name, "intervention", where.start, row.meaning, doc)
     elif last == "where" or (last == "," and _clause(words) == "where"):
@@ -133,8 +133,13 @@ def _declared(
                 yield declared(each, where.start, detail)
 
 
+def _kind(where: Context) -> str:
+    """The kind of the block around; that of a spec behind a brace too many."""
+    return where.blocks[0][0] if where.blocks else "spec"
+
+
 def _spec_name(unit: Unit, where: Context) -> str | None:
     """The spec that is spoken of: the one around, or that of the bridge around."""
-    kind, name = where.blocks[0]
+    kind, name = where.blocks[0] if where.blocks else ("spec", None)
     bridges = (item for item in unit.file.items if isinstance(item, tree.Bridge) and item.name.text == name)
     return name if kind == "spec" else next((named_by(bridge, "spec") for bridge in bridges), None)

@@ -7,6 +7,7 @@ import json
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,11 +24,12 @@ class Client:
     """`ask` waits for the answer of one request; `published` holds the last diagnostics of every file."""
 
     def __init__(self, encodings: list[str] | None = None) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the server
         self.process = subprocess.Popen(
             [sys.executable, "-m", "circuitlang.cli", "lsp"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._errors,  # a file: a pipe that nobody empties would stop a server that has much to say
             cwd=ROOT,
         )
         self.published: dict[str, list[dict[str, Any]]] = {}
@@ -56,9 +58,14 @@ class Client:
         self.process.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
         self.process.stdin.flush()
 
+    def said(self) -> str:
+        """What the server wrote to standard error."""
+        self._errors.seek(0)
+        return self._errors.read().decode(errors="replace")
+
     def _next(self) -> dict[str, Any]:
         message = self._inbox.get(timeout=WAIT)
-        assert message is not None, "the server has ended: " + self.process.stderr.read().decode()  # type: ignore[union-attr]
+        assert message is not None, "the server has ended: " + self.said()
         if message.get("method") == "textDocument/publishDiagnostics":
             params = message["params"]
             self.published[params["uri"]] = params["diagnostics"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from circuitlang.authoring import check_text
@@ -68,6 +68,7 @@ def checked(path: Path) -> list[Diagnostic]:
         return list(error.diagnostics)
 
 
+@example([(0.5, 0, "}"), (0.65625, 0, "}")])  # a claim behind a brace too many
 @given(edits)
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_after_any_edits_the_server_says_what_check_says(
