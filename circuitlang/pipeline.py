@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from circuitlang.circuit.find import Finder, Found
     from circuitlang.circuit.match import Binding
+    from circuitlang.claims.control import Control
     from circuitlang.claims.measure import Meter
     from circuitlang.claims.verdict import Verdict
     from circuitlang.report.report import Report, SeedCircuit
@@ -41,7 +42,8 @@ def quiet(_stage: str, _share: float) -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """How a check runs. `cache` None: the user's cache folder; `fresh`: use none. `told(stage, share done)`."""
+    """How a check runs. `cache` None: the user's cache folder; `fresh`: use none. `told(stage, share done)`.
+    `controls`: whether the nulls are run, without which no claim can be void."""
 
     device: str = "auto"
     seed: int = 0
@@ -49,12 +51,14 @@ class Options:
     budget: int | None = None
     cache: Path | None = None
     command: tuple[str, ...] = ()
+    controls: bool = True
     told: Told = field(default=quiet, compare=False)
 
 
 def check(spec: Spec, root: Path, options: Options) -> Report:
     """`check`: one spec, judged. Nothing is pruned where the model is not competent."""
     from circuitlang.claims.assess import Assessor, competence, verdict_of_competence
+    from circuitlang.claims.controls import voided
     from circuitlang.claims.verdict import Outcome
 
     clock = Clock(options.told)
@@ -80,7 +84,32 @@ def check(spec: Spec, root: Path, options: Options) -> Report:
                 clock.within("judge", number, spec)(f"claim {claim.name}", 0.0)
                 verdicts.append(assessor.judge(claim))
         clock.lap("judge")
-    return write_up(spec, meter, able, circuits, bindings, verdicts, options, clock.seconds)
+    controls: list[Control] = []
+    if circuits and options.controls:
+        controls = run_controls(spec, finder, meter, circuits[0], verdicts, clock)
+        verdicts = voided(verdicts, controls)
+        clock.lap("controls")
+    return write_up(spec, meter, able, circuits, bindings, verdicts, controls, options, clock.seconds)
+
+
+def run_controls(
+    spec: Spec, finder: Finder, meter: Meter, found: Found, verdicts: Sequence[Verdict], clock: Clock
+) -> list[Control]:
+    """Every null, against the first seed's circuit and the claims that pass."""
+    from circuitlang.claims.controls import NULLS, Controls
+    from circuitlang.claims.verdict import Outcome
+
+    passed = {v.name for v in verdicts} - {v.name for v in verdicts if v.outcome is not Outcome.PASS}
+    controls = Controls(finder, meter, spec, found, [claim for claim in spec.claims if claim.name in passed])
+    done = []
+    for number, null in enumerate(NULLS):
+
+        def told(step: str, share: float, name: str = null.name, number: int = number) -> None:
+            clock.told(f"controls: {name}, {step}", (number + share) / (len(NULLS) + 1))
+
+        done.append(controls.run(null, told))
+    clock.told("controls: random circuits", len(NULLS) / (len(NULLS) + 1))
+    return [*done, controls.run_random()]
 
 
 def check_and_write(spec: Spec, program: Program, folder: Path, options: Options) -> tuple[Report, list[str]]:
@@ -194,13 +223,16 @@ def write_up(
     circuits: Sequence[Found],
     bindings: Sequence[Binding | None],
     verdicts: Sequence[Verdict],
+    controls: Sequence[Control],
     options: Options,
     seconds: Mapping[str, float],
 ) -> Report:
     """Everything that was found out, as a report."""
     from circuitlang.claims.assess import verdict_of_competence
+    from circuitlang.claims.control import held
     from circuitlang.claims.judge import HYPOTHESIS
     from circuitlang.claims.verdict import Outcome
+    from circuitlang.report.control import ControlResult
     from circuitlang.report.report import (
         CircuitResult,
         ClaimResult,
@@ -231,7 +263,7 @@ def write_up(
         note,
     )
     claims = tuple(
-        ClaimResult.over_seeds([v for v in verdicts if v.name == name], meter.cases)
+        ClaimResult.over_seeds([v for v in verdicts if v.name == name], meter.cases, held(name, controls))
         for name in (HYPOTHESIS, *(claim.name for claim in spec.claims))
         if any(v.name == name for v in verdicts)
     )
@@ -239,15 +271,17 @@ def write_up(
     if circuits:
         per_seed = [seed_circuit(*each, meter, spec) for each in zip(circuits, bindings, strict=True)]
         circuit = CircuitResult.of(per_seed, meter.checkpoint.model.config.total_nodes, spec.prune.loss)
+    nulls = tuple(ControlResult.of(control, spec.verdict.strict) for control in controls)
     return Report(
         spec=spec.name,
         doc=spec.doc,
-        verdict=overall_outcome(task, claims),
+        verdict=overall_outcome(task, claims, controls=nulls),
         note=note,
         confidence=spec.verdict.confidence,
         task=task,
         circuit=circuit,
         claims=claims,
+        controls=nulls,
         provenance=Provenance(**provenance(spec, meter, options)),  # pyright: ignore[reportArgumentType]
         seconds=dict(seconds),
         cached=bool(circuits) and all(found.cached for found in circuits),

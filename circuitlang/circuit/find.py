@@ -21,6 +21,7 @@ from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.encode import Batch, encode
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Split
+from circuitlang.prompts.relabel import Relabel, as_written
 from circuitlang.site import Node, Site, parse_node
 
 SELECTED = 512
@@ -41,17 +42,20 @@ class Found:
 
 @dataclass(frozen=True)
 class Finder:
-    """Finds circuits of one model for one task. `key` names all that decides a result but the settings and seed."""
+    """Finds circuits of one model for one task. `key` names all that decides a result but the settings and seed.
+    `relabel`: gives the prompts other answers than the task's."""
 
     checkpoint: Checkpoint
     generator: Generator
     cache: Cache
     key: str
+    relabel: Relabel = as_written
 
     def prompts(self, split: Split, start: int, count: int) -> Batch:
         """Datapoints [start, start + count) of a split."""
         datapoints = list(self.generator.datapoints(split, range(start, start + count)))
-        return encode(datapoints, self.checkpoint.tokenizer, self.checkpoint.model.config.context)
+        batch = encode(datapoints, self.checkpoint.tokenizer, self.checkpoint.model.config.context)
+        return self.relabel(batch, split, start)
 
     def mean(self, settings: PruneSettings) -> dict[Site, Tensor]:
         """The stand-ins of ablated nodes."""

@@ -141,21 +141,29 @@ class Assessor:
         self, claim: Claim, pairs: Mapping[str, tuple[View, View | None]]
     ) -> tuple[dict[str, tuple[View, View | None]], str]:
         """Of all random circuits, the ones nearest to breaking the claim on `select`: those are judged on `test`."""
-        sign = 1.0 if claim.relation in (">", ">=") else -1.0
-
-        def margin(name: str) -> float:
-            left, right = (
-                None if v is None else replace(v, setting=v.setting.on_select) for v in pairs[name]
-            )
-            assert left is not None
-            measured = self.measure(claim, left, right)(SCREENED)
-            values = measured[0] - measured[1] if isinstance(measured, tuple) else measured
-            bound = 0.0 if isinstance(claim.right, Quantity) else float(claim.right)
-            return sign * (float(np.mean(values)) - bound)
-
-        ranked = sorted(pairs, key=lambda name: (margin(name), name))[:JUDGED]
+        ranked = sorted(pairs, key=lambda name: (self._margin(claim, *pairs[name]), name))[:JUDGED]
         note = f"the {JUDGED} hardest of {len(pairs)} random circuits, as ranked on `select`"
         return {name: pairs[name] for name in ranked}, note
+
+    def margin_on_select(self, claim: Claim) -> float | None:
+        """How far inside the claimed side the mean is on a few datapoints of `select`; of several members the worst
+        one's. None where there is nothing to measure."""
+        try:
+            left = self.views(claim.left)
+            right = self.views(claim.right) if isinstance(claim.right, Quantity) else {"": None}
+            return min(
+                (self._margin(claim, a, b) for a in left.values() for b in right.values()), default=None
+            )
+        except ValueError:  # Unbound, or a mark that is empty in a prompt
+            return None
+
+    def _margin(self, claim: Claim, left: View, right: View | None) -> float:
+        left = replace(left, setting=left.setting.on_select)
+        right = None if right is None else replace(right, setting=right.setting.on_select)
+        measured = self.measure(claim, left, right)(SCREENED)
+        values = measured[0] - measured[1] if isinstance(measured, tuple) else measured
+        bound = 0.0 if isinstance(claim.right, Quantity) else float(claim.right)
+        return (1.0 if claim.relation in (">", ">=") else -1.0) * (float(np.mean(values)) - bound)
 
     @staticmethod
     def _is_random(claim: Claim) -> bool:

@@ -20,6 +20,7 @@ from circuitlang.model.transformer import Attention, Edit, Transformer
 from circuitlang.prompts.encode import Batch, encode
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Split
+from circuitlang.prompts.relabel import Relabel, as_written
 from circuitlang.site import Node, Place, Site
 
 CHUNK = 32
@@ -88,6 +89,7 @@ class Meter:
     mean: Mapping[Site, Tensor]
     cache: Cache
     key: str
+    relabel: Relabel = as_written
     _prompts: dict[tuple[Split, Where, int], Batch] = field(default_factory=dict)
     _found: dict[tuple[Setting, Look, int], dict[str, Table]] = field(default_factory=dict)
     _keys: dict[tuple[Setting, Look], str] = field(default_factory=dict)
@@ -104,7 +106,9 @@ class Meter:
             indices = range(chunk * CHUNK, (chunk + 1) * CHUNK)
             datapoints = [self.generator.datapoint(split, i, pins) for i in indices]
             context = self.checkpoint.model.config.context
-            self._prompts[place] = encode(datapoints, self.checkpoint.tokenizer, context)
+            batch = encode(datapoints, self.checkpoint.tokenizer, context)
+            pinned = "".join(f" {name}={low}..{high}" for name, low, high in where)
+            self._prompts[place] = self.relabel(batch, split + pinned, indices.start)
         return self._prompts[place]
 
     def table(self, setting: Setting, name: str, datapoints: int, look: Look = SCORES) -> Table:

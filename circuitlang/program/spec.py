@@ -36,6 +36,8 @@ class VerdictSettings:
     samples: tuple[int, int] = (512, 8192)  # datapoints at the first look and at the last
     competence: float = 0.9  # accuracy of the untouched model below which nothing is judged
     mass: float = 0.01  # mean probability of answer and foils together, likewise
+    margin: float = 2.0  # how many times as many nodes a null must need at the same loss
+    strict: bool = False  # whether a smaller ratio fails the spec, not only warns
 
 
 Target = Literal["circuit", "random"] | Port | Arrow

@@ -100,6 +100,14 @@ VERDICT = Section(
         Setting(
             "mass", "number", "probability of answer and foils below which nothing is judged", low=0, high=1
         ),
+        Setting(
+            "margin",
+            "number",
+            "how many times as many nodes a nonsense task and a shuffled model must need at the same loss",
+            low=1,
+            high=1000,
+        ),
+        Setting("strict", "yes or no", "whether a smaller ratio than the margin fails the spec"),
     ),
 )
 MODEL_SECTIONS = {section.name: section for section in (ARCHITECTURE, SPARSITY, TRAIN)}

@@ -7,22 +7,14 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
 from circuitlang.circuit.graph import CircuitGraph, graph_schema, jaccard
 from circuitlang.claims.verdict import Interval, Outcome, Verdict, exit_status, overall, worst
+from circuitlang.report.control import ControlResult
 from circuitlang.report.diagram import Diagram, dot
-from circuitlang.report.escape import lone_surrogates_spelled
 from circuitlang.report.json_text import lines_of_json, rounded_floats, untitled
+from circuitlang.report.part import Measured, Part, Text
 
 
 def _graph(value: object) -> CircuitGraph:
@@ -33,9 +25,6 @@ def _graph(value: object) -> CircuitGraph:
     raise ValueError("not a circuit")
 
 
-Text = Annotated[
-    str, BeforeValidator(lambda text: lone_surrogates_spelled(text) if isinstance(text, str) else text)
-]
 Graph = Annotated[
     CircuitGraph,
     PlainValidator(_graph),
@@ -44,31 +33,7 @@ Graph = Annotated[
 ]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
-
-
-class Measured(_Part):
-    """A mean with its interval, in the metric's unit; `datapoints` is 0 for what is counted, not sampled."""
-
-    value: float
-    low: float
-    high: float
-    datapoints: int = Field(ge=0)
-    method: Text
-
-    @classmethod
-    def of(cls, interval: Interval) -> Self:
-        return cls(
-            value=interval.value,
-            low=interval.low,
-            high=interval.high,
-            datapoints=interval.datapoints,
-            method=interval.method,
-        )
-
-
-class TaskResult(_Part):
+class TaskResult(Part):
     """What the untouched model makes of the task, on `test`. `outcome`: `fail` means not competent."""
 
     name: Text
@@ -106,7 +71,7 @@ class TaskResult(_Part):
         )
 
 
-class SeedCircuit(_Part):
+class SeedCircuit(Part):
     """The circuit that one pruning seed found. Losses are nats per prompt."""
 
     seed: int
@@ -125,7 +90,7 @@ class SeedCircuit(_Part):
     )
 
 
-class Overlap(_Part):
+class Overlap(Part):
     """Jaccard index of two seeds' circuits: shared over all."""
 
     seeds: tuple[int, int]
@@ -133,7 +98,7 @@ class Overlap(_Part):
     edges: float = Field(ge=0, le=1)
 
 
-class CircuitResult(_Part):
+class CircuitResult(Part):
     """The circuits of all seeds. The numbers at the top are those of the first seed, whose graph is drawn."""
 
     nodes: int
@@ -188,7 +153,7 @@ def _overlap(seed: int, graph: CircuitGraph, other_seed: int, other_graph: Circu
     return Overlap(seeds=(seed, other_seed), nodes=nodes, edges=edges)
 
 
-class SeedVerdict(_Part):
+class SeedVerdict(Part):
     """What became of a claim for one pruning seed (null: it does not depend on the circuit)."""
 
     seed: int | None
@@ -219,7 +184,7 @@ class SeedVerdict(_Part):
         )
 
 
-class Counterexample(_Part):
+class Counterexample(Part):
     """The smallest prompt found on which the claim breaks."""
 
     prompt: Text
@@ -271,28 +236,7 @@ class ClaimResult(SeedVerdict):
         )
 
 
-class ControlResult(_Part):
-    """A null that went through the same pruning and the same claims. Sizes and losses as of a circuit."""
-
-    name: Text
-    verdict: Outcome | None = Field(
-        default=None, description="void where it reaches a claim; null: only informs"
-    )
-    nodes: int | None = Field(
-        default=None, description="needed at the real circuit's loss; null: loss not reached"
-    )
-    edges: int | None = None
-    loss_at_size: float | None = Field(
-        default=None, description="reached with as many nodes as the real circuit"
-    )
-    ratio: float | None = Field(
-        default=None, description="its nodes over the real circuit's, at the same loss"
-    )
-    reaches: tuple[Text, ...] = Field(default=(), description="names of the claims that it reaches")
-    note: Text = ""
-
-
-class BatteryResult(_Part):
+class BatteryResult(Part):
     """One of the checks that every circuit goes through. `gates`: whether it counts in the verdict."""
 
     name: Text
@@ -303,7 +247,7 @@ class BatteryResult(_Part):
     note: Text = ""
 
 
-class Provenance(_Part):
+class Provenance(Part):
     """What is needed to make the report again. `versions` and `hashes` are sorted by name."""
 
     command: tuple[Text, ...]
@@ -320,7 +264,7 @@ class Provenance(_Part):
         return self
 
 
-class Report(_Part):
+class Report(Part):
     """One check of one spec. The same inputs give the same bytes, but for `seconds` and `cached`."""
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -340,7 +284,7 @@ class Report(_Part):
 
     @model_validator(mode="after")
     def _no_better_than_its_parts(self) -> Self:
-        found = overall_outcome(self.task, self.claims, self.battery)
+        found = overall_outcome(self.task, self.claims, self.battery, self.controls)
         if self.verdict.severity < found.severity:
             raise ValueError(f"the verdict cannot be {self.verdict} when its parts come to {found}")
         return self
@@ -375,9 +319,12 @@ class Report(_Part):
 
 
 def overall_outcome(
-    task: TaskResult, claims: Iterable[ClaimResult], battery: Iterable[BatteryResult] = ()
+    task: TaskResult,
+    claims: Iterable[ClaimResult],
+    battery: Iterable[BatteryResult] = (),
+    controls: Iterable[ControlResult] = (),
 ) -> Outcome:
-    """The verdict of a spec: the worst of the model's competence, every claim, and the battery's gates.
+    """The verdict of a spec: the worst of the model's competence, every claim, the battery's gates, and the controls'.
 
     A model that is not competent fails whatever its claims say; nothing claimed means nothing shown.
     """
@@ -385,4 +332,5 @@ def overall_outcome(
         return Outcome.FAIL
     judged = [claim.verdict for claim in claims]
     gates = [check.verdict for check in battery if check.gates and check.verdict is not None]
-    return overall([task.outcome, overall(judged), *gates])
+    nulls = [control.verdict for control in controls if control.verdict is not None]
+    return overall([task.outcome, overall(judged), *gates, *nulls])

@@ -1,0 +1,340 @@
+"""Controls: nulls that go through the same pruning, at the same budget, and through the same claims.
+
+Pruning finds small circuits for tasks with nothing in them, and in models without structure; what such a null does as
+well as the circuit in question shows nothing. What reaching a claim means is in `_reaches`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+
+from circuitlang.cache import key_of
+from circuitlang.circuit.extract import extract, weight_edges
+from circuitlang.circuit.find import COSTED, SELECTED, Finder, Found
+from circuitlang.circuit.graph import CircuitGraph, GraphNode
+from circuitlang.circuit.prune import loss_and_error
+from circuitlang.claims.assess import COUNTED, Assessor
+from circuitlang.claims.control import Control
+from circuitlang.claims.judge import HYPOTHESIS
+from circuitlang.claims.measure import Meter, Setting
+from circuitlang.claims.nulls import JUDGED, RANDOM_CIRCUITS, SCREENED, alive_nodes, random_circuits
+from circuitlang.claims.verdict import Outcome, Verdict, void
+from circuitlang.model.checkpoint import Checkpoint
+from circuitlang.model.transformer import Transformer
+from circuitlang.program.spec import Claim, Intervention, Quantity, Spec
+from circuitlang.prompts.relabel import (
+    Nonsense,
+    Relabel,
+    ShuffledAnswers,
+    as_written,
+    nonsense_tokens,
+    one_answer,
+)
+from circuitlang.prompts.relabel import asked as tokens_asked
+from circuitlang.site import Node
+
+Told = Callable[[str, float], None]
+PERFORMANCE = frozenset({"loss", "accuracy"})
+"""Metrics of how well the task is done: a null that passes such a claim about what it keeps has reached it."""
+
+
+@dataclass(frozen=True)
+class Null:
+    """How a null is made of a checkpoint and a task. `make` may raise ValueError: the task has no such control.
+    `compared`: its size is held against the real circuit's."""
+
+    name: str
+    text: str
+    voids: bool
+    compared: bool
+    make: Callable[[Finder, int], tuple[Checkpoint, Relabel]]
+
+
+def _nonsense(finder: Finder, seed: int) -> tuple[Checkpoint, Relabel]:
+    batch = finder.prompts("select", 0, SELECTED)
+    if batch.cases < 2:
+        raise ValueError("the task has one case: there are no answers to tell apart")
+    tokens = nonsense_tokens(finder.checkpoint.tokenizer, tokens_asked(batch), batch.cases, seed)
+    return finder.checkpoint, Nonsense(tokens)
+
+
+def _shuffled_answers(finder: Finder, seed: int) -> tuple[Checkpoint, Relabel]:
+    if len(finder.generator.task.cases) < 2:
+        raise ValueError("the task has one case: its answer cannot be another case's")
+    return finder.checkpoint, ShuffledAnswers(seed)
+
+
+def _shuffled_weights(finder: Finder, seed: int) -> tuple[Checkpoint, Relabel]:
+    checkpoint = finder.checkpoint
+    return replace(checkpoint, model=shuffled(checkpoint.model, seed)), as_written
+
+
+def _one_answer(finder: Finder, seed: int) -> tuple[Checkpoint, Relabel]:
+    if len(finder.generator.task.cases) < 2:
+        raise ValueError("the task has one case, and so one answer already")
+    return finder.checkpoint, one_answer
+
+
+NULLS = (
+    Null(
+        "nonsense",
+        "two tokens that have nothing to do with the task, in place of the answers",
+        False,
+        True,
+        _nonsense,
+    ),
+    Null(
+        "shuffled_answers",
+        "which case has which answer is drawn for each datapoint",
+        True,
+        False,
+        _shuffled_answers,
+    ),
+    Null(
+        "shuffled_weights",
+        "the model with the entries of each matrix permuted",
+        True,
+        True,
+        _shuffled_weights,
+    ),
+    Null("one_answer", "the first case's answer for every case", False, False, _one_answer),
+)
+RANDOM = "random"
+
+
+@torch.no_grad()
+def shuffled(model: Transformer, seed: int) -> Transformer:
+    """A copy whose matrices have the same entries at other places; gains and biases stay."""
+    new = copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in new.parameters():
+        if parameter.ndim == 2:
+            order = torch.randperm(parameter.numel(), generator=generator)
+            parameter.copy_(parameter.flatten()[order.to(parameter.device)].view_as(parameter))
+    return new
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The nulls of one spec, against one seed's circuit. `finder` and `meter`: the real ones; `claims`: those that the
+    real circuit passes (the others need no null)."""
+
+    finder: Finder
+    meter: Meter
+    spec: Spec
+    found: Found
+    claims: Sequence[Claim]
+
+    @property
+    def real(self) -> CircuitGraph:
+        return self.found.graph
+
+    @cached_property
+    def target(self) -> float:
+        """What the real circuit's loss on `select` had to be, or is where it missed that."""
+        return max(self.spec.prune.loss, self.found.pruned.loss)
+
+    def run(self, null: Null, told: Told = lambda step, share: None) -> Control:
+        """One null: searched for, cut to the real circuit's size, and judged."""
+        seed = self.found.seed
+        control = Control(null.name, null.text, null.voids)
+        try:
+            checkpoint, relabel = null.make(self.finder, seed)
+        except ValueError as reason:
+            return replace(control, note=f"not built: {reason}")
+        key = key_of(self.finder.key, "null", null.name, seed)
+        finder = replace(self.finder, checkpoint=checkpoint, relabel=relabel, key=key)
+        own = finder.find(self.spec.prune, seed, report=told, fallback=False)
+        judge = _NullJudge(self, finder, own, relabel)
+        control = replace(
+            control,
+            nodes=own.graph.node_count if own.pruned.reached else None,
+            edges=own.graph.edge_count if own.pruned.reached else None,
+            loss_at_size=judge.loss,
+            reaches=judge.reached(),
+            note=""
+            if own.pruned.reached
+            else f"the target is not reached: {own.pruned.stopped or 'no circuit was found'}",
+        )
+        if not own.pruned.reached or not self.found.pruned.reached:
+            return control
+        ratio = own.graph.node_count / max(1, self.real.node_count)
+        close = null.compared and ratio < self.spec.verdict.margin
+        note = f"under the margin of {self.spec.verdict.margin:g}" if close else ""
+        return replace(control, ratio=ratio, close=close, note=note)
+
+    def run_random(self) -> Control:
+        """As many nodes at the same sites, drawn from the live nodes outside the circuit. No search is needed."""
+        nodes = tuple(sorted(found.node for found in self.real.nodes))
+        model = self.meter.checkpoint.model
+        alive = {
+            site: tuple(index for index in indices if Node(site, index) not in set(nodes))
+            for site, indices in alive_nodes(model, self.meter.prompts("select", (), 0)).items()
+        }
+        judges = [
+            Assessor(self.meter, _bare(model, drawn), self.spec.verdict, self.found.seed)
+            for drawn in random_circuits(nodes, alive, RANDOM_CIRCUITS, self.found.seed)
+        ]
+        best = min(
+            float(
+                self.meter.table(Setting.keep(judge.nodes, "select"), "loss", SCREENED).mean(dtype="float64")
+            )
+            for judge in judges
+        )
+        return Control(
+            RANDOM,
+            f"{RANDOM_CIRCUITS} circuits with as many live nodes at the same sites",
+            True,
+            loss_at_size=best,
+            reaches=tuple(claim.name for claim in self.claims if _random_reaches(judges, claim)),
+            note=f"the loss is the best of {RANDOM_CIRCUITS}",
+        )
+
+
+@dataclass(frozen=True)
+class _NullJudge:
+    """One null's circuit at the real circuit's size, and the claims put to it."""
+
+    controls: Controls
+    finder: Finder
+    own: Found
+    relabel: Relabel
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """The most needed ones, as many as stay within the real circuit's nodes and edges."""
+        real, model = self.controls.real, self.finder.checkpoint.model
+        order = self.own.pruned.order
+        fits, too_many = 0, min(real.node_count, len(order)) + 1
+        while too_many - fits > 1:
+            middle = (fits + too_many) // 2
+            if len(weight_edges(model, order[:middle])) <= real.edge_count:
+                fits = middle
+            else:
+                too_many = middle
+        return tuple(sorted(order[:fits]))
+
+    @cached_property
+    def loss(self) -> float:
+        """Nats per prompt on `select`."""
+        finder = self.finder
+        mean = finder.mean(self.controls.spec.prune)
+        return loss_and_error(
+            finder.checkpoint.model, mean, self.nodes, finder.prompts("select", 0, SELECTED)
+        )[0]
+
+    @cached_property
+    def assessor(self) -> Assessor:
+        finder, spec = self.finder, self.controls.spec
+        mean = finder.mean(spec.prune)
+        shown = finder.prompts("select", 0, COSTED)
+        graph = extract(finder.checkpoint.model, mean, self.nodes, shown, finder.checkpoint.tokenizer)
+        meter = Meter(
+            finder.checkpoint,
+            finder.generator,
+            mean,
+            finder.cache,
+            key_of(finder.key, spec.prune.ablate),
+            relabel=self.relabel,
+        )
+        return Assessor(meter, graph, spec.verdict, self.own.seed, spec.circuit)
+
+    def reached(self) -> tuple[str, ...]:
+        claims = tuple(claim.name for claim in self.controls.claims if self.reaches(claim))
+        return ((HYPOTHESIS,) if self.fits() else ()) + claims
+
+    def fits(self) -> bool:
+        """Whether the hypothesis's roles and arrows are found in the null's circuit too, where that does its task."""
+        if self.controls.spec.circuit is None or self.loss > self.controls.target:
+            return False
+        judged = self.assessor.judge_hypothesis()
+        return judged is not None and judged.outcome is Outcome.PASS
+
+    def reaches(self, claim: Claim) -> bool:
+        """Whether the null passes a claim with a circuit no larger than the real one.
+
+        How large a circuit must be is asked of the null's own circuit at the target. A claim of how well the task is
+        done by what is kept is asked of the null at the real size. Every other claim presumes a circuit that does the
+        task; it is asked only of a null that meets the target at that size. (Without that, a model that always says the
+        same, whose every circuit agrees with it and fails without it, would pass most claims.)
+        """
+        if not about_a_circuit(claim):
+            return False
+        if claim.left.metric in COUNTED:
+            own, real = self.own, self.controls.real
+            small = own.graph.node_count <= real.node_count and own.graph.edge_count <= real.edge_count
+            if not (own.pruned.reached and small):
+                return False
+            judged = Assessor(self.assessor.meter, own.graph, self.controls.spec.verdict, own.seed).judge(
+                claim
+            )
+        elif not performs(claim) and self.loss > self.controls.target:
+            return False
+        else:
+            judged = self.assessor.judge(claim)
+        return judged.outcome is Outcome.PASS
+
+
+def _random_reaches(judges: Sequence[Assessor], claim: Claim) -> bool:
+    """Whether one of the random circuits passes: of those that come nearest to it on `select`, judged on `test`.
+
+    Counts are as given, a claim on roles has nothing to be asked of, and one on each node or edge is asked of the first
+    few, for it takes as many measurements as there are members.
+    """
+    if (
+        not about_a_circuit(claim)
+        or claim.left.metric in COUNTED
+        or _speaks_of(claim, lambda act: act.target == "random")
+    ):
+        return False
+    if _speaks_of(claim, lambda act: act.each is not None):
+        judges = judges[:JUDGED]
+    near: list[tuple[float, Assessor]] = []
+    for judge in judges:
+        margin = judge.margin_on_select(claim)
+        near += [(margin, judge)] if margin is not None and margin >= 0 else []
+    near.sort(key=lambda pair: -pair[0])
+    return any(judge.judge(claim).outcome is Outcome.PASS for _, judge in near[:JUDGED])
+
+
+def about_a_circuit(claim: Claim) -> bool:
+    """Whether another circuit could change a claim's outcome; not so for one on the untouched model."""
+    return any(side.metric in COUNTED or side.interventions or side.arguments for side in _sides(claim))
+
+
+def performs(claim: Claim) -> bool:
+    """A claim of how well the task is done by the circuit that is kept."""
+    return (
+        claim.left.metric in PERFORMANCE
+        and not isinstance(claim.right, Quantity)
+        and bool(claim.left.interventions)
+        and all(act.kind == "keep" for act in claim.left.interventions)
+    )
+
+
+def _speaks_of(claim: Claim, such: Callable[[Intervention], bool]) -> bool:
+    return any(such(act) for side in _sides(claim) for act in side.interventions)
+
+
+def _sides(claim: Claim) -> list[Quantity]:
+    return [claim.left, *([claim.right] if isinstance(claim.right, Quantity) else [])]
+
+
+def _bare(model: Transformer, nodes: Sequence[Node]) -> CircuitGraph:
+    """A graph of nodes and weights; what nodes cost is not asked."""
+    found = tuple(GraphNode(node, 0.0, 0.0, None, None) for node in nodes)
+    return CircuitGraph(found, weight_edges(model, nodes), model.config.total_nodes)
+
+
+def voided(verdicts: Sequence[Verdict], controls: Sequence[Control]) -> list[Verdict]:
+    """The verdicts, void where a null that must not reach the claim does. What does not pass stays."""
+    found = list(verdicts)
+    for control in controls:
+        if control.voids:
+            found = [void(v, control.name) if v.name in control.reaches else v for v in found]
+    return found

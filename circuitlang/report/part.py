@@ -1,0 +1,38 @@
+"""What every part of a report is made of: frozen data, finite numbers, text without lone surrogates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from circuitlang.claims.verdict import Interval
+from circuitlang.report.escape import lone_surrogates_spelled
+
+Text = Annotated[
+    str, BeforeValidator(lambda text: lone_surrogates_spelled(text) if isinstance(text, str) else text)
+]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class Measured(Part):
+    """A mean with its interval, in the metric's unit; `datapoints` is 0 for what is counted, not sampled."""
+
+    value: float
+    low: float
+    high: float
+    datapoints: int = Field(ge=0)
+    method: Text
+
+    @classmethod
+    def of(cls, interval: Interval) -> Self:
+        return cls(
+            value=interval.value,
+            low=interval.low,
+            high=interval.high,
+            datapoints=interval.datapoints,
+            method=interval.method,
+        )
