@@ -59,6 +59,7 @@ def check(spec: Spec, root: Path, options: Options) -> Report:
     """`check`: one spec, judged. Nothing is pruned where the model is not competent."""
     from circuitlang.claims.assess import Assessor, competence, verdict_of_competence
     from circuitlang.claims.controls import voided
+    from circuitlang.claims.judge import not_measured
     from circuitlang.claims.verdict import Outcome
 
     clock = Clock(options.told)
@@ -76,6 +77,11 @@ def check(spec: Spec, root: Path, options: Options) -> Report:
             )
         clock.lap("prune")
         for number, found in enumerate(circuits):
+            if found.pruned.stopped is not None:  # no circuit: none of its counts or losses may pass for one
+                why = f"there is no circuit: the search {found.pruned.stopped}"
+                verdicts += [not_measured(claim, why, found.seed) for claim in spec.claims]
+                bindings.append(None)
+                continue
             assessor = Assessor(meter, found.graph, spec.verdict, found.seed, spec.circuit)
             fits = assessor.judge_hypothesis()
             verdicts += [fits] if fits else []
@@ -85,7 +91,7 @@ def check(spec: Spec, root: Path, options: Options) -> Report:
                 verdicts.append(assessor.judge(claim))
         clock.lap("judge")
     controls: list[Control] = []
-    if circuits and options.controls:
+    if circuits and options.controls and circuits[0].pruned.stopped is None:
         controls = run_controls(spec, finder, meter, circuits[0], verdicts, clock)
         verdicts = voided(verdicts, controls)
         clock.lap("controls")
@@ -155,6 +161,7 @@ def prune_and_write(path: Path, name: str | None, out: Path | None, options: Opt
     lines = [
         f"seed {c.seed}: {c.graph.node_count} nodes, {c.graph.edge_count} edges, loss {c.pruned.loss:.4f} on select"
         + ("" if c.pruned.reached else f", above the target of {spec.prune.loss:g}")
+        + (f"; {c.pruned.stopped}" if c.pruned.stopped else "")
         for c in circuits
     ]
     return [*lines, f"files in {folder}", *([drawn.note] if drawn.data is None else [])]

@@ -116,3 +116,12 @@ def test_from_python(report: Report, cache: Path, tmp_path: Path) -> None:
     assert found.cached
     assert found.circuit is not None
     assert found.circuit.graph().number_of_nodes() >= found.circuit.nodes
+
+
+def test_a_search_that_stopped_early_leaves_nothing_that_could_pass(quick: Spec, cache: Path) -> None:
+    hopeless = replace(quick, prune=replace(quick.prune, loss=1e-4))
+    found = check(hopeless, ROOT, Options(cache=cache))
+    assert found.circuit is not None
+    assert not any(circuit.reached for circuit in found.circuit.per_seed)
+    assert {claim.verdict for claim in found.claims} == {Outcome.NOT_MEASURED}
+    assert all("stopped after 16 of 40 steps" in claim.note for claim in found.claims)

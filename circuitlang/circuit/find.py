@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor
 from circuitlang.cache import Cache, key_of
 from circuitlang.circuit.extract import extract
 from circuitlang.circuit.graph import CircuitGraph
-from circuitlang.circuit.prune import Pruned, loss_and_error, prune
+from circuitlang.circuit.prune import Pruned, Stopped, loss_and_error, prune
 from circuitlang.circuit.reference import stand_ins
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.program.spec import PruneSettings
@@ -79,10 +79,15 @@ class Finder:
         seed: int,
         budget: int | None = None,
         report: Callable[[str, float], None] = lambda stage, share: None,
+        without: Sequence[Node] = (),
+        fallback: bool = True,
     ) -> Found:
-        """The smallest circuit that the search finds; with `budget`, its `budget` most needed nodes instead."""
+        """The smallest circuit that the search finds; with `budget`, its `budget` most needed nodes instead. `without`
+        and `fallback` as in `prune`."""
         # The number of threads decides the last bits of sums, and so, rarely, which of two nodes goes first.
-        key = key_of("circuit", self.key, repr(asdict(settings)), seed, budget or 0, torch.get_num_threads())
+        asked = repr((asdict(settings), seed, budget, fallback))
+        banned = sorted(map(str, set(without)))
+        key = key_of("circuit", self.key, asked, banned, torch.get_num_threads())
         found = self.cache.get(key)
         if found is not None:
             return _read(found, seed)
@@ -93,7 +98,7 @@ class Finder:
         def draw(start: int, count: int) -> Batch:
             return self.prompts("train", start, count)
 
-        pruned = prune(model, mean, draw, select, settings, seed, report)
+        pruned = prune(model, mean, draw, select, settings, seed, report, without, fallback)
         if budget is not None:
             pruned = _cut(pruned, budget, self, mean, select)
         shown = self.prompts("select", 0, COSTED)
@@ -128,5 +133,6 @@ def _read(data: bytes, seed: int) -> Found:
         penalty=stored["penalty"],
         curve=tuple((int(k), float(loss)) for k, loss in stored["curve"]),
         order=tuple(map(parse_node, stored["order"])),
+        stopped=Stopped(**stored["stopped"]) if stored["stopped"] else None,
     )
     return Found(seed, pruned, CircuitGraph.from_data(facts["graph"]), True)

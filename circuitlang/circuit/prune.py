@@ -9,14 +9,18 @@ that order that reaches the target on `select` prompts is the circuit. The order
 Where the first stage lost what is needed, the second starts from all nodes instead. That happens in a circuit without
 redundancy: all taus sink together under the penalty, a link of the chain falls out, and behind a broken chain no
 gradient says which link it was (benchmarks/planted has four such circuits; they are found in this way).
+
+Where there is nothing to find, neither stage has an end of its own: without a loss near the target there is no penalty,
+and no node goes. Such a search stops early and says so.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,7 +29,7 @@ from circuitlang.circuit.mask import Mask, keeping
 from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
 from circuitlang.program.spec import PruneSettings
-from circuitlang.prompts.encode import Batch
+from circuitlang.prompts.encode import NO_FOIL, Batch
 from circuitlang.site import Node, Site
 
 INITIAL, NOISE = 0.1, 0.01
@@ -46,15 +50,40 @@ ROUGH = 96
 """Datapoints of `select` that the bisection looks at, before all of them decide."""
 GIVE_UP = 0.6
 """The second stage ends when the loss on `train` is this far above the target, in multiples of it."""
+PATIENCE = 0.4
+"""Share of the steps after which a search that has not come near its target ends. The rate falls to 0, so that the
+steps that are left would move tau 0.36 times as far as all of them: half as far again as it has gone."""
+NEAR = 2.0
+"""Near: a running loss of at most so many times the target, and at most half-way from chance to the target. The second
+stage gives up at 1.6 times the target, so a search from all nodes would not begin where this one ends."""
 
 Draw = Callable[[int, int], Batch]
 """(start, count) -> datapoints [start, start + count) of `train`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Where a search without a prospect ended: after `step` of `steps`, the running mean of the loss on `train` (nats
+    per prompt) being `loss`, and never having come under `near`."""
+
+    step: int
+    steps: int
+    loss: float
+    near: float
+
+    def __str__(self) -> str:
+        return (
+            f"stopped after {self.step} of {self.steps} steps at a loss of {self.loss:.3g}, which never came under "
+            f"{self.near:.3g}"
+        )
+
+
 @dataclass(frozen=True)
 class Pruned:
     """`nodes`: the circuit. `loss`: mean nats per prompt on `select`; `error`: its standard error.
-    `curve`: (nodes, loss on `select`) for the sizes that were looked at. `reached`: whether the target was met."""
+    `curve`: (nodes, loss on `select`) for the sizes that were looked at. `reached`: whether the target was met.
+    `stopped`: the search ended early; then there is no circuit, `nodes` is empty, `loss` is that of keeping nothing,
+    and `order` is no more than the survivors by tau."""
 
     nodes: tuple[Node, ...]
     loss: float
@@ -63,6 +92,15 @@ class Pruned:
     penalty: float
     curve: tuple[tuple[int, float], ...]
     order: tuple[Node, ...] = ()  # the most needed first; every circuit of the search is a prefix of it
+    stopped: Stopped | None = None
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """The first stage's end: the kept nodes in order of computation; by tau, largest first, where it `stopped`."""
+
+    nodes: list[Node] = field(default_factory=list)
+    stopped: Stopped | None = None
 
 
 class _Step(torch.autograd.Function):
@@ -96,10 +134,14 @@ def prune(
     settings: PruneSettings,
     seed: int,
     report: Callable[[str, float], None] = lambda stage, share: None,
+    without: Sequence[Node] = (),
+    fallback: bool = True,
 ) -> Pruned:
     """Searches with every penalty of the settings; the smallest circuit that reaches the target on `select` wins.
 
-    Deterministic for equal arguments and thread counts.
+    `without`: nodes that may not be kept. `fallback` no: where learning taus lost what is needed, that is the end; from
+    all nodes it takes minutes. Deterministic for equal arguments and thread counts. Raises ValueError for a node that
+    the model does not have.
     """
     results = []
     for number, penalty in enumerate(settings.penalty):
@@ -108,13 +150,15 @@ def prune(
         def told(stage: str, done: float, share: float = share) -> None:
             report(stage, share + done / len(settings.penalty))
 
-        survivors = learn(model, mean, draw, settings, penalty, seed, told)
-        order = eliminate(model, mean, draw, settings, survivors, told)
+        learnt = learn(model, mean, draw, settings, penalty, seed, told, without)
+        if learnt.stopped is not None:  # no penalty has counted yet, so that all of them would end here
+            return _nothing(model, mean, select, learnt, penalty)
+        order = eliminate(model, mean, draw, settings, learnt.nodes, told)
         results.append(_shortest(model, mean, select, settings, order, penalty))
     best = min(results, key=_rank)
-    if best.reached:
+    if best.reached or not fallback:
         return best
-    order = eliminate(model, mean, draw, settings, every_node(model), report)
+    order = eliminate(model, mean, draw, settings, every_node(model, without), report)
     return min(best, _shortest(model, mean, select, settings, order, 0.0), key=_rank)
 
 
@@ -122,9 +166,25 @@ def _rank(result: Pruned) -> tuple[bool, int, float]:
     return not result.reached, len(result.nodes) if result.reached else 0, result.loss
 
 
-def every_node(model: Transformer) -> list[Node]:
-    config = model.config
-    return [Node(site, index) for site in config.sites() for index in range(config.size(site))]
+def _nothing(
+    model: Transformer, mean: dict[Site, Tensor], select: Batch, learnt: Learnt, penalty: float
+) -> Pruned:
+    """What a search that stopped early has found."""
+    loss, error = loss_and_error(model, mean, (), select)
+    return Pruned((), loss, error, False, penalty, ((0, loss),), tuple(learnt.nodes), learnt.stopped)
+
+
+def every_node(model: Transformer, without: Sequence[Node] = ()) -> list[Node]:
+    """All nodes but those, in order of computation."""
+    config, out = model.config, set(without)
+    nodes = (Node(site, index) for site in config.sites() for index in range(config.size(site)))
+    return [node for node in nodes if node not in out]
+
+
+def chance(batch: Batch) -> float:
+    """Mean nats per prompt of knowing nothing: all candidates alike; an even chance in a one-sided task."""
+    candidates = 2 if batch.one_sided else 1 + (batch.foils != NO_FOIL).sum(1)
+    return float(np.log(candidates).mean())
 
 
 def pressure(loss: float, target: float) -> float:
@@ -143,24 +203,29 @@ def learn(
     penalty: float,
     seed: int,
     report: Callable[[str, float], None],
-) -> list[Node]:
-    """The first stage. Returns the kept nodes in order of computation."""
+    without: Sequence[Node] = (),
+) -> Learnt:
+    """The first stage: the kept nodes, none of `without` among them, or that it stopped early."""
     sites = model.config.sites()
     sizes = [model.config.size(site) for site in sites]
     device = model.embed.device
+    allowed = _allowed(model, mean, without) if without else None
+    patience = math.ceil(PATIENCE * settings.steps)
     generator = torch.Generator().manual_seed(seed)
     start = INITIAL + NOISE * torch.randn(sum(sizes), generator=generator)
     tau = start.clamp(-1, 1).to(device).requires_grad_()
     optimizer = torch.optim.AdamW([tau], lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=1e-3)
-    recent = 0.0
+    recent, best, stopped = 0.0, math.inf, None
     for i in range(settings.steps):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * (1 - i / settings.steps)
         keep = step(tau, settings.temperature)
+        keep = keep if allowed is None else keep * allowed
         mask = Mask(dict(zip(sites, keep.split(sizes), strict=True)), mean)
         batch = draw(i * settings.batch, settings.batch)
         task = score.loss(score.answer_logits(model, batch, mask), batch).mean()
         recent += SMOOTH * (float(task.detach()) - recent) if i else float(task.detach())
+        best = min(best, recent)
         objective = task + penalty * pressure(recent, settings.loss) * keep.sum()
         optimizer.zero_grad(set_to_none=True)
         objective.backward()
@@ -169,10 +234,29 @@ def learn(
         with torch.no_grad():
             tau.clamp_(-1, 1)
         report("learning the mask", 0.7 * (i + 1) / settings.steps)
-    kept = step(tau.detach(), settings.temperature).split(sizes)
-    return [
+        if i + 1 == patience and best > (near := _near(settings.loss, chance(batch))):
+            stopped = Stopped(i + 1, settings.steps, recent, near)
+            break
+    kept = step(tau.detach(), settings.temperature)
+    kept = (kept if allowed is None else kept * allowed).split(sizes)
+    nodes = [
         Node(site, int(i)) for site, part in zip(sites, kept, strict=True) for i in part.nonzero().flatten()
     ]
+    if stopped is not None:
+        values = dict(zip(sites, tau.detach().split(sizes), strict=True))
+        nodes.sort(key=lambda node: -float(values[node.site][node.index]))
+    return Learnt(nodes, stopped)
+
+
+def _near(target: float, chance: float) -> float:
+    """The running loss that counts as a prospect. A target that chance meets is near from the start."""
+    return math.inf if target >= chance else min(NEAR * target, (target + chance) / 2)
+
+
+def _allowed(model: Transformer, mean: dict[Site, Tensor], without: Sequence[Node]) -> Tensor:
+    """(node) 0 at the nodes of `without`, else 1, in the order of computation."""
+    out = keeping(without, model.config, mean)
+    return 1 - torch.cat([out.keep[site] for site in model.config.sites()])
 
 
 def eliminate(

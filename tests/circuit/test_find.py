@@ -16,6 +16,7 @@ from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.program.load import load_text
 from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.generate import Generator
+from circuitlang.site import Node, Place, Site
 
 TASK = """task brackets {
   draw a, b = "rows" | "grid" | "items" | "x" | "y" | "z" | "left" | "right" | "names" | "n"
@@ -57,8 +58,22 @@ def test_other_settings_seeds_and_budgets_are_searched_for(finder):
     others = [(SETTINGS, 1, None), (SETTINGS, 0, 3), (replace(SETTINGS, steps=3), 0, None)]
     others.append((replace(SETTINGS, ablate="zero"), 0, None))
     assert not any(finder.find(settings, seed, budget).cached for settings, seed, budget in others)
+    banned = finder.find(SETTINGS, 0, without=(Node(Site(0, Place.V), 0), Node(Site(0, Place.Q), 1)))
+    assert not banned.cached
+    assert finder.find(SETTINGS, 0, without=(Node(Site(0, Place.Q), 1), Node(Site(0, Place.V), 0))).cached
+    assert not finder.find(SETTINGS, 0, fallback=False).cached
     assert not replace(finder, key="another model").find(SETTINGS, 0).cached
     assert not replace(finder, cache=Cache(None)).find(SETTINGS, 0).cached
+
+
+def test_an_early_stop_is_read_back_too(finder):
+    settings = replace(SETTINGS, loss=1e-6)
+    first, again = finder.find(settings, 0), finder.find(settings, 0)
+    assert first.pruned.stopped is not None
+    assert not first.graph.nodes
+    assert again.cached
+    assert (again.pruned, again.graph) == (first.pruned, first.graph)
+    assert len(finder.find(settings, 0, budget=3).pruned.nodes) == 3
 
 
 def test_a_budget_takes_the_most_needed(finder):

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,8 @@ from circuitlang.circuit.prune import learn, per_prompt_loss, prune, step
 from circuitlang.circuit.reference import stand_ins
 from circuitlang.model import score
 from circuitlang.program.spec import PruneSettings
+from circuitlang.prompts.encode import NO_FOIL
+from circuitlang.site import Node, Place, Site
 
 SETTINGS = PruneSettings(steps=60, batch=8, learning_rate=0.01, penalty=(1e-3, 1e-2))
 
@@ -99,7 +102,7 @@ def test_progress_rises_from_nothing_to_all(problem):
 def test_a_heavier_penalty_keeps_fewer(problem):
     model, mean, draw, _ = problem
     kept = [
-        len(learn(model, mean, draw, SETTINGS, penalty, 0, lambda stage, share: None))
+        len(learn(model, mean, draw, SETTINGS, penalty, 0, lambda stage, share: None).nodes)
         for penalty in (0.0, 1e-2, 1.0)
     ]
     assert kept[0] >= kept[1] >= kept[2]
@@ -124,3 +127,87 @@ def test_losses_per_prompt_do_not_depend_on_the_pieces(problem, found, monkeypat
     assert len(whole) == len(select)
     monkeypatch.setattr(score, "PROMPTS_AT_ONCE", 6)
     assert torch.allclose(per_prompt_loss(model, mask, select), whole, atol=1e-6)
+
+
+def shuffled(draw):
+    """The same prompts, the right answer drawn at random: nothing can be learnt."""
+
+    def drawn(start: int, count: int):
+        batch = draw(start, count)
+        turned = np.random.default_rng(start).random(len(batch)) < 0.5
+        answer = np.where(turned, batch.foils[:, 0], batch.answer)
+        return replace(batch, answer=answer, foils=(batch.answer + batch.foils[:, 0] - answer)[:, None])
+
+    return drawn
+
+
+def test_forbidden_nodes_are_not_kept(problem, found, planted_nodes):
+    model, mean, draw, _ = problem
+    banned = planted_nodes[1]
+    learnt = learn(model, mean, draw, SETTINGS, 1e-3, 0, lambda stage, share: None, (banned,))
+    assert banned not in learnt.nodes
+    assert banned not in module.every_node(model, (banned,))
+    assert len(module.every_node(model, (banned,))) == model.config.total_nodes - 1
+    other = prune(*problem, SETTINGS, 0, without=(banned,))
+    assert banned not in other.order
+    assert not other.reached  # there is no other way from the token to the answer
+    assert prune(*problem, SETTINGS, 0, without=found.order[len(found.nodes) :][:1]).nodes == found.nodes
+    with pytest.raises(ValueError, match="no node"):
+        prune(*problem, SETTINGS, 0, without=(Node(Site(9, Place.V), 0),))
+
+
+def test_the_fallback_keeps_the_ban_and_can_be_left_out(problem, planted_nodes, monkeypatch):
+    steps = replace(SETTINGS, penalty=(1e-3,))
+    monkeypatch.setattr(module, "learn", lambda *_: module.Learnt([planted_nodes[0]]))
+    whole = prune(*problem, steps, 0)
+    assert whole.reached
+    assert set(whole.nodes) == set(planted_nodes)  # by the way from all nodes
+    assert planted_nodes[1] not in prune(*problem, steps, 0, without=planted_nodes[1:2]).order
+    started: list[int] = []
+    monkeypatch.setattr(module, "every_node", lambda *_: started.append(1) or [])
+    assert not prune(*problem, steps, 0, fallback=False).reached
+    assert not started
+
+
+def test_a_search_with_nothing_to_learn_stops_early_and_says_so(problem, monkeypatch):
+    model, mean, draw, select = problem
+    monkeypatch.setattr(module, "eliminate", None)  # neither the second stage nor the fallback begins
+    steps: list[int] = []
+
+    def counted(start: int, count: int):
+        steps.append(start)
+        return shuffled(draw)(start, count)
+
+    found = prune(model, mean, counted, select, SETTINGS, 0)
+    stopped = found.stopped
+    assert stopped is not None
+    assert not found.reached
+    assert found.nodes == ()
+    assert stopped.step == len(steps) == math.ceil(module.PATIENCE * SETTINGS.steps)
+    assert stopped.steps == SETTINGS.steps
+    assert stopped.loss > stopped.near == module.NEAR * SETTINGS.loss
+    assert f"after {stopped.step} of {SETTINGS.steps} steps" in str(stopped)
+    assert len(found.order) == len(set(found.order)) > 0  # what a budget is cut from
+    assert math.isclose(found.loss, loss_of(problem, ()), abs_tol=1e-6)
+
+
+def test_a_search_that_reaches_its_target_does_not_feel_the_stop(problem, found, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 2.0)  # never looked at
+    assert prune(*problem, SETTINGS, 0) == found
+
+
+@pytest.mark.parametrize(
+    ("target", "near"),
+    [(0.15, 0.3), (0.5, (0.5 + math.log(2)) / 2), (0.7, math.inf), (math.log(2), math.inf)],
+)
+def test_what_is_near_the_target(target, near):
+    """Twice the target would be above chance where the target is 0.5; a target above chance is near from the start."""
+    assert math.isclose(module._near(target, math.log(2)), near)
+
+
+def test_chance_counts_the_candidates(make_batch):
+    batch = make_batch(datapoints=2)
+    assert math.isclose(module.chance(batch), math.log(2))
+    foils = np.concatenate([batch.foils, np.array([[NO_FOIL], [7], [NO_FOIL], [7]])], 1)
+    assert math.isclose(module.chance(replace(batch, foils=foils)), (math.log(2) + math.log(3)) / 2)
+    assert math.isclose(module.chance(replace(batch, foils=foils, one_sided=True)), math.log(2))
