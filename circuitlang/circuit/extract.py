@@ -42,6 +42,12 @@ def extract(
     return CircuitGraph(found, edges, model.config.total_nodes)
 
 
+def bare(model: Transformer, nodes: Sequence[Node]) -> CircuitGraph:
+    """Nodes and weights alone, without costs, means, tokens and channels: enough to count and to intervene on."""
+    found = tuple(GraphNode(node, 0.0, 0.0, *_head(model, node)) for node in nodes)
+    return CircuitGraph(found, weight_edges(model, nodes), model.config.total_nodes)
+
+
 def node_costs(
     model: Transformer, mean: Mapping[Site, Tensor], nodes: Sequence[Node], select: Batch
 ) -> dict[Node, float]:

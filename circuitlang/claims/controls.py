@@ -14,9 +14,9 @@ from functools import cached_property
 import torch
 
 from circuitlang.cache import key_of
-from circuitlang.circuit.extract import extract, weight_edges
+from circuitlang.circuit.extract import bare, extract, weight_edges
 from circuitlang.circuit.find import COSTED, SELECTED, Finder, Found
-from circuitlang.circuit.graph import CircuitGraph, GraphNode
+from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.prune import loss_and_error
 from circuitlang.claims.assess import COUNTED, Assessor
 from circuitlang.claims.control import Control
@@ -177,7 +177,7 @@ class Controls:
             for site, indices in alive_nodes(model, self.meter.prompts("select", (), 0)).items()
         }
         judges = [
-            Assessor(self.meter, _bare(model, drawn), self.spec.verdict, self.found.seed)
+            Assessor(self.meter, bare(model, drawn), self.spec.verdict, self.found.seed)
             for drawn in random_circuits(nodes, alive, RANDOM_CIRCUITS, self.found.seed)
         ]
         best = min(
@@ -323,12 +323,6 @@ def _speaks_of(claim: Claim, such: Callable[[Intervention], bool]) -> bool:
 
 def _sides(claim: Claim) -> list[Quantity]:
     return [claim.left, *([claim.right] if isinstance(claim.right, Quantity) else [])]
-
-
-def _bare(model: Transformer, nodes: Sequence[Node]) -> CircuitGraph:
-    """A graph of nodes and weights; what nodes cost is not asked."""
-    found = tuple(GraphNode(node, 0.0, 0.0, None, None) for node in nodes)
-    return CircuitGraph(found, weight_edges(model, nodes), model.config.total_nodes)
 
 
 def voided(verdicts: Sequence[Verdict], controls: Sequence[Control]) -> list[Verdict]:
