@@ -42,4 +42,7 @@ def admit(task: Task, tokenizer: Tokenizer, context: int, model: str) -> list[Di
 def diagnostic(task: Task, error: TokenError, model: str) -> Diagnostic:
     """A token error, at the case that caused it."""
     span = next((case.span for case in task.cases if case.name == error.case), task.span)
-    return Diagnostic(error.code, str(error), span, hint=f"as the tokenizer of `{model}` has it")
+    where = f"as the tokenizer of `{model}` has it"
+    return Diagnostic(
+        error.code, str(error), span, hint=f"{error.remedy} ({where})" if error.remedy else where
+    )

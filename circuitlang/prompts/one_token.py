@@ -12,12 +12,14 @@ NOT_ONE_TOKEN, TOO_LONG = "CIR-210", "CIR-211"
 
 
 class TokenError(CommandError):
-    """A prompt that this tokenizer or context cannot take. `case`: the name of the case that it is one of."""
+    """A prompt that this tokenizer or context cannot take. `case`: the name of the case that it is one of; `remedy`:
+    what would fit, where that is known."""
 
-    def __init__(self, code: str, message: str, case: str) -> None:
+    def __init__(self, code: str, message: str, case: str, remedy: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.case = case
+        self.remedy = remedy
 
 
 def fitting(
@@ -62,6 +64,17 @@ def one_token(
                 f"the {what} {answer!r} of case `{prompt.case}` is not one token after the prompt: "
                 f"the text ends in the tokens {', '.join(map(repr, more))}",
                 prompt.case,
+                _remedy(tokenizer, prompt.text, answer),
             )
         known[key] = whole[-1]
     return known[key]
+
+
+def _remedy(tokenizer: Tokenizer, text: str, answer: str) -> str:
+    """Most tokens of words begin with the space in front of the word; a prompt that ends in it has it already."""
+    bare = text.rstrip(" ")
+    if bare == text or answer.startswith(" "):
+        return ""
+    before, whole = tokenizer.encode(bare).ids, tokenizer.encode(f"{bare} {answer}").ids
+    fits = whole[:-1] == before
+    return f"let the prompt end before its last space, and answer {' ' + answer!r}" if fits else ""

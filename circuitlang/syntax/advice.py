@@ -138,9 +138,11 @@ AT_PLACE: Mapping[str, tuple[str, ...]] = {
         "task t { case a with b }",
         'task t { case a with b = "x" }',
         'task t { case a prompt "x" }',
+        'task t { case a answer "x" foil }',
+    ),
+    'an answer is a text with holes, as the prompt is: a drawn name is answered as "{name}"': (
         "task t { case a answer x }",
         "task t { case a answer not x }",
-        'task t { case a answer "x" foil }',
     ),
     'write `files "texts/*.txt"`': ("corpus t { files a }",),
     "write `document RULE`": ('corpus t { document "a" }',),

@@ -56,3 +56,8 @@ def test_every_code_has_a_meaning() -> None:
     assert {code for code, row in codes().items() if row.warning} == {
         "CIR-033", "CIR-046", "CIR-072", "CIR-073", "CIR-074", "CIR-098", "CIR-115", "CIR-116", "CIR-135",
     }  # fmt: skip
+
+
+def test_the_tutorial_lists_the_reserved_words() -> None:
+    (line,) = tables()["keywords"].splitlines()
+    assert line in (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
