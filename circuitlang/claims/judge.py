@@ -32,12 +32,14 @@ _UNMEASURED = (ArithmeticError, ValueError, RuntimeError, MemoryError)  # others
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How far to look. `population`: how many datapoints there are at all, each as likely as any other, where
-    that is known and not more than the last look; then all are measured, and no interval is needed."""
+    """How far to look. `population`: how many datapoints there are at all, where that is known and not more than the
+    last look; then all are measured, and no interval is needed. `weights`: in proportion to how often each of them is
+    drawn; None: each as often as any other."""
 
     samples: tuple[int, int]
     confidence: float
     population: int | None = None
+    weights: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         first, last = self.samples
@@ -45,6 +47,8 @@ class Plan:
             raise ValueError(f"samples need 1 <= first <= last, not {self.samples}")
         if not 0 < self.confidence < 1:
             raise ValueError(f"confidence must lie between 0 and 1, not {self.confidence}")
+        if self.weights is not None and len(self.weights) != self.population:
+            raise ValueError(f"{len(self.weights)} weights for {self.population} datapoints")
 
     @property
     def exhaustive(self) -> bool:
@@ -160,14 +164,18 @@ class _Question:
                 return self.verdict(Outcome.NOT_MEASURED, note=note, member=member)
             values = left if right is None else left - right
             kind = self.kind if right is None else _of_difference(self.kind)
-            found = exact(values) if self.plan.exhaustive else interval(values, kind, self.plan.alpha)
+            found = (
+                exact(values, self.plan.weights)
+                if self.plan.exhaustive
+                else interval(values, kind, self.plan.alpha)
+            )
             outcome = found.outcome(self.claim.relation, self.bound)
             if outcome is Outcome.FAIL and self.members > 1 and not self.plan.exhaustive:
                 strict = interval(values, kind, self.plan.alpha / self.members)
                 outcome = strict.outcome(self.claim.relation, self.bound)
         except _UNMEASURED as error:
             return self.verdict(Outcome.NOT_MEASURED, note=f"{type(error).__name__}: {error}", member=member)
-        mean = None if right is None else float(np.mean(right, dtype=np.float64))
+        mean = None if right is None else exact(right, self.plan.weights).value
         note = f"the worst of {self.members}" if self.members > 1 else ""
         return self.verdict(outcome, found, mean, note, member)
 

@@ -86,7 +86,7 @@ def _text(text: str, style: str = "") -> Text:
 def _summary(report: Report) -> Table:
     table = Table.grid(padding=(0, 2))
     task, circuit = report.task, report.circuit
-    table.add_row(Text("task", "dim"), _text(f"{task.name} on {task.model}, {task.prompts:,} prompts"))
+    table.add_row(Text("task", "dim"), _text(f"{task.name} on {task.model}, {words.asked(task)}"))
     for metric, measured in task.intervals.items():
         value, interval = words.measured(measured)
         table.add_row("", _text(f"{metric} {value}{f'  ({interval})' if interval else ''}"))

@@ -13,9 +13,11 @@ from circuitlang.report.report import (
     Report,
     SeedCircuit,
     SeedVerdict,
+    TaskResult,
 )
 
-_EXACT = ("count", "every datapoint")
+_EVERY = "every datapoint"
+"""The method of a mean over all datapoints that there are."""
 
 
 def meaning(report: Report) -> str:
@@ -73,7 +75,17 @@ def evidence(claim: ClaimResult) -> str:
         return ""
     if claim.method == "count":
         return "counted"
-    return f"{'all ' if claim.method in _EXACT else ''}{claim.prompts:,} prompts"
+    return _over(claim.prompts, claim.method)
+
+
+def asked(task: TaskResult) -> str:
+    """How many prompts the untouched model was asked, as `evidence` says it."""
+    methods = {interval.method for interval in task.intervals.values()}
+    return _over(task.prompts, methods.pop() if len(methods) == 1 else "")
+
+
+def _over(prompts: int, method: str) -> str:
+    return f"{'all ' if method == _EVERY else ''}{prompts:,} prompts"
 
 
 def remarks(claim: ClaimResult) -> list[str]:
