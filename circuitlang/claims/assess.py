@@ -12,6 +12,7 @@ import numpy as np
 
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.match import Match, match
+from circuitlang.claims.counterexample import Counterexample, counterexample
 from circuitlang.claims.judge import Kind, Plan, judge, judge_binding, judge_count, judge_each, not_measured
 from circuitlang.claims.measure import UNTOUCHED, Meter, Setting, Values
 from circuitlang.claims.metrics import BINARY, Unbound, View, measured
@@ -97,11 +98,9 @@ class Assessor:
             right = COUNTED[claim.right.metric](self.graph) if isinstance(claim.right, Quantity) else None
             return judge_count(claim, COUNTED[claim.left.metric](self.graph), right, self.seed)
         try:
-            left = self.views(claim.left)
-            right = self.views(claim.right) if isinstance(claim.right, Quantity) else {"": None}
+            pairs = self.pairs(claim)
         except Unbound as reason:
             return not_measured(claim, str(reason), self.seed)
-        pairs: Pairs = {f"{a}{b}": (left[a], right[b]) for a, b in product(left, right)}
         note = ""
         if self._is_random(claim):
             pairs, note = self.hardest(claim, pairs)
@@ -112,6 +111,19 @@ class Assessor:
             return judge(claim, next(iter(measures.values())), kind, plan, self.seed)
         found = judge_each(claim, measures, kind, plan, self.seed)
         return replace(found, note=note) if note else found
+
+    def pairs(self, claim: Claim) -> Pairs:
+        """Raises Unbound where the claim speaks of a role that nothing plays."""
+        left = self.views(claim.left)
+        right = self.views(claim.right) if isinstance(claim.right, Quantity) else {"": None}
+        return {f"{a}{b}": (left[a], right[b]) for a, b in product(left, right)}
+
+    def counterexample(self, claim: Claim, verdict: Verdict) -> Counterexample | None:
+        """The smallest prompt found on which a claim breaks, that failed with this verdict."""
+        if claim.left.metric in COUNTED:
+            return None
+        _, pairs = self.planned(claim, self.pairs(claim))
+        return counterexample(claim, verdict, *pairs[verdict.member or next(iter(pairs))])
 
     def kind(self, quantity: Quantity) -> Kind:
         kind = measured(quantity.metric)[1]
