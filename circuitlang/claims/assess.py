@@ -12,7 +12,7 @@ import numpy as np
 
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.match import Match, match
-from circuitlang.claims.counterexample import Counterexample, counterexample
+from circuitlang.claims.counterexample import SHOWN, counterexample
 from circuitlang.claims.judge import Kind, Plan, judge, judge_binding, judge_count, judge_each, not_measured
 from circuitlang.claims.measure import UNTOUCHED, Meter, Setting, Values
 from circuitlang.claims.metrics import BINARY, Unbound, View, measured
@@ -118,12 +118,16 @@ class Assessor:
         right = self.views(claim.right) if isinstance(claim.right, Quantity) else {"": None}
         return {f"{a}{b}": (left[a], right[b]) for a, b in product(left, right)}
 
-    def counterexample(self, claim: Claim, verdict: Verdict) -> Counterexample | None:
-        """The smallest prompt found on which a claim breaks, that failed with this verdict."""
-        if claim.left.metric in COUNTED:
-            return None
+    def explained(self, claim: Claim, verdict: Verdict) -> Verdict:
+        """The verdict with the smallest prompt found on which the claim breaks, where it fails. It says so where there
+        is none; of a metric whose number for one prompt says nothing about that prompt it says nothing."""
+        if verdict.outcome is not Outcome.FAIL or claim.left.metric not in SHOWN:
+            return verdict
         _, pairs = self.planned(claim, self.pairs(claim))
-        return counterexample(claim, verdict, *pairs[verdict.member or next(iter(pairs))])
+        found = counterexample(claim, verdict, *pairs[verdict.member or next(iter(pairs))])
+        if found is not None:
+            return replace(verdict, counterexample=found)
+        return replace(verdict, note="; ".join(filter(None, (verdict.note, "no single prompt breaks it"))))
 
     def kind(self, quantity: Quantity) -> Kind:
         kind = measured(quantity.metric)[1]
@@ -149,9 +153,7 @@ class Assessor:
             return Plan(self.settings.samples, self.settings.confidence), pairs
         plan, settings = planned(self.meter, self.settings, [side.setting for side in sides])
         views = iter(replace(side, setting=s) for side, s in zip(sides, settings, strict=True))
-        return plan, {
-            name: (next(views), None if pairs[name][1] is None else next(views)) for name in names
-        }
+        return plan, {name: (next(views), None if pairs[name][1] is None else next(views)) for name in names}
 
     def measure(
         self, claim: Claim, left: View, right: View | None

@@ -8,8 +8,7 @@ numbers. Its choices are seeded and counted, so that the same check finds the sa
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy as np
 from circuitlang.cache import Cache
 from circuitlang.claims.measure import Meter, Setting
 from circuitlang.claims.metrics import BINARY, View, measured
-from circuitlang.claims.verdict import Verdict
+from circuitlang.claims.verdict import Counterexample, Verdict
 from circuitlang.program.spec import Claim, Quantity
 from circuitlang.prompts.encode import encode
 from circuitlang.prompts.prompt import Datapoint, Prompt
@@ -27,16 +26,6 @@ SHOWN = frozenset({"loss", "accuracy", "agreement", "flip", "kl", "rise", "proba
 ASKED = 120
 """Datapoints that the model is asked while searching and shrinking; some 20 ms each for a model of four layers."""
 _WRONG_SIDE = {"<": operator.ge, "<=": operator.gt, ">": operator.le, ">=": operator.lt}
-
-
-@dataclass(frozen=True, slots=True)
-class Counterexample:
-    """A prompt on which a claim breaks. Answers as texts, `not` in front where anything else is meant."""
-
-    prompt: str
-    expected: str
-    model_answer: str
-    circuit_answer: str
 
 
 def counterexample(claim: Claim, verdict: Verdict, left: View, right: View | None) -> Counterexample | None:
@@ -146,7 +135,9 @@ class _Search:
 
     def _only(self, datapoint: Datapoint) -> Meter:
         """A meter to which this datapoint is the first one, drawn or not."""
-        batch = encode([datapoint], self.meter.checkpoint.tokenizer, self.meter.checkpoint.model.config.context)
+        batch = encode(
+            [datapoint], self.meter.checkpoint.tokenizer, self.meter.checkpoint.model.config.context
+        )
         views = [view for view in (self.left, self.right) if view is not None]
         prompts = {(view.setting.split, view.setting.where, 0): batch for view in views}
         return replace(self.meter, cache=Cache(None), _prompts=prompts, _found={}, _keys={})

@@ -115,15 +115,7 @@ def _claim(claim: ClaimResult) -> RenderableType:
     rows += [_text(remark, "dim") for remark in words.remarks(claim)]
     if words.seeds(claim):
         rows.append(_text(words.seeds(claim), "dim"))
-    if claim.counterexample is not None:
-        example = claim.counterexample
-        rows.append(_text(f"breaks on: {example.prompt}"))
-        rows.append(
-            _text(
-                f"expected {example.expected}; the model says {example.model_answer}, "
-                f"the circuit {example.circuit_answer}"
-            )
-        )
+    rows += [_text(line) for line in words.breaks(claim)]
     table = Table.grid()
     table.add_column(width=_INDENT, no_wrap=True)
     table.add_column(overflow="fold")

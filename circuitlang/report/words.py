@@ -108,6 +108,15 @@ def sentence(claim: ClaimResult) -> str:
     return "; ".join(filter(None, (claim.text, *facts)))
 
 
+def breaks(claim: ClaimResult) -> list[str]:
+    """Where a failed claim breaks: the prompt, and what was expected and answered there."""
+    found = claim.counterexample
+    if found is None:
+        return []
+    answers = f"the model says {found.model_answer}, the circuit {found.circuit_answer}"
+    return [f"breaks on: {found.prompt}", f"expected {found.expected}; {answers}"]
+
+
 def seeds(claim: ClaimResult) -> str:
     """Every seed's own outcome, where there is more than one: `seed 0 pass 0.121 · seed 1 fail 0.162`."""
     if len(claim.seeds) < 2:

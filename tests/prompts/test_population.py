@@ -20,7 +20,9 @@ task even {
   case two with x = "y" answer "2"
 }
 """
-WEIGHTED = EVEN.replace("even", "weighted").replace('"q"', '"q" weight 9').replace('"1"', '"1" weight 0.37', 1)
+WEIGHTED = (
+    EVEN.replace("even", "weighted").replace('"q"', '"q" weight 9').replace('"1"', '"1" weight 0.37', 1)
+)
 FINE = EVEN.replace("even", "fine").replace('"q"', '"q" weight 0.73519').replace('"r"', '"r" weight 0.5557')
 HELD = EVEN.replace("even", "held").replace("  prompt", "  hold out a 25%\n  prompt")
 DISTINCT = """
@@ -76,7 +78,11 @@ def test_every_datapoint_is_drawn_as_often_as_its_weight_says(name: str) -> None
     drawn = Counter(texts(datapoint) for datapoint in made.datapoints("test", range(n)))
     assert set(drawn) <= set(expected)
     for key, share in expected.items():
-        assert abs(drawn[key] - n * share) <= 5 * sqrt(n * share * (1 - share)) + 1, (key, drawn[key], n * share)
+        assert abs(drawn[key] - n * share) <= 5 * sqrt(n * share * (1 - share)) + 1, (
+            key,
+            drawn[key],
+            n * share,
+        )
 
 
 def test_half_of_all_draws_have_a_held_out_choice_however_few_there_are() -> None:
