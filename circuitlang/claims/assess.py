@@ -15,8 +15,9 @@ from circuitlang.circuit.match import Match, match
 from circuitlang.claims.counterexample import SHOWN, counterexample
 from circuitlang.claims.judge import Kind, Plan, judge, judge_binding, judge_count, judge_each, not_measured
 from circuitlang.claims.measure import UNTOUCHED, Meter, Setting, Values
-from circuitlang.claims.metrics import BINARY, Unbound, View, measured
+from circuitlang.claims.metrics import Unbound, View, measured
 from circuitlang.claims.nulls import JUDGED, RANDOM_CIRCUITS, SCREENED, alive_nodes, random_circuits
+from circuitlang.claims.reach import BINARY
 from circuitlang.claims.subject import Subject
 from circuitlang.claims.verdict import Outcome, Verdict
 from circuitlang.program.hypothesis import Circuit

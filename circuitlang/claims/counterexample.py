@@ -15,7 +15,8 @@ import numpy as np
 
 from circuitlang.cache import Cache
 from circuitlang.claims.measure import Meter, Setting
-from circuitlang.claims.metrics import BINARY, View, measured
+from circuitlang.claims.metrics import View, measured
+from circuitlang.claims.reach import BINARY
 from circuitlang.claims.verdict import Counterexample, Verdict
 from circuitlang.program.spec import Claim, Quantity
 from circuitlang.prompts.encode import encode
@@ -111,7 +112,11 @@ class _Search:
             deadline=None,
             derandomize=True,
             phases=(Phase.generate, Phase.shrink),
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[
+                HealthCheck.too_slow,
+                HealthCheck.filter_too_much,
+                HealthCheck.data_too_large,
+            ],
         )
         strategy = datapoints(self.meter.generator.task, split="test", where=where)
         try:

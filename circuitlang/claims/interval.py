@@ -32,13 +32,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtrc, betaincinv, stdtrit
 
+from circuitlang.claims.reach import UNSEEN
 from circuitlang.claims.verdict import Interval
 
 Kind = Literal["binary", "share", "difference", "loss", "real"]
 Values = NDArray[np.float64]
 
 EVERY = "every datapoint"  # the method of a mean over all there are
-UNSEEN = 4.0  # nats per datapoint: what a datapoint that the sample has not shown may cost, at most
 _BETS = np.geomspace(
     0.02, 0.95, 12
 )  # shares of the capital that `betting` stakes; best for 512 to 8192 datapoints

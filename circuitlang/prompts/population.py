@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd, lcm
 
+from circuitlang.program.task import Task
 from circuitlang.prompts.chosen import chosen
 from circuitlang.prompts.draw import Where
 from circuitlang.prompts.every import MOST, TooManyError
@@ -39,7 +40,7 @@ class Population:
 def population(generator: Generator, where: Where, most: int) -> Population | None:
     """Every datapoint of `test` with params drawn as `where` says; None where there are more than `most`, or too many
     ways to come to them, or a way whose probability is not known."""
-    if may_be_more(generator, where, most):
+    if may_be_more(generator.task, where, most):
         return None
     arms = (False, True) if generator.holds_out else (None,)
     shares: dict[tuple[object, ...], Fraction] = {}
@@ -74,9 +75,9 @@ def population(generator: Generator, where: Where, most: int) -> Population | No
     return Population(tuple(numbered), tuple(weight // common for weight in whole))
 
 
-def may_be_more(generator: Generator, where: Where, most: int) -> bool:
+def may_be_more(task: Task, where: Where, most: int) -> bool:
     """Whether counting already shows that there are too many ways to try, without trying them."""
-    return upper_bound(generator.task, where, TRIED * most + 1) > TRIED * most
+    return upper_bound(task, where, TRIED * most + 1) > TRIED * most
 
 
 def _ways(most: int) -> Iterator[tuple[Source, Callable[[], Fraction]]]:
