@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from circuitlang.cache import Cache, code_digest, default_folder, key_of
+from circuitlang.claims.reach import check_reach
 from circuitlang.model.locate import TOKENS, locate, read_config
 from circuitlang.program.fit import fit_layers
 from circuitlang.program.load import Reader, bytes_of, find_project, load, project_root, read, read_text
@@ -88,6 +89,7 @@ def check_text(
             found += [d for spec in specs for d in admitted(spec, project_root(path))]
             admissions.update(spec.span for spec in specs)
             found += [d for spec in specs for d in unbuilt(spec, severity)]
+            found += [d for spec in specs for d in check_reach(spec)]
             found += [d for bridge in program.bridges.values() for d in unbuilt_bridge(bridge, severity)]
         except ProgramError as error:
             found += error.diagnostics

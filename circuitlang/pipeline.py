@@ -88,7 +88,7 @@ def check(spec: Spec, root: Path, options: Options) -> Report:
             bindings.append(assessor.match.binding if assessor.match else None)
             for claim in spec.claims:
                 clock.within("judge", number, spec)(f"claim {claim.name}", 0.0)
-                verdicts.append(assessor.judge(claim))
+                verdicts.append(assessor.explained(claim, assessor.judge(claim)))
         clock.lap("judge")
     controls: list[Control] = []
     if circuits and options.controls and circuits[0].pruned.stopped is None:

@@ -61,6 +61,9 @@ def test_the_report_says_what_happened(report: Report) -> None:
     assert [claim.name for claim in report.claims] == ["sufficient", "impossible", "counted"]
     assert [claim.verdict for claim in report.claims][2] is Outcome.PASS
     assert report.claims[1].verdict is not Outcome.PASS
+    broken = report.claims[1].counterexample
+    assert (broken is not None) == (report.claims[1].verdict is Outcome.FAIL)
+    assert broken is None or broken.circuit_answer != broken.expected
     assert report.exit_status in (1, 3)
 
 

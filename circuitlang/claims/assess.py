@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -12,16 +12,21 @@ import numpy as np
 
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.match import Match, match
+from circuitlang.claims.counterexample import SHOWN, counterexample
 from circuitlang.claims.judge import Kind, Plan, judge, judge_binding, judge_count, judge_each, not_measured
 from circuitlang.claims.measure import UNTOUCHED, Meter, Setting, Values
-from circuitlang.claims.metrics import BINARY, Unbound, View, measured
+from circuitlang.claims.metrics import Unbound, View, measured
 from circuitlang.claims.nulls import JUDGED, RANDOM_CIRCUITS, SCREENED, alive_nodes, random_circuits
+from circuitlang.claims.reach import BINARY
 from circuitlang.claims.subject import Subject
 from circuitlang.claims.verdict import Outcome, Verdict
 from circuitlang.program.hypothesis import Circuit
 from circuitlang.program.spec import Claim, Quantity, VerdictSettings
 from circuitlang.site import Node
 from circuitlang.source import Span
+
+Pairs = Mapping[str, tuple[View, View | None]]
+"""What is compared, by member: the left side, and the right one where it is a quantity."""
 
 COUNTED: Mapping[str, Callable[[CircuitGraph], int]] = {
     "nodes": lambda graph: graph.node_count,
@@ -31,8 +36,8 @@ COUNTED: Mapping[str, Callable[[CircuitGraph], int]] = {
 
 def competence(meter: Meter, settings: VerdictSettings, span: Span) -> dict[str, Verdict]:
     """Whether the untouched model does the task at all, and means it; by the same looks as any claim."""
-    view = View(meter, UNTOUCHED, None)
-    plan = Plan(settings.samples, settings.confidence)
+    plan, setting = planned(meter, settings, [UNTOUCHED])
+    view = View(meter, setting[0], None)
 
     def verdict(
         name: str, measure: Callable[[int], Values], relation: Literal[">", ">="], bound: float
@@ -93,22 +98,37 @@ class Assessor:
         if claim.left.metric in COUNTED:
             right = COUNTED[claim.right.metric](self.graph) if isinstance(claim.right, Quantity) else None
             return judge_count(claim, COUNTED[claim.left.metric](self.graph), right, self.seed)
-        plan = Plan(self.settings.samples, self.settings.confidence)
         try:
-            left = self.views(claim.left)
-            right = self.views(claim.right) if isinstance(claim.right, Quantity) else {"": None}
+            pairs = self.pairs(claim)
         except Unbound as reason:
             return not_measured(claim, str(reason), self.seed)
-        pairs = {f"{a}{b}": (left[a], right[b]) for a, b in product(left, right)}
         note = ""
         if self._is_random(claim):
             pairs, note = self.hardest(claim, pairs)
+        plan, pairs = self.planned(claim, pairs)
         measures = {name: self.measure(claim, *pair) for name, pair in pairs.items()}
         kind = self.kind(claim.left)
         if len(measures) == 1 and not note:
             return judge(claim, next(iter(measures.values())), kind, plan, self.seed)
         found = judge_each(claim, measures, kind, plan, self.seed)
         return replace(found, note=note) if note else found
+
+    def pairs(self, claim: Claim) -> Pairs:
+        """Raises Unbound where the claim speaks of a role that nothing plays."""
+        left = self.views(claim.left)
+        right = self.views(claim.right) if isinstance(claim.right, Quantity) else {"": None}
+        return {f"{a}{b}": (left[a], right[b]) for a, b in product(left, right)}
+
+    def explained(self, claim: Claim, verdict: Verdict) -> Verdict:
+        """The verdict with the smallest prompt found on which the claim breaks, where it fails. It says so where there
+        is none; of a metric whose number for one prompt says nothing about that prompt it says nothing."""
+        if verdict.outcome is not Outcome.FAIL or claim.left.metric not in SHOWN:
+            return verdict
+        _, pairs = self.planned(claim, self.pairs(claim))
+        found = counterexample(claim, verdict, *pairs[verdict.member or next(iter(pairs))])
+        if found is not None:
+            return replace(verdict, counterexample=found)
+        return replace(verdict, note="; ".join(filter(None, (verdict.note, "no single prompt breaks it"))))
 
     def kind(self, quantity: Quantity) -> Kind:
         kind = measured(quantity.metric)[1]
@@ -127,6 +147,15 @@ class Assessor:
             for name, setting in subject.settings(quantity).items()
         }
 
+    def planned(self, claim: Claim, pairs: Pairs) -> tuple[Plan, Pairs]:
+        """How far to look, and the views that do: those of every datapoint where there are few enough."""
+        names, sides = list(pairs), [side for pair in pairs.values() for side in pair if side is not None]
+        if any("between" in side.arguments for side in sides):  # compares datapoints drawn in pairs
+            return Plan(self.settings.samples, self.settings.confidence), pairs
+        plan, settings = planned(self.meter, self.settings, [side.setting for side in sides])
+        views = iter(replace(side, setting=s) for side, s in zip(sides, settings, strict=True))
+        return plan, {name: (next(views), None if pairs[name][1] is None else next(views)) for name in names}
+
     def measure(
         self, claim: Claim, left: View, right: View | None
     ) -> Callable[[int], Values | tuple[Values, Values]]:
@@ -137,9 +166,7 @@ class Assessor:
         other = measured(claim.right.metric)[0]
         return lambda n: (metric(left, n), other(right, n))
 
-    def hardest(
-        self, claim: Claim, pairs: Mapping[str, tuple[View, View | None]]
-    ) -> tuple[dict[str, tuple[View, View | None]], str]:
+    def hardest(self, claim: Claim, pairs: Pairs) -> tuple[Pairs, str]:
         """Of all random circuits, the ones nearest to breaking the claim on `select`: those are judged on `test`."""
         ranked = sorted(pairs, key=lambda name: (self._margin(claim, *pairs[name]), name))[:JUDGED]
         note = f"the {JUDGED} hardest of {len(pairs)} random circuits, as ranked on `select`"
@@ -169,6 +196,19 @@ class Assessor:
     def _is_random(claim: Claim) -> bool:
         sides = [claim.left, *([claim.right] if isinstance(claim.right, Quantity) else [])]
         return any(act.target == "random" for side in sides for act in side.interventions)
+
+
+def planned(
+    meter: Meter, settings: VerdictSettings, measured: Sequence[Setting]
+) -> tuple[Plan, list[Setting]]:
+    """How far to look at settings on the same prompts: at drawn datapoints of `test`, or at all that it has, where
+    those are at most as many as the last look would draw."""
+    places = {setting.where for setting in measured}
+    found = meter.population(places.pop(), settings.samples[1]) if len(places) == 1 else None
+    if found is None:
+        return Plan(settings.samples, settings.confidence), list(measured)
+    plan = Plan(settings.samples, settings.confidence, len(found), found.weights)
+    return plan, [setting.on_every for setting in measured]
 
 
 def verdict_of_competence(verdicts: Mapping[str, Verdict]) -> Outcome:

@@ -25,19 +25,20 @@ All sums are exactly rounded (`math.fsum`), so no result depends on the machine'
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtrc, betaincinv, stdtrit
 
+from circuitlang.claims.reach import UNSEEN
 from circuitlang.claims.verdict import Interval
 
 Kind = Literal["binary", "share", "difference", "loss", "real"]
 Values = NDArray[np.float64]
 
-UNSEEN = 4.0  # nats per datapoint: what a datapoint that the sample has not shown may cost, at most
+EVERY = "every datapoint"  # the method of a mean over all there are
 _BETS = np.geomspace(
     0.02, 0.95, 12
 )  # shares of the capital that `betting` stakes; best for 512 to 8192 datapoints
@@ -63,10 +64,16 @@ def interval(values: Values, kind: Kind, alpha: float) -> Interval:
     return _METHODS[kind](values, alpha)
 
 
-def exact(values: Values) -> Interval:
-    """The mean itself: `values` are those of every datapoint there is, each as likely as any other."""
-    mean = _mean(np.asarray(values, dtype=np.float64))
-    return Interval(mean, mean, mean, len(values), "every datapoint")
+def exact(values: Values, weights: Sequence[int] | None = None) -> Interval:
+    """The mean itself: `values` are those of every datapoint there is. `weights`: in proportion to how often each is
+    drawn; None: each as often as any other. Exactly rounded, so that a mean of 0.75 equals 0.75."""
+    numbers = np.asarray(values, dtype=np.float64).tolist()
+    times = [1] * len(numbers) if weights is None else weights
+    ratios = [number.as_integer_ratio() for number in numbers]
+    unit = max(below for _, below in ratios)  # all are powers of two
+    total = sum(w * above * (unit // below) for w, (above, below) in zip(times, ratios, strict=True))
+    mean = total / (unit * sum(times))
+    return Interval(mean, mean, mean, len(numbers), EVERY)
 
 
 def clopper_pearson(values: Values, alpha: float) -> Interval:

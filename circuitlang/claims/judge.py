@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from circuitlang.circuit.match import Match
 from circuitlang.claims.interval import Kind, Values, exact, interval
+from circuitlang.claims.looks import Plan
 from circuitlang.claims.verdict import Interval, Outcome, Verdict, worst
 from circuitlang.program.hypothesis import Circuit
 from circuitlang.program.spec import Claim
@@ -28,43 +29,6 @@ same datapoints where the right side is a quantity too. Called with growing n: w
 HYPOTHESIS = "circuit"
 """The name of the verdict on roles and arrows; no claim can be called like a word of the language."""
 _UNMEASURED = (ArithmeticError, ValueError, RuntimeError, MemoryError)  # others are bugs, and end the run
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How far to look. `population`: how many datapoints there are at all, each as likely as any other, where
-    that is known and not more than the last look; then all are measured, and no interval is needed."""
-
-    samples: tuple[int, int]
-    confidence: float
-    population: int | None = None
-
-    def __post_init__(self) -> None:
-        first, last = self.samples
-        if not 1 <= first <= last:
-            raise ValueError(f"samples need 1 <= first <= last, not {self.samples}")
-        if not 0 < self.confidence < 1:
-            raise ValueError(f"confidence must lie between 0 and 1, not {self.confidence}")
-
-    @property
-    def exhaustive(self) -> bool:
-        return self.population is not None and self.population <= self.samples[1]
-
-    @property
-    def looks(self) -> tuple[int, ...]:
-        """Datapoints at each look."""
-        if self.exhaustive and self.population:
-            return (self.population,)
-        first, last = self.samples
-        sizes = [first]
-        while sizes[-1] * 2 < last:
-            sizes.append(sizes[-1] * 2)
-        return tuple(sizes) if first == last else (*sizes, last)
-
-    @property
-    def alpha(self) -> float:
-        """Probability that one look's interval misses, both sides together."""
-        return (1 - self.confidence) / len(self.looks)
 
 
 def judge(claim: Claim, measure: Measure, kind: Kind, plan: Plan, seed: int | None = None) -> Verdict:
@@ -160,14 +124,18 @@ class _Question:
                 return self.verdict(Outcome.NOT_MEASURED, note=note, member=member)
             values = left if right is None else left - right
             kind = self.kind if right is None else _of_difference(self.kind)
-            found = exact(values) if self.plan.exhaustive else interval(values, kind, self.plan.alpha)
+            found = (
+                exact(values, self.plan.weights)
+                if self.plan.exhaustive
+                else interval(values, kind, self.plan.alpha)
+            )
             outcome = found.outcome(self.claim.relation, self.bound)
             if outcome is Outcome.FAIL and self.members > 1 and not self.plan.exhaustive:
                 strict = interval(values, kind, self.plan.alpha / self.members)
                 outcome = strict.outcome(self.claim.relation, self.bound)
         except _UNMEASURED as error:
             return self.verdict(Outcome.NOT_MEASURED, note=f"{type(error).__name__}: {error}", member=member)
-        mean = None if right is None else float(np.mean(right, dtype=np.float64))
+        mean = None if right is None else exact(right, self.plan.weights).value
         note = f"the worst of {self.members}" if self.members > 1 else ""
         return self.verdict(outcome, found, mean, note, member)
 

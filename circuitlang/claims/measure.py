@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.transformer import Attention, Edit, Transformer
 from circuitlang.prompts.encode import Batch, encode
 from circuitlang.prompts.generate import Generator
-from circuitlang.prompts.prompt import Split
+from circuitlang.prompts.population import Population, population
+from circuitlang.prompts.prompt import Datapoint, Split
 from circuitlang.prompts.relabel import Relabel, as_written
 from circuitlang.site import Node, Place, Site
 
@@ -27,6 +29,8 @@ CHUNK = 32
 """Datapoints of one forward pass. Fixed: a datapoint's numbers then never depend on how many were asked for."""
 
 Where = tuple[tuple[str, int, int], ...]
+Asked = Split | Literal["every"]
+"""A split whose datapoints are drawn; `every`: all that `test` has, each once, in the order of `Meter.population`."""
 Values = NDArray[np.float64]
 Table = NDArray[np.generic]
 """(datapoint, case)"""
@@ -40,7 +44,7 @@ class Setting:
     cuts: tuple[Cut, ...] = ()
     edges: tuple[tuple[Node, Node], ...] = ()
     where: Where = ()
-    split: Split = "test"
+    split: Asked = "test"
 
     @staticmethod
     def keep(nodes: Sequence[Node], split: Split = "test") -> Setting:
@@ -58,6 +62,10 @@ class Setting:
     @property
     def on_select(self) -> Setting:
         return replace(self, split="select")
+
+    @property
+    def on_every(self) -> Setting:
+        return replace(self, split="every")
 
 
 UNTOUCHED = Setting()
@@ -90,26 +98,45 @@ class Meter:
     cache: Cache
     key: str
     relabel: Relabel = as_written
-    _prompts: dict[tuple[Split, Where, int], Batch] = field(default_factory=dict)
+    _prompts: dict[tuple[Asked, Where, int], Batch] = field(default_factory=dict)
     _found: dict[tuple[Setting, Look, int], dict[str, Table]] = field(default_factory=dict)
     _keys: dict[tuple[Setting, Look], str] = field(default_factory=dict)
+    _populations: dict[tuple[Where, int], Population | None] = field(default_factory=dict)
 
     @property
     def cases(self) -> int:
         return len(self.generator.task.cases)
 
-    def prompts(self, split: Split, where: Where, chunk: int) -> Batch:
-        """Datapoints [chunk * CHUNK, (chunk + 1) * CHUNK)."""
+    def population(self, where: Where, most: int) -> Population | None:
+        """All datapoints of `test` with their weights, where there are at most so many; else None. None also where the
+        answers are others: shuffled ones are drawn for each datapoint, and one drawing is not their mean."""
+        if self.relabel is not as_written:
+            return None
+        if (where, most) not in self._populations:
+            self._populations[where, most] = population(self.generator, _pins(where), most)
+        return self._populations[where, most]
+
+    def prompts(self, split: Asked, where: Where, chunk: int) -> Batch:
+        """Datapoints [chunk * CHUNK, (chunk + 1) * CHUNK); of `every` as many of those as there are."""
         place = (split, where, chunk)
         if place not in self._prompts:
-            pins = {name: (low, high) for name, low, high in where}
             indices = range(chunk * CHUNK, (chunk + 1) * CHUNK)
-            datapoints = [self.generator.datapoint(split, i, pins) for i in indices]
+            datapoints = self._datapoints(split, where, indices)
             context = self.checkpoint.model.config.context
             batch = encode(datapoints, self.checkpoint.tokenizer, context)
             pinned = "".join(f" {name}={low}..{high}" for name, low, high in where)
             self._prompts[place] = self.relabel(batch, split + pinned, indices.start)
         return self._prompts[place]
+
+    def datapoint(self, split: Asked, where: Where, index: int) -> Datapoint:
+        """One of those that `prompts` has."""
+        return self._datapoints(split, where, range(index, index + 1))[0]
+
+    def _datapoints(self, split: Asked, where: Where, indices: range) -> Sequence[Datapoint]:
+        if split != "every":
+            return [self.generator.datapoint(split, i, _pins(where)) for i in indices]
+        known = (found for (its, _), found in self._populations.items() if its == where and found is not None)
+        return next(known).datapoints[indices.start : indices.stop]
 
     def table(self, setting: Setting, name: str, datapoints: int, look: Look = SCORES) -> Table:
         """(datapoint, case) of the first `datapoints` datapoints. Names of `scores`: loss (nats), choice (0 the answer,
@@ -160,6 +187,10 @@ class Meter:
         for source, target in setting.edges:
             model = without_edge(model, source, target, self.mean)
         return prepared(model, batch, setting.acts, self.mean)
+
+
+def _pins(where: Where) -> dict[str, tuple[int, int]]:
+    return {name: (low, high) for name, low, high in where}
 
 
 def scores(logits: Tensor, batch: Batch) -> dict[str, Table]:

@@ -144,9 +144,6 @@ METRICS: Mapping[str, tuple[Callable[[View, int], Values], Kind]] = {
 }
 """The sampled metrics of the vocabulary, each with the kind of its values; `nodes` and `edges` are counted."""
 
-BINARY = frozenset({"accuracy", "agreement", "flip"})
-"""Shares whose value for one prompt is 0 or 1."""
-
 
 def measured(name: str) -> tuple[Callable[[View, int], Values], Kind]:
     """The function that measures a metric, and the kind of its values; a plug-in's by the words of its row."""

@@ -68,6 +68,16 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class Counterexample:
+    """A prompt on which a claim breaks. Answers as texts, with `not` in front where anything else is meant."""
+
+    prompt: str
+    expected: str
+    model_answer: str
+    circuit_answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of one claim, for one pruning seed.
 
@@ -80,6 +90,7 @@ class Verdict:
     note               one sentence more: why it is void or not measured, which member is the worst
     seed               of the pruning; None for what does not depend on a circuit (competence)
     member             the worst member of an `each` claim
+    counterexample     of a claim that failed: the smallest prompt found on which it breaks
     """
 
     name: str
@@ -94,6 +105,7 @@ class Verdict:
     note: str = ""
     seed: int | None = None
     member: str | None = None
+    counterexample: Counterexample | None = None
 
     def __post_init__(self) -> None:
         if self.interval is None and self.outcome in (Outcome.PASS, Outcome.UNDECIDED):

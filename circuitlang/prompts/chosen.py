@@ -13,6 +13,7 @@ from circuitlang.prompts.stream import Source, Stream, Word
 _COARSE = 16  # bits of a share that are chosen first
 
 Choose = Callable[[int], int]  # n -> an integer of [0, n); 0 is the first alternative, the smallest number
+Weigh = Callable[[Sequence[float]], int]  # running sums of weights -> which of them
 
 
 class _Open(int):
@@ -52,25 +53,28 @@ class _Open(int):
 
 
 class _Chosen(Stream):
-    """A weighted choice is one of so many; weights count for nothing."""
+    """A weighted choice is one of so many; weights count for nothing, unless somebody weighs them."""
 
-    def __init__(self, word: Word) -> None:
+    def __init__(self, word: Word, weigh: Weigh | None) -> None:
         self.word = word
+        self._weigh = weigh
 
     def weighted(self, cumulative: Sequence[float]) -> int:
-        return self.word() % len(cumulative)
+        word = self.word()
+        return word % len(cumulative) if self._weigh is None else self._weigh(cumulative)
 
 
-def chosen(choose: Choose) -> Source:
+def chosen(choose: Choose, weigh: Weigh | None = None) -> Source:
     """The streams of one attempt at a datapoint, their numbers chosen in the order in which they are first read.
     Weights count for nothing, unless they are so fine that a share is chosen. Where some choices are taken, one of
-    the rest is chosen at once: passing one over would be a choice too."""
+    the rest is chosen at once: passing one over would be a choice too. `weigh` makes the weighted choices, for whoever
+    needs to know how likely each was."""
     known: dict[bytes, list[_Open]] = {}
 
     def words(key: bytes) -> Word:
         return _words(known.setdefault(key, []), choose).__next__
 
-    return Source(lambda key: _Chosen(words(key)), words, 0)
+    return Source(lambda key: _Chosen(words(key), weigh), words, 0)
 
 
 def _words(known: list[_Open], choose: Choose) -> Iterator[int]:

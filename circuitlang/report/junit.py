@@ -65,11 +65,13 @@ def _case(claim: ClaimResult, spec: str, path: str) -> ElementTree.Element:
         file=visible(path),
         line=str(claim.line),
     )
-    _judged(case, claim.verdict, words.sentence(claim))
+    _judged(case, claim.verdict, words.sentence(claim), words.breaks(claim))
     return case
 
 
-def _judged(case: ElementTree.Element, outcome: Outcome, said: str) -> None:
+def _judged(case: ElementTree.Element, outcome: Outcome, said: str, more: Iterable[str] = ()) -> None:
+    """`more`: lines below the message."""
     if outcome is not Outcome.PASS:
         tag = "failure" if outcome in (Outcome.FAIL, Outcome.VOID) else "error"
-        ElementTree.SubElement(case, tag, type=outcome.value, message=visible(said))
+        judged = ElementTree.SubElement(case, tag, type=outcome.value, message=visible(said))
+        judged.text = "\n".join(map(visible, more)) or None

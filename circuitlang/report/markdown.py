@@ -95,7 +95,7 @@ def _task(report: Report) -> Iterator[str]:
     task = report.task
     yield f"## The untouched model: {task.outcome.value}"
     yield ""
-    yield f"{code(task.name)} on {code(task.model)}, {task.prompts:,} prompts."
+    yield f"{code(task.name)} on {code(task.model)}, {words.asked(task)}."
     yield ""
     if task.note:
         yield code(task.note)

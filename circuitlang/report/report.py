@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
 from circuitlang.circuit.graph import CircuitGraph, graph_schema, jaccard
+from circuitlang.claims.verdict import Counterexample as Breaking
 from circuitlang.claims.verdict import Interval, Outcome, Verdict, exit_status, overall, worst
 from circuitlang.report.control import ControlResult
 from circuitlang.report.diagram import Diagram, dot
@@ -192,6 +193,15 @@ class Counterexample(Part):
     model_answer: Text
     circuit_answer: Text
 
+    @classmethod
+    def of(cls, found: Breaking) -> Self:
+        return cls(
+            prompt=found.prompt,
+            expected=found.expected,
+            model_answer=found.model_answer,
+            circuit_answer=found.circuit_answer,
+        )
+
 
 class ClaimResult(SeedVerdict):
     """A claim: its worst verdict over the seeds, and each seed's."""
@@ -217,9 +227,11 @@ class ClaimResult(SeedVerdict):
         control: str | None = None,
         counterexample: Counterexample | None = None,
     ) -> Self:
-        """`verdicts`: of one claim, one per pruning seed."""
+        """`verdicts`: of one claim, one per pruning seed. `counterexample`: another one than the worst verdict's."""
         each = tuple(verdicts)
         shown = worst(each)
+        if counterexample is None and shown.counterexample is not None:
+            counterexample = Counterexample.of(shown.counterexample)
         top = SeedVerdict.of(shown)
         return cls(
             **top.model_dump(),

@@ -86,7 +86,7 @@ def _text(text: str, style: str = "") -> Text:
 def _summary(report: Report) -> Table:
     table = Table.grid(padding=(0, 2))
     task, circuit = report.task, report.circuit
-    table.add_row(Text("task", "dim"), _text(f"{task.name} on {task.model}, {task.prompts:,} prompts"))
+    table.add_row(Text("task", "dim"), _text(f"{task.name} on {task.model}, {words.asked(task)}"))
     for metric, measured in task.intervals.items():
         value, interval = words.measured(measured)
         table.add_row("", _text(f"{metric} {value}{f'  ({interval})' if interval else ''}"))
@@ -115,15 +115,7 @@ def _claim(claim: ClaimResult) -> RenderableType:
     rows += [_text(remark, "dim") for remark in words.remarks(claim)]
     if words.seeds(claim):
         rows.append(_text(words.seeds(claim), "dim"))
-    if claim.counterexample is not None:
-        example = claim.counterexample
-        rows.append(_text(f"breaks on: {example.prompt}"))
-        rows.append(
-            _text(
-                f"expected {example.expected}; the model says {example.model_answer}, "
-                f"the circuit {example.circuit_answer}"
-            )
-        )
+    rows += [_text(line) for line in words.breaks(claim)]
     table = Table.grid()
     table.add_column(width=_INDENT, no_wrap=True)
     table.add_column(overflow="fold")

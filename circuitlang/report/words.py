@@ -13,9 +13,11 @@ from circuitlang.report.report import (
     Report,
     SeedCircuit,
     SeedVerdict,
+    TaskResult,
 )
 
-_EXACT = ("count", "every datapoint")
+_EVERY = "every datapoint"
+"""The method of a mean over all datapoints that there are."""
 
 
 def meaning(report: Report) -> str:
@@ -73,7 +75,17 @@ def evidence(claim: ClaimResult) -> str:
         return ""
     if claim.method == "count":
         return "counted"
-    return f"{'all ' if claim.method in _EXACT else ''}{claim.prompts:,} prompts"
+    return _over(claim.prompts, claim.method)
+
+
+def asked(task: TaskResult) -> str:
+    """How many prompts the untouched model was asked, as `evidence` says it."""
+    methods = {interval.method for interval in task.intervals.values()}
+    return _over(task.prompts, methods.pop() if len(methods) == 1 else "")
+
+
+def _over(prompts: int, method: str) -> str:
+    return f"{'all ' if method == _EVERY else ''}{prompts:,} prompts"
 
 
 def remarks(claim: ClaimResult) -> list[str]:
@@ -94,6 +106,15 @@ def sentence(claim: ClaimResult) -> str:
     value, interval = measured(claim)
     facts = (f"{value} ({interval})" if interval else value, evidence(claim), *remarks(claim))
     return "; ".join(filter(None, (claim.text, *facts)))
+
+
+def breaks(claim: ClaimResult) -> list[str]:
+    """Where a failed claim breaks: the prompt, and what was expected and answered there."""
+    found = claim.counterexample
+    if found is None:
+        return []
+    answers = f"the model says {found.model_answer}, the circuit {found.circuit_answer}"
+    return [f"breaks on: {found.prompt}", f"expected {found.expected}; {answers}"]
 
 
 def seeds(claim: ClaimResult) -> str:

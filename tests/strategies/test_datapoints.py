@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -165,9 +163,3 @@ def test_what_is_not_there_is_said() -> None:
         datapoints(ROOT / "tasks" / "nothing.task")
     with pytest.raises(ProgramError):
         datapoints(ROOT / "tests" / "language" / "syntax.task")
-
-
-def test_without_hypothesis_the_import_says_what_to_install() -> None:
-    program = "import sys; sys.modules['hypothesis'] = None; import circuitlang; circuitlang.strategies"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert "pip install 'circuitlang[testing]'" in done.stderr.splitlines()[-1]
