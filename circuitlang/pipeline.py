@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from circuitlang.circuit.find import Finder, Found
     from circuitlang.circuit.match import Binding
+    from circuitlang.claims.check import Check
     from circuitlang.claims.measure import Meter
     from circuitlang.claims.verdict import Verdict
     from circuitlang.report.report import Report, SeedCircuit
@@ -41,13 +42,15 @@ def quiet(_stage: str, _share: float) -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """How a check runs. `cache` None: the user's cache folder; `fresh`: use none. `told(stage, share done)`."""
+    """How a check runs. `cache` None: the user's cache folder; `fresh`: use none. `battery`: whether the
+    circuits go through it. `told(stage, share done)`."""
 
     device: str = "auto"
     seed: int = 0
     fresh: bool = False
     budget: int | None = None
     cache: Path | None = None
+    battery: bool = True
     command: tuple[str, ...] = ()
     told: Told = field(default=quiet, compare=False)
 
@@ -80,7 +83,28 @@ def check(spec: Spec, root: Path, options: Options) -> Report:
                 clock.within("judge", number, spec)(f"claim {claim.name}", 0.0)
                 verdicts.append(assessor.judge(claim))
         clock.lap("judge")
-    return write_up(spec, meter, able, circuits, bindings, verdicts, options, clock.seconds)
+    checks = examine(spec, finder, meter, circuits, clock) if options.battery else ()
+    return write_up(spec, meter, able, circuits, bindings, verdicts, checks, options, clock.seconds)
+
+
+def examine(
+    spec: Spec, finder: Finder, meter: Meter, circuits: Sequence[Found], clock: Clock
+) -> tuple[Check, ...]:
+    """The battery: what every circuit goes through, whatever is claimed of it; of several seeds the worst."""
+    from circuitlang.claims.battery import Context, battery, claimed_wheres
+    from circuitlang.claims.check import worst_over_seeds
+
+    text_mean = finder.mean(replace(spec.prune, ablate="mean"))
+    wheres = claimed_wheres(spec.claims)
+    found = {}
+    for number, circuit in enumerate(circuits):
+        context = Context(
+            meter, circuit.graph, spec.verdict, circuit.seed, wheres=wheres, text_mean=text_mean
+        )
+        found[circuit.seed] = battery(context, clock.within("battery", number, spec))
+    if circuits:
+        clock.lap("battery")
+    return worst_over_seeds(found)
 
 
 def check_and_write(spec: Spec, program: Program, folder: Path, options: Options) -> tuple[Report, list[str]]:
@@ -194,6 +218,7 @@ def write_up(
     circuits: Sequence[Found],
     bindings: Sequence[Binding | None],
     verdicts: Sequence[Verdict],
+    checks: Sequence[Check],
     options: Options,
     seconds: Mapping[str, float],
 ) -> Report:
@@ -202,6 +227,7 @@ def write_up(
     from circuitlang.claims.judge import HYPOTHESIS
     from circuitlang.claims.verdict import Outcome
     from circuitlang.report.report import (
+        BatteryResult,
         CircuitResult,
         ClaimResult,
         Provenance,
@@ -235,6 +261,7 @@ def write_up(
         for name in (HYPOTHESIS, *(claim.name for claim in spec.claims))
         if any(v.name == name for v in verdicts)
     )
+    tried = tuple(map(BatteryResult.of, checks))
     circuit = None
     if circuits:
         per_seed = [seed_circuit(*each, meter, spec) for each in zip(circuits, bindings, strict=True)]
@@ -242,12 +269,13 @@ def write_up(
     return Report(
         spec=spec.name,
         doc=spec.doc,
-        verdict=overall_outcome(task, claims),
+        verdict=overall_outcome(task, claims, tried),
         note=note,
         confidence=spec.verdict.confidence,
         task=task,
         circuit=circuit,
         claims=claims,
+        battery=tried,
         provenance=Provenance(**provenance(spec, meter, options)),  # pyright: ignore[reportArgumentType]
         seconds=dict(seconds),
         cached=bool(circuits) and all(found.cached for found in circuits),

@@ -60,6 +60,12 @@ def check(
     device: DeviceOption = Device.AUTO,
     seed: SeedOption = 0,
     fresh: Fresh = False,
+    battery: Annotated[
+        bool,
+        typer.Option(
+            help="Whether circuits also go through the battery of ten checks, some of which count in the verdict."
+        ),
+    ] = True,
 ) -> None:
     """Judge the claims of specs: prompts, pruning, claims, diagram, report.
 
@@ -84,7 +90,9 @@ def check(
     if format is not ReportFormat.SARIF:  # which has them in its one document
         tell(warnings, format if format in _LISTS else "text")
     with watched() as told, mistakes_as(format):
-        options = pipeline.Options(device.value, seed, fresh, command=tuple(sys.argv[1:]), told=told)
+        options = pipeline.Options(
+            device.value, seed, fresh, battery=battery, command=tuple(sys.argv[1:]), told=told
+        )
         reports = [
             pipeline.check_and_write(spec, program, out or Path("runs") / spec.name, options)
             for spec, program in found
