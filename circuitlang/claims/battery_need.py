@@ -18,8 +18,12 @@ NEGLIGIBLE = 0.001
 
 
 def necessity(context: Context) -> Answer:
-    """7: dropping the circuit against dropping random sets of live nodes, as many at every site."""
-    alive = alive_nodes(context.model, context.meter.prompts("select", (), 0))
+    """7: dropping the circuit against dropping random sets of other live nodes, as many at every site. None of the
+    circuit's own: a set with some of them is missed because of them."""
+    alive = {
+        site: [index for index in indices if Node(site, index) not in set(context.nodes)]
+        for site, indices in alive_nodes(context.model, context.meter.prompts("select", (), 0)).items()
+    }
     randoms = {
         f"random set {number}": nodes
         for number, nodes in enumerate(random_circuits(context.nodes, alive, RANDOM_CIRCUITS, context.seed))

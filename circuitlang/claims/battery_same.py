@@ -114,26 +114,30 @@ def calibration(context: Context) -> Answer:
     """9: the loss after a scale and a shift of the binary logit difference, fitted on `select`."""
     chosen, tested = (context.kept(LOOKED, split) for split in _FITTED)
     signs = [_signs(context, split) for split in _FITTED]
-    if signs[0] is None or signs[1] is None:
+    notes = []
+    select, test = signs
+    if select is None or test is None:
         select = test = None
-        note = "more than two answers: only a scale is fitted"
-    else:
-        select, test = signs
-        note = ""
+        notes.append("more than two answers: only a scale is fitted")
     scale, shift = fit(chosen["candidates"], select)
     values = calibrated(tested["candidates"], test, scale, shift).mean(1)
+    if scale in SCALES:
+        notes.append("the scale is at its limit")
     numbers = {
         "loss, calibrated": context.interval(values, "loss"),
         "loss": context.loss(tested),
         "scale": counted(scale),
         "shift": counted(shift),
     }
-    return Answer(None, numbers, note)
+    return Answer(None, numbers, "; ".join(notes))
 
 
 def fit(candidates: Table, signs: Floats | None) -> tuple[float, float]:
     """The scale and shift of least mean loss. `candidates` (datapoint, case, answer and foils); `signs`, of that shape:
     1 for one of the two answers, 0 for the other, None where there are more. Convex, so the start does not matter."""
+
+    if not np.isfinite(np.asarray(candidates, np.float64)[..., 0]).all():
+        raise ValueError("logits are not finite")
 
     def cost(parameters: Floats) -> float:
         return float(calibrated(candidates, signs, *map(float, parameters)).mean())
