@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from circuitlang.authoring import choose, programs
 from circuitlang.cache import Cache
+from circuitlang.judging import Told
 from circuitlang.model.locate import TRAINED, locate, read_card, zoo
-from circuitlang.pipeline import Told, choose_device
+from circuitlang.pipeline import choose_device
 from circuitlang.program.load import load, project_root
 from circuitlang.program.spec import VerdictSettings
 from circuitlang.program.task import Task

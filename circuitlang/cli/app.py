@@ -14,7 +14,7 @@ from circuitlang.cli.console import WRONG, errors, say, tell
 from circuitlang.source import ProgramError
 
 if TYPE_CHECKING:
-    from circuitlang.pipeline import Told
+    from circuitlang.judging import Told
 
 
 app = typer.Typer(
@@ -75,7 +75,7 @@ def mistakes_as(form: str) -> Iterator[None]:
 @contextmanager
 def watched() -> Iterator[Told]:
     """A progress bar where somebody watches, silence where not."""
-    from circuitlang.pipeline import quiet
+    from circuitlang.judging import quiet
 
     if not errors.is_terminal:
         yield quiet

@@ -67,6 +67,13 @@ def check(
             help="Whether nulls go through the same; without, no claim can be void.",
         ),
     ] = True,
+    battery: Annotated[
+        bool,
+        typer.Option(
+            "--battery/--no-battery",
+            help="Whether circuits also go through the battery of ten checks, some of which count in the verdict.",
+        ),
+    ] = True,
 ) -> None:
     """Judge the claims of specs: prompts, pruning, claims, diagram, report.
 
@@ -92,7 +99,13 @@ def check(
         tell(warnings, format if format in _LISTS else "text")
     with watched() as told, mistakes_as(format):
         options = pipeline.Options(
-            device.value, seed, fresh, command=tuple(sys.argv[1:]), controls=controls, told=told
+            device.value,
+            seed,
+            fresh,
+            battery=battery,
+            controls=controls,
+            command=tuple(sys.argv[1:]),
+            told=told,
         )
         reports = [
             pipeline.check_and_write(spec, program, out or Path("runs") / spec.name, options)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report import words
 from circuitlang.report.escape import harmless_to_ci, visible
-from circuitlang.report.report import ClaimResult, Report
+from circuitlang.report.report import BatteryResult, ClaimResult, Report
 
 _SIGNS = {
     Outcome.PASS: "✅",
@@ -145,19 +145,33 @@ def _checks(report: Report) -> Iterator[str]:
             ),
         )
     if report.battery:
-        yield "## Battery"
-        yield ""
-        yield from _table(
-            ("check", "value", "interval", "verdict"),
+        yield from _battery(report.battery)
+
+
+def _battery(checks: Iterable[BatteryResult]) -> Iterator[str]:
+    yield "## Battery: is it the model's own computation?"
+    yield ""
+    yield from _table(
+        ("check", "verdict", "most telling number", "value", "interval"),
+        (
             (
-                (
-                    code(check.name),
-                    *(words.measured(check.measured) if check.measured is not None else ("–", "")),
-                    check.verdict.value if check.verdict is not None else "informs",
-                )
-                for check in report.battery
-            ),
-        )
+                code(check.name),
+                f"{_SIGNS[check.verdict]} {check.verdict.value}" if check.verdict is not None else "informs",
+                *(code(cell) if cell else "" for cell in words.headline(check)[:1]),
+                *words.headline(check)[1:],
+            )
+            for check in checks
+        ),
+    )
+    for check in checks:
+        said = [
+            *([check.text] if check.text else []),
+            *words.other_numbers(check),
+            *([check.note] if check.note else []),
+        ]
+        if said:
+            yield f"* {code(check.name)}: {'; '.join(map(code, said))}"
+    yield ""
 
 
 def _provenance(report: Report) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
 from circuitlang.circuit.graph import CircuitGraph, graph_schema, jaccard
+from circuitlang.claims.check import Check
 from circuitlang.claims.verdict import Counterexample as Breaking
 from circuitlang.claims.verdict import Interval, Outcome, Verdict, exit_status, overall, worst
 from circuitlang.report.control import ControlResult
@@ -254,9 +255,25 @@ class BatteryResult(Part):
     name: Text
     text: Text = ""
     gates: bool = False
-    verdict: Outcome | None = None
-    measured: Measured | None = None
+    verdict: Outcome | None = Field(
+        default=None, description="null: it only informs; not measured: it could not be computed"
+    )
+    measured: Measured | None = Field(default=None, description="the most telling of the numbers")
+    numbers: dict[Text, Measured] = Field(default_factory=dict)
     note: Text = ""
+
+    @classmethod
+    def of(cls, check: Check) -> Self:
+        numbers = {name: Measured.of(found) for name, found in check.numbers.items()}
+        return cls(
+            name=check.name,
+            text=check.text,
+            gates=check.gates,
+            verdict=check.outcome,
+            measured=next(iter(numbers.values()), None),
+            numbers=numbers,
+            note=check.note,
+        )
 
 
 class Provenance(Part):

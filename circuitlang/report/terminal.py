@@ -13,7 +13,7 @@ from rich.text import Text
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report import words
 from circuitlang.report.escape import harmless_to_ci, visible
-from circuitlang.report.report import ClaimResult, Report
+from circuitlang.report.report import BatteryResult, ClaimResult, Report
 
 _COLOURS = {
     Outcome.PASS: "bold green",
@@ -116,11 +116,7 @@ def _claim(claim: ClaimResult) -> RenderableType:
     if words.seeds(claim):
         rows.append(_text(words.seeds(claim), "dim"))
     rows += [_text(line) for line in words.breaks(claim)]
-    table = Table.grid()
-    table.add_column(width=_INDENT, no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row(Text(claim.verdict.value, _COLOURS[claim.verdict]), Group(*rows))
-    return table
+    return _beside(Text(claim.verdict.value, _COLOURS[claim.verdict]), rows)
 
 
 def _table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
@@ -155,15 +151,24 @@ def _checks(report: Report) -> Iterator[RenderableType]:
         )
     if report.battery:
         yield Text()
-        yield _table(
-            "battery: is it the model's own computation?",
-            ("check", "value", "interval", "verdict"),
-            [
-                (
-                    check.name,
-                    *(words.measured(check.measured) if check.measured is not None else ("–", "")),
-                    check.verdict.value if check.verdict is not None else "informs",
-                )
-                for check in report.battery
-            ],
-        )
+        yield Text("battery: is it the model's own computation? What informs does not count.", "dim")
+        yield Group(*(_check(check) for check in report.battery))
+
+
+def _check(check: BatteryResult) -> RenderableType:
+    """The outcome, the most telling number, and below it what is said of it; the rest is in report.md."""
+    what, value, interval = words.headline(check)
+    number = " ".join(filter(None, (what, value))) + (f"  ({interval})" if interval else "")
+    rows = [_line((visible(check.name), "bold"), (f": {visible(number)}" if number else "", ""))]
+    if check.note:
+        rows.append(_text(check.note, "dim"))
+    style = _COLOURS[check.verdict] if check.gates and check.verdict is not None else "dim"
+    return _beside(Text(words.of_check(check), style), rows)
+
+
+def _beside(outcome: Text, rows: list[Text]) -> Table:
+    table = Table.grid()
+    table.add_column(width=_INDENT, no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row(outcome, Group(*rows))
+    return table

@@ -6,6 +6,7 @@ import math
 
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report.report import (
+    BatteryResult,
     CircuitResult,
     ClaimResult,
     Measured,
@@ -125,6 +126,29 @@ def seeds(claim: ClaimResult) -> str:
         " ".join(filter(None, (f"seed {one.seed}", one.verdict.value, measured(one)[0])))
         for one in claim.seeds
     )
+
+
+def headline(check: BatteryResult) -> tuple[str, str, str]:
+    """A check's most telling number: what it is, the number and its interval; empty where there is none."""
+    if check.measured is None:
+        return "", "", ""
+    name = next(iter(check.numbers), check.name)
+    return ("" if name == check.name else name), *measured(check.measured)
+
+
+def other_numbers(check: BatteryResult) -> list[str]:
+    """All but the headline, each as `name value (low … high)`."""
+    rest = list(check.numbers.items())[1:]
+    return [
+        f"{name} {value} ({interval})" if interval else f"{name} {value}"
+        for name, found in rest
+        for value, interval in [measured(found)]
+    ]
+
+
+def of_check(check: BatteryResult) -> str:
+    """The outcome of a check in one word."""
+    return check.verdict.value if check.verdict is not None else "informs"
 
 
 def overlap(overlaps: tuple[Overlap, ...]) -> str:

@@ -239,6 +239,10 @@ def make_report(text: str | None = None, graph: CircuitGraph | None = None) -> R
                 gates=True,
                 verdict=Outcome.PASS,
                 measured=Measured.of(agreement),
+                numbers={
+                    say("agreement"): Measured.of(agreement),
+                    say("KL over all tokens") + ("" if text is None else "2"): Measured.of(interval),
+                },
                 note=say("n"),
             ),
             BatteryResult(name=say("calibrated loss"), note=say("n")),

@@ -1,0 +1,78 @@
+"""The untouched model's RMS scales put into another run, by edits alone: what a circuit does when it cannot move them.
+
+RMSNorm divides by one number per token, and AbsTopK keeps the same entries of a multiple of a vector. So a run with
+other scales is the run whose normed values are multiplied by own scale / other scale; the logits likewise. The scale of
+a run follows from its residual stream: the embeddings and all that was written since, which the edit sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from circuitlang.model import score
+from circuitlang.model.transformer import Edit, Transformer, unchanged
+from circuitlang.prompts.encode import Batch
+from circuitlang.site import Place, Site
+
+_READS = (Place.ATTN_IN, Place.MLP_IN)
+_WRITES = (Place.ATTN_OUT, Place.MLP_OUT)
+_EPSILON = 1e-6  # as in the model's norms
+
+Scales = Mapping[Site, Tensor]
+"""Site that a norm feeds, or the last residual -> (prompt, position, 1)."""
+
+
+@dataclass
+class _Watched:
+    """An edit that follows the residual stream and, where `scales` are given, puts them in place of the run's own."""
+
+    model: Transformer
+    batch: Batch
+    edit: Edit
+    scales: Scales | None = None
+    own: dict[Site, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        tokens = torch.from_numpy(self.batch.tokens).to(self.model.embed.device)
+        self.residual = F.embedding(tokens, self.model.embed)
+
+    def __call__(self, site: Site, x: Tensor) -> Tensor:
+        if site.place in _READS or site.place is Place.FINAL:
+            here = x if site.place is Place.FINAL else self.residual
+            self.own[site] = (here.square().mean(-1, keepdim=True) + _EPSILON).sqrt()
+        if site.place in _READS and self.scales is not None:
+            x = x * (self.own[site] / self.scales[site])
+        x = self.edit(site, x)
+        if site.place in _WRITES:
+            self.residual = self.residual + x
+        return x
+
+
+@torch.no_grad()
+def scales_of(model: Transformer, batch: Batch, edit: Edit = unchanged) -> Scales:
+    """The RMS of the residual stream in front of every norm, as (prompt, position, 1)."""
+    watched = _Watched(model, batch, edit)
+    score.answer_logits(model, batch, watched)
+    return watched.own
+
+
+@torch.no_grad()
+def logits_with_scales(model: Transformer, batch: Batch, edit: Edit, scales: Scales) -> Tensor:
+    """(prompt, vocabulary) under the edit, every norm dividing by the given scales. `model` must not be compacted: a
+    sub-layer that is a constant tells no edit what it writes."""
+    watched = _Watched(model, batch, edit, scales)
+    logits = score.answer_logits(model, batch, watched)
+    rows = torch.arange(len(batch), device=logits.device)
+    end = torch.from_numpy(batch.end).to(logits.device)
+    final = Site(model.config.layers, Place.FINAL)
+    ratio = watched.own[final][rows, end] / scales[final][rows, end]
+    if model.bigram is None:
+        return logits * ratio
+    tokens = torch.from_numpy(batch.tokens).to(logits.device)
+    bigram = F.embedding(tokens[rows, end], model.bigram)
+    return (logits - bigram) * ratio + bigram

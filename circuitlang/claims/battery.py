@@ -1,0 +1,112 @@
+"""A circuit -> the ten checks that every circuit goes through, whatever its spec claims (docs/verdicts.md).
+
+Claims ask what the author asks; the battery asks what has gone wrong before: a circuit whose attention is not the
+model's, one that is better than the model, one that works under its own ablation only (Gao et al. 2025, section 7).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import NamedTuple
+
+from circuitlang.cache import key_of
+from circuitlang.claims.battery_ablation import ablations
+from circuitlang.claims.battery_inside import attention, interchange
+from circuitlang.claims.battery_need import NEGLIGIBLE, idle_nodes, necessity, redundancy
+from circuitlang.claims.battery_runs import Context as Context
+from circuitlang.claims.battery_same import agreement, calibration, held_out, norms
+from circuitlang.claims.check import Answer, Check
+from circuitlang.claims.measure import Where
+from circuitlang.claims.verdict import Interval, Outcome
+from circuitlang.program.spec import Claim, Quantity
+
+
+class _Row(NamedTuple):
+    compute: Callable[[Context], Answer]
+    gates: bool
+    text: str
+
+
+CHECKS: Mapping[str, _Row] = {
+    "agreement": _Row(
+        agreement, True, "Does the circuit choose what the model chooses, and is it no better than the model?"
+    ),
+    "ways of ablating": _Row(ablations, True, "Does the circuit work however the rest is ablated?"),
+    "frozen norms": _Row(norms, False, "Does it still work where it cannot move the norms?"),
+    "interchange": _Row(
+        interchange, True, "Are its values the model's own, and do they do the same in the model?"
+    ),
+    "attention": _Row(attention, True, "Do its heads attend as they do in the model?"),
+    "held-out prompts": _Row(
+        held_out, False, "Does it do as well, and as badly, as the model where prompts are unlike the others?"
+    ),
+    "necessity": _Row(
+        necessity, True, "Does the model miss it more than as many other live nodes at the same sites?"
+    ),
+    "redundancy": _Row(redundancy, False, "Is there another circuit without any of these nodes?"),
+    "calibrated loss": _Row(
+        calibration, False, "How much of its loss is only the size and balance of its logits?"
+    ),
+    "idle nodes": _Row(
+        idle_nodes, False, f"Which nodes cost it less than {NEGLIGIBLE:g} nats when ablated in it?"
+    ),
+}
+"""By name, in the order of the report: what computes a check, whether it gates, and what it asks."""
+_UNMEASURED = (ArithmeticError, ValueError, RuntimeError, MemoryError)  # others are bugs, and end the run
+
+
+def battery(
+    context: Context, report: Callable[[str, float], None] = lambda check, share: None
+) -> tuple[Check, ...]:
+    """All ten. What was measured before is read from the meter's cache. `report(check, share done)`."""
+    found = []
+    for number, name in enumerate(CHECKS):
+        report(name, number / len(CHECKS))
+        found.append(_kept(context, name))
+    return tuple(found)
+
+
+def claimed_wheres(claims: Iterable[Claim]) -> tuple[Where, ...]:
+    """The values of params that claims name, each once, in their order."""
+    quantities = [
+        side for claim in claims for side in (claim.left, claim.right) if isinstance(side, Quantity)
+    ]
+    found = (
+        tuple(sorted((name, low, high) for name, (low, high) in each.where.items())) for each in quantities
+    )
+    return tuple(dict.fromkeys(where for where in found if where))
+
+
+def measured(context: Context, name: str) -> Check:
+    """One check; `not measured` where it cannot be computed, or where a number is not finite."""
+    compute, gates, text = CHECKS[name]
+    try:
+        answer = compute(context)
+    except _UNMEASURED as error:
+        answer = Answer(Outcome.NOT_MEASURED, {}, f"{type(error).__name__}: {error}")
+    return Check(name, text, gates, *answer)
+
+
+def _kept(context: Context, name: str) -> Check:
+    """From the cache where it is there. Redundancy is a search, whose own results the finder keeps."""
+    if name == "redundancy":
+        return measured(context, name)
+    settings = repr(asdict(context.settings))
+    costs = [f"{found.node} {found.cost!r}" for found in context.graph.nodes]
+    key = key_of("check", context.meter.key, name, costs, settings, context.seed, repr(context.wheres))
+    stored = context.meter.cache.get(key)
+    if stored is not None:
+        return _read(stored)
+    check = measured(context, name)
+    if check.outcome is not Outcome.NOT_MEASURED:
+        context.meter.cache.put(key, json.dumps(asdict(check)).encode())
+    return check
+
+
+def _read(data: bytes) -> Check:
+    facts = json.loads(data)
+    outcome = None if facts["outcome"] is None else Outcome(facts["outcome"])
+    numbers = {name: Interval(**found) for name, found in facts["numbers"].items()}
+    return Check(facts["name"], facts["text"], facts["gates"], outcome, numbers, facts["note"])

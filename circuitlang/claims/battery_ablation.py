@@ -1,0 +1,149 @@
+"""Does the circuit work however the rest is ablated? Other stand-ins, and random parts of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from circuitlang.circuit.mask import Mask
+from circuitlang.claims.battery_runs import WAYS, Context, Run, under, worst_outcome
+from circuitlang.claims.check import Answer
+from circuitlang.claims.measure import CHUNK
+from circuitlang.claims.verdict import Interval, Outcome
+from circuitlang.model import score
+from circuitlang.prompts.encode import Batch
+from circuitlang.prompts.stream import derive
+from circuitlang.site import Place, Site
+
+POOL = 2048
+"""Positions of reference text whose values stand in for those of ablated nodes when these are resampled."""
+SUBSETS, FLIPS = 12, 12
+"""How many random parts of the rest are ablated at first, and how many single sites the search then turns over."""
+UNGATED = "zero"
+"""0 is a value that few nodes with a bias ever take, so breaking under it says little: reported, and does not gate."""
+
+
+def ablations(context: Context) -> Answer:
+    """2: every way of ablating, and the worst."""
+    device = context.model.embed.device
+    zero = {site: torch.zeros_like(mean) for site, mean in context.mean.items()}
+    subset, tried = _worst_subset(context)
+    ways: dict[str, Run] = {
+        "mean over text": under(context.model, Mask(context.mask.keep, context.mean)),
+        "mean over the task": under(context.model, Mask(context.mask.keep, task_mean(context))),
+        "resampled from text": _resampled(context, reference_values(context, device)),
+        "random part of the rest": under(context.model, subset),
+        UNGATED: under(context.model, Mask(context.mask.keep, zero)),
+    }
+    tables = {name: context.tables(name, run, WAYS) for name, run in ways.items()}
+    over = {name: context.over_bar(found) for name, found in tables.items()}
+    outcomes = {name: found.outcome(">=", 0.0) for name, found in over.items() if name != UNGATED}
+    outcome, _ = worst_outcome(outcomes)
+    worst = min(outcomes, key=lambda name: over[name].low)
+    numbers: dict[str, Interval] = {"worst way: accuracy over the bar": over[worst]}
+    numbers |= {f"{name}: accuracy": context.accuracy(found) for name, found in tables.items()}
+    numbers |= {f"{name}: loss": context.loss(found) for name, found in tables.items()}
+    broken = [name for name, each in outcomes.items() if each is not Outcome.PASS]
+    note = f"does not hold for: {', '.join(broken)}" if broken else f"the worst way: {worst}"
+    said = f"{note}; the part of the rest is the worst of {tried}, found on `select`; zero does not count"
+    return Answer(outcome, numbers, said)
+
+
+@torch.no_grad()
+def task_mean(context: Context) -> dict[Site, Tensor]:
+    """site -> (unit): means over all tokens of WAYS datapoints of `select`, in float64."""
+    totals = {site: mean.double() * 0 for site, mean in context.mean.items()}
+    count = 0
+    for chunk in range(-(-WAYS // CHUNK)):
+        batch = context.meter.prompts("select", (), chunk)
+        real = real_positions(batch).to(context.model.embed.device)
+        count += int(real.sum())
+
+        def add(site: Site, x: Tensor, real: Tensor = real) -> Tensor:
+            if site.place is not Place.FINAL:
+                totals[site] += x[real].double().sum(0)
+            return x
+
+        score.answer_logits(context.model, batch, add)
+    return {site: (total / count).float() for site, total in totals.items()}
+
+
+def real_positions(batch: Batch) -> Tensor:
+    """(prompt, position): where there is a token of the prompt, or the one in front of it."""
+    return torch.arange(batch.tokens.shape[1]) <= torch.from_numpy(batch.end).unsqueeze(1)
+
+
+@torch.no_grad()
+def reference_values(context: Context, device: torch.device) -> dict[Site, Tensor]:
+    """site -> (position, unit): the values of all nodes at POOL positions of the reference text, or at all."""
+    reference = context.meter.checkpoint.reference
+    rows = reference[: max(1, POOL // reference.shape[1])]
+    found: dict[Site, Tensor] = {}
+
+    def note(site: Site, x: Tensor) -> Tensor:
+        if site.place is not Place.FINAL:
+            found[site] = x.flatten(0, 1)
+        return x
+
+    context.model(rows, note, at=torch.zeros(len(rows), dtype=torch.int64, device=device))
+    return found
+
+
+def _resampled(context: Context, pool: Mapping[Site, Tensor]) -> Run:
+    """Every position of a prompt has one random position of the reference text, whose values all ablated nodes take:
+    values that have occurred together. The same positions for the same seed and chunk."""
+    size = len(next(iter(pool.values())))
+
+    def run(batch: Batch, chunk: int) -> Tensor:
+        draw = _generator("resampled", context.seed, chunk)
+        places = torch.from_numpy(draw.integers(0, size, batch.tokens.shape)).to(context.model.embed.device)
+
+        def edit(site: Site, x: Tensor) -> Tensor:
+            keep = context.mask.keep.get(site)
+            return x if keep is None else torch.where(keep.bool(), x, pool[site][places])
+
+        return score.answer_logits(context.model, batch, edit)
+
+    return run
+
+
+def _worst_subset(context: Context) -> tuple[Mask, int]:
+    """The part of the rest whose ablation costs most on the first datapoints of `select`, and how many were tried.
+
+    Half of the random parts are of whole sites, half of single nodes; then the worst one's sites are turned over one
+    after another, each kept so where that makes it worse.
+    """
+    sites = sorted(context.mask.keep)
+    draw = _generator("parts of the rest", context.seed)
+
+    def measured(kept: Mapping[Site, Tensor]) -> tuple[float, Mask]:
+        mask = Mask({s: torch.maximum(kept[s], context.mask.keep[s]) for s in sites}, context.mean)
+        batch = context.meter.prompts("select", (), 0)
+        with torch.no_grad():
+            loss = float(score.loss(under(context.model, mask)(batch, 0), batch).double().mean())
+        return (np.inf if np.isnan(loss) else loss), mask
+
+    def drawn(number: int) -> dict[Site, Tensor]:
+        whole = number % 2 == 0
+        shares = {s: draw.integers(0, 2, 1 if whole else len(context.mask.keep[s])) for s in sites}
+        like = context.mask.keep
+        return {s: torch.from_numpy(shares[s]).to(like[s]).expand_as(like[s]).clone() for s in sites}
+
+    tried = []
+    for number in range(SUBSETS):
+        kept = drawn(number)
+        tried.append((*measured(kept), kept))
+    worst, mask, kept = max(tried, key=lambda each: each[0])
+    for site in (sites[int(i)] for i in draw.permutation(len(sites))[:FLIPS]):
+        other = kept | {site: 1 - kept[site]}
+        loss, changed = measured(other)
+        if loss > worst:
+            worst, mask, kept = loss, changed, other
+    return mask, SUBSETS + min(FLIPS, len(sites))
+
+
+def _generator(*parts: str | int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(int.from_bytes(derive(*parts)[:8], "little")))

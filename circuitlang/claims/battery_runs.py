@@ -1,0 +1,198 @@
+"""What the battery's checks share: the circuit, its runs in many ways, and their numbers per datapoint and case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from circuitlang.circuit.compact import compact
+from circuitlang.circuit.graph import CircuitGraph
+from circuitlang.circuit.mask import Mask, keeping
+from circuitlang.circuit.prune import Pruned
+from circuitlang.claims.interval import Kind, Values, interval
+from circuitlang.claims.measure import CHUNK, Meter, Table, Where, scores
+from circuitlang.claims.verdict import Interval, Outcome
+from circuitlang.model import score
+from circuitlang.model.transformer import Transformer
+from circuitlang.program.spec import VerdictSettings
+from circuitlang.prompts.encode import NO_FOIL, Batch
+from circuitlang.prompts.prompt import Split
+from circuitlang.site import Node, Site
+
+HALF = 0.5
+"""A circuit must keep at least this share of the model's advantage over chance: below it, most of what the model does
+on these prompts is not the circuit's doing. Every bar of the battery that is a share follows from it."""
+LOOKED = 512
+"""Datapoints of `test` for the circuit as it is: those of a claim's first look, unless the spec says otherwise."""
+WAYS = 256
+"""Datapoints of `test` for every other way of running it. One look each, so nothing is shared out."""
+
+Run = Callable[[Batch, int], Tensor]
+"""(prompts, number of the chunk) -> (prompt, vocabulary) logits where the answer is predicted."""
+Again = Callable[[tuple[Node, ...]], Pruned | None]
+
+
+@dataclass
+class Context:
+    """A circuit under examination. `graph`: it, with every node's cost; `text_mean`: the nodes' means over pretraining
+    text, whatever the spec ablates with (None: it ablates with them); `wheres`: of the claims; `again`: prunes with
+    these nodes forbidden (None: not to be run, and so may its result be)."""
+
+    meter: Meter
+    graph: CircuitGraph
+    settings: VerdictSettings
+    seed: int
+    wheres: tuple[Where, ...] = ()
+    again: Again | None = None
+    text_mean: Mapping[Site, Tensor] | None = None
+    _found: dict[tuple[str, Split, Where, int], dict[str, Table]] = field(default_factory=dict)
+    _logits: dict[tuple[Split, Where, int], Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        return tuple(sorted(found.node for found in self.graph.nodes))
+
+    @property
+    def model(self) -> Transformer:
+        return self.meter.checkpoint.model
+
+    @property
+    def mean(self) -> Mapping[Site, Tensor]:
+        """Means over pretraining text."""
+        return self.meter.mean if self.text_mean is None else self.text_mean
+
+    @cached_property
+    def mask(self) -> Mask:
+        """The circuit as the spec ablates."""
+        return keeping(self.nodes, self.model.config, self.meter.mean)
+
+    @property
+    def alpha(self) -> float:
+        """Probability that an interval misses, both sides together: each number has one look."""
+        return 1 - self.settings.confidence
+
+    def interval(self, values: Values, kind: Kind) -> Interval:
+        """`values` (datapoint,), each a mean over cases."""
+        return interval(values, kind, self.alpha)
+
+    def tables(
+        self, name: str, run: Run, datapoints: int, split: Split = "test", where: Where = ()
+    ) -> dict[str, Table]:
+        """(datapoint, case) each: loss, choice (0 is the answer), kl and binary (divergence from the untouched model,
+        over the vocabulary and over answer and foils), and candidates (datapoint, case, answer and foils). Equal names
+        are run once."""
+        found = [self._chunk(name, run, chunk, split, where) for chunk in range(-(-datapoints // CHUNK))]
+        widest = max(part["candidates"].shape[2] for part in found)
+        for part in found:
+            missing = widest - part["candidates"].shape[2]
+            part["candidates"] = np.pad(
+                part["candidates"], ((0, 0), (0, 0), (0, missing)), constant_values=-np.inf
+            )
+        return {key: np.concatenate([part[key] for part in found])[:datapoints] for key in found[0]}
+
+    @torch.no_grad()
+    def _chunk(self, name: str, run: Run, chunk: int, split: Split, where: Where) -> dict[str, Table]:
+        place = (name, split, where, chunk)
+        if place not in self._found:
+            batch = self.meter.prompts(split, where, chunk)
+            logits = run(batch, chunk)
+            at = (split, where, chunk)
+            if at not in self._logits:
+                self._logits[at] = score.answer_logits(self.model, batch)
+            ours, models = (two_way(each, batch) for each in (logits, self._logits[at]))
+            tables = scores(logits, batch)
+            found = {
+                "loss": tables["loss"],
+                "choice": tables["choice"],
+                "kl": divergence(self._logits[at], logits),
+                "binary": divergence(models, ours),
+            }
+            shape = (batch.datapoints, batch.cases)
+            self._found[place] = {key: values.reshape(shape) for key, values in found.items()}
+            self._found[place]["candidates"] = ours.cpu().numpy().reshape(*shape, -1)
+        return self._found[place]
+
+    def untouched(self, datapoints: int, split: Split = "test", where: Where = ()) -> dict[str, Table]:
+        """The model as it is."""
+        return self.tables(
+            "untouched", lambda b, _: score.answer_logits(self.model, b), datapoints, split, where
+        )
+
+    def kept(self, datapoints: int, split: Split = "test", where: Where = ()) -> dict[str, Table]:
+        """The circuit as it is: everything else ablated as the spec says."""
+        return self.tables("circuit", under(self.model, self.mask), datapoints, split, where)
+
+    def chance(self, datapoints: int) -> Values:
+        """(datapoint): how often a choice at random between the answer and its foils is right."""
+        found = []
+        for chunk in range(-(-datapoints // CHUNK)):
+            batch = self.meter.prompts("test", (), chunk)
+            choices = 2 if batch.one_sided else 1 + (batch.foils != NO_FOIL).sum(1)
+            share = np.broadcast_to(1 / np.asarray(choices, np.float64), len(batch))
+            found.append(share.reshape(batch.datapoints, batch.cases).mean(1))
+        return np.concatenate(found)[:datapoints]
+
+    def accuracy(self, tables: Mapping[str, Table]) -> Interval:
+        return self.interval(right(tables), "binary" if self.meter.cases == 1 else "share")
+
+    def loss(self, tables: Mapping[str, Table]) -> Interval:
+        return self.interval(over_cases(tables["loss"]), "loss")
+
+    def over_bar(self, tables: Mapping[str, Table]) -> Interval:
+        """Accuracy above what is asked for, which is chance + HALF (the model's accuracy - chance); paired."""
+        n = len(tables["choice"])
+        chance, model = self.chance(n), right(self.untouched(n))
+        return self.interval(right(tables) - (chance + HALF * (model - chance)), "difference")
+
+
+def under(model: Transformer, mask: Mask) -> Run:
+    """The model under a mask, without what the mask makes constant."""
+    small = compact(model, mask)
+    return lambda batch, _: score.answer_logits(small, batch, mask)
+
+
+def two_way(logits: Tensor, batch: Batch) -> Tensor:
+    """(prompt, answer and foils): what the binary loss is the softmax of, the right one first. One-sided prompts: the
+    log-probabilities of what is right and of what is wrong."""
+    if not batch.one_sided:
+        return score.candidates(logits, batch)
+    answer = torch.from_numpy(batch.answer).to(logits.device).unsqueeze(1)
+    log_p = logits.log_softmax(1).gather(1, answer)
+    other = torch.log1p(-log_p.exp().clamp(max=1 - 1e-7))
+    negated = torch.from_numpy(batch.negated).to(logits.device).unsqueeze(1)
+    return torch.where(negated, torch.cat([other, log_p], 1), torch.cat([log_p, other], 1))
+
+
+def divergence(untouched: Tensor, changed: Tensor) -> Table:
+    """(prompt) Kullback-Leibler divergence of the changed from the untouched prediction, in nats."""
+    p, q = untouched.double().log_softmax(1), changed.double().log_softmax(1)
+    parts = torch.where(
+        p == -torch.inf, 0.0, p.exp() * (p - q)
+    )  # a prompt with fewer foils has no such choice
+    return parts.sum(1).clamp(min=0).cpu().numpy()
+
+
+def over_cases(table: Table) -> Values:
+    """(datapoint): the mean over cases."""
+    return np.asarray(table, np.float64).mean(1)
+
+
+def right(tables: Mapping[str, Table]) -> Values:
+    """(datapoint): the share of prompts with the right choice."""
+    return over_cases(tables["choice"] == 0)
+
+
+def worst_outcome(outcomes: Mapping[str, Outcome]) -> tuple[Outcome, str]:
+    """The worst, and the name of what has it; of equals the first."""
+    name = max(outcomes, key=lambda each: outcomes[each].severity)
+    return outcomes[name], name
+
+
+def counted(number: float) -> Interval:
+    """What is counted or computed exactly, not sampled."""
+    return Interval(float(number), float(number), float(number), 0, "count")

@@ -1,0 +1,169 @@
+"""Finder + meter + spec -> everything that is found out: competence, circuits, verdicts, controls, battery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from circuitlang.program.spec import Spec
+
+if TYPE_CHECKING:
+    from circuitlang.circuit.find import Finder, Found
+    from circuitlang.circuit.match import Binding
+    from circuitlang.claims.check import Check
+    from circuitlang.claims.control import Control
+    from circuitlang.claims.measure import Meter
+    from circuitlang.claims.verdict import Verdict
+
+Told = Callable[[str, float], None]
+
+
+def quiet(_stage: str, _share: float) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a check runs. `cache` None: the user's cache folder; `fresh`: use none. `told(stage, share done)`.
+    `controls`: whether the nulls are run, without which no claim can be void; `battery`: whether the circuits go
+    through it."""
+
+    device: str = "auto"
+    seed: int = 0
+    fresh: bool = False
+    budget: int | None = None
+    cache: Path | None = None
+    battery: bool = True
+    command: tuple[str, ...] = ()
+    controls: bool = True
+    told: Told = field(default=quiet, compare=False)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of a spec. `circuits` and `bindings`: one per pruning seed, none where the model is not competent;
+    `verdicts`: one per claim and seed, void where a control says so."""
+
+    able: Mapping[str, Verdict]
+    circuits: Sequence[Found] = ()
+    bindings: Sequence[Binding | None] = ()
+    verdicts: Sequence[Verdict] = ()
+    controls: Sequence[Control] = ()
+    checks: Sequence[Check] = ()
+
+
+def judge(spec: Spec, finder: Finder, meter: Meter, options: Options, clock: Clock) -> Judged:
+    """Competence first; then every seed's circuit and its claims, the nulls, and the battery."""
+    from circuitlang.claims.assess import competence, verdict_of_competence
+    from circuitlang.claims.controls import voided
+    from circuitlang.claims.verdict import Outcome
+
+    able = competence(meter, spec.verdict, spec.span)
+    clock.lap("competence")
+    if verdict_of_competence(able) is Outcome.FAIL:
+        return Judged(able)
+    circuits = [
+        finder.find(spec.prune, seed, options.budget, clock.within("prune", number, spec))
+        for number, seed in enumerate(spec.prune.seeds)
+    ]
+    clock.lap("prune")
+    bindings: list[Binding | None] = []
+    verdicts: list[Verdict] = []
+    for number, found in enumerate(circuits):
+        binding, judged = judge_claims(spec, meter, found, clock.within("judge", number, spec))
+        bindings.append(binding)
+        verdicts += judged
+    clock.lap("judge")
+    if any(found.pruned.stopped is not None for found in circuits):
+        return Judged(able, circuits, bindings, verdicts)  # no circuit: nothing to hold against a null
+    controls: list[Control] = []
+    if options.controls:
+        controls = run_controls(spec, finder, meter, circuits[0], verdicts, clock)
+        verdicts = voided(verdicts, controls)
+    checks = examine(spec, finder, meter, circuits, clock) if options.battery else ()
+    return Judged(able, circuits, bindings, verdicts, controls, checks)
+
+
+def judge_claims(spec: Spec, meter: Meter, found: Found, told: Told) -> tuple[Binding | None, list[Verdict]]:
+    """One seed's circuit: which nodes play the roles, and every claim's verdict."""
+    from circuitlang.claims.assess import Assessor
+    from circuitlang.claims.judge import not_measured
+
+    if found.pruned.stopped is not None:  # no circuit: none of its counts or losses may pass for one
+        why = f"there is no circuit: the search {found.pruned.stopped}"
+        return None, [not_measured(claim, why, found.seed) for claim in spec.claims]
+    assessor = Assessor(meter, found.graph, spec.verdict, found.seed, spec.circuit)
+    fits = assessor.judge_hypothesis()
+    verdicts = [fits] if fits else []
+    for number, claim in enumerate(spec.claims):
+        told(f"claim {claim.name}", number / len(spec.claims))
+        verdicts.append(assessor.explained(claim, assessor.judge(claim)))
+    return assessor.match.binding if assessor.match else None, verdicts
+
+
+def run_controls(
+    spec: Spec, finder: Finder, meter: Meter, found: Found, verdicts: Sequence[Verdict], clock: Clock
+) -> list[Control]:
+    """Every null, against the first seed's circuit and the claims that pass."""
+    from circuitlang.claims.controls import NULLS, Controls
+    from circuitlang.claims.verdict import Outcome
+
+    passed = {v.name for v in verdicts} - {v.name for v in verdicts if v.outcome is not Outcome.PASS}
+    controls = Controls(finder, meter, spec, found, [claim for claim in spec.claims if claim.name in passed])
+    done = []
+    for number, null in enumerate(NULLS):
+
+        def told(step: str, share: float, name: str = null.name, number: int = number) -> None:
+            clock.told(f"controls: {name}, {step}", (number + share) / (len(NULLS) + 1))
+
+        done.append(controls.run(null, told))
+    clock.told("controls: random circuits", len(NULLS) / (len(NULLS) + 1))
+    done.append(controls.run_random())
+    clock.lap("controls")
+    return done
+
+
+def examine(
+    spec: Spec, finder: Finder, meter: Meter, circuits: Sequence[Found], clock: Clock
+) -> tuple[Check, ...]:
+    """The battery: what every circuit goes through, whatever is claimed of it; of several seeds the worst."""
+    from circuitlang.claims.battery import Context, battery, claimed_wheres
+    from circuitlang.claims.check import worst_over_seeds
+
+    text_mean = finder.mean(replace(spec.prune, ablate="mean"))
+    wheres = claimed_wheres(spec.claims)
+    found = {}
+    for number, circuit in enumerate(circuits):
+        context = Context(
+            meter, circuit.graph, spec.verdict, circuit.seed, wheres=wheres, text_mean=text_mean
+        )
+        found[circuit.seed] = battery(context, clock.within("battery", number, spec))
+    clock.lap("battery")
+    return worst_over_seeds(found)
+
+
+class Clock:
+    """Wall-clock seconds of each stage, and what to tell whoever watches."""
+
+    def __init__(self, told: Told) -> None:
+        self.told = told
+        self.seconds: dict[str, float] = {}
+        self._last = monotonic()
+
+    def lap(self, stage: str) -> None:
+        now = monotonic()
+        self.seconds[stage] = now - self._last
+        self._last = now
+
+    def within(self, stage: str, number: int, spec: Spec) -> Told:
+        """Progress of one seed of several, as progress of the stage."""
+        seeds = len(spec.prune.seeds)
+        seed = spec.prune.seeds[number]
+
+        def told(step: str, share: float) -> None:
+            self.told(f"{stage}: seed {seed}, {step}", (number + share) / seeds)
+
+        return told

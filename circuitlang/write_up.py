@@ -1,0 +1,132 @@
+"""Everything that was found out about a spec -> its report."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+
+import torch
+
+from circuitlang.cache import code_digest, key_of
+from circuitlang.circuit.find import Found
+from circuitlang.circuit.match import Binding
+from circuitlang.claims.assess import verdict_of_competence
+from circuitlang.claims.control import held
+from circuitlang.claims.judge import HYPOTHESIS
+from circuitlang.claims.measure import Meter, Setting
+from circuitlang.claims.verdict import Outcome
+from circuitlang.judging import Judged, Options
+from circuitlang.program.spec import Spec
+from circuitlang.report.control import ControlResult
+from circuitlang.report.report import (
+    BatteryResult,
+    CircuitResult,
+    ClaimResult,
+    Provenance,
+    Report,
+    SeedCircuit,
+    TaskResult,
+    overall_outcome,
+)
+
+LIBRARIES = ("torch", "numpy", "scipy", "tokenizers", "safetensors", "lark")
+
+
+def write_up(
+    spec: Spec, meter: Meter, judged: Judged, options: Options, seconds: Mapping[str, float]
+) -> Report:
+    """The report of what was found out."""
+    able, circuits, verdicts = judged.able, judged.circuits, judged.verdicts
+    competent = verdict_of_competence(able)
+    note = (
+        ""
+        if competent is not Outcome.FAIL
+        else "not competent: "
+        + "; ".join(
+            f"{v.name} {v.interval.value:.4g}, needed {v.relation} {v.bound:g}"
+            for v in able.values()
+            if v.outcome is Outcome.FAIL and v.interval is not None
+        )
+    )
+    datapoints = max((v.interval.datapoints for v in able.values() if v.interval), default=0)
+    task = TaskResult.of(
+        spec.task.name,
+        spec.model,
+        competent,
+        datapoints * meter.cases,
+        {name: v.interval for name, v in able.items() if v.interval is not None},
+        note,
+    )
+    claims = tuple(
+        ClaimResult.over_seeds(
+            [v for v in verdicts if v.name == name], meter.cases, held(name, judged.controls)
+        )
+        for name in (HYPOTHESIS, *(claim.name for claim in spec.claims))
+        if any(v.name == name for v in verdicts)
+    )
+    tried = tuple(map(BatteryResult.of, judged.checks))
+    circuit = None
+    if circuits:
+        per_seed = [seed_circuit(*each, meter, spec) for each in zip(circuits, judged.bindings, strict=True)]
+        circuit = CircuitResult.of(per_seed, meter.checkpoint.model.config.total_nodes, spec.prune.loss)
+    nulls = tuple(ControlResult.of(control, spec.verdict.strict) for control in judged.controls)
+    return Report(
+        spec=spec.name,
+        doc=spec.doc,
+        verdict=overall_outcome(task, claims, tried, nulls),
+        note=note,
+        confidence=spec.verdict.confidence,
+        task=task,
+        circuit=circuit,
+        claims=claims,
+        controls=nulls,
+        battery=tried,
+        provenance=Provenance(**provenance(spec, meter, options)),  # pyright: ignore[reportArgumentType]
+        seconds=dict(seconds),
+        cached=bool(circuits) and all(found.cached for found in circuits),
+    )
+
+
+def seed_circuit(found: Found, binding: Binding | None, meter: Meter, spec: Spec) -> SeedCircuit:
+    """One seed's circuit with its losses on the first look's datapoints of `test`."""
+
+    looked = spec.verdict.samples[0]
+    nodes = found.pruned.nodes
+    return SeedCircuit(
+        seed=found.seed,
+        nodes=found.graph.node_count,
+        edges=found.graph.edge_count,
+        embedding_edges=sum(edge.kind == "embedding" for edge in found.graph.edges),
+        unembedding_edges=sum(edge.kind == "unembedding" for edge in found.graph.edges),
+        reached=found.pruned.reached,
+        penalty=found.pruned.penalty,
+        loss_select=found.pruned.loss,
+        loss_test=float(meter.table(Setting.keep(nodes), "loss", looked).mean(dtype="float64")),
+        loss_without=float(meter.table(Setting.drop(nodes), "loss", looked).mean(dtype="float64")),
+        graph=found.graph,
+        roles={role: tuple(map(str, binding.nodes(role))) for role in binding.parts} if binding else {},
+    )
+
+
+def provenance(spec: Spec, meter: Meter, options: Options) -> dict[str, object]:
+    """What is needed to make the report again."""
+    return {
+        "command": options.command,
+        "versions": {
+            "circuitlang": version("circuitlang"),
+            "python": platform.python_version(),
+            **{name: version(name) for name in LIBRARIES},
+        },
+        "hashes": {
+            "spec": key_of(spec.text),
+            "task": key_of(spec.task.text),
+            "model": meter.checkpoint.digest,
+            "prune": key_of(repr(asdict(spec.prune))),
+            "code": code_digest(),
+        },
+        "seed": options.seed,
+        "device": str(meter.checkpoint.model.embed.device),
+        "threads": torch.get_num_threads(),
+    }
