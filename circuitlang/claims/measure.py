@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from circuitlang.cache import Cache, key_of
-from circuitlang.circuit.cut import Cut, run_without, without_edge
+from circuitlang.circuit.cut import Cut, run_without, without
+from circuitlang.circuit.edge import EdgeCut, rewired
 from circuitlang.circuit.intervene import Act, prepared, record
 from circuitlang.model import score
 from circuitlang.model.checkpoint import Checkpoint
@@ -33,11 +34,11 @@ Table = NDArray[np.generic]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is done to the model and on which prompts. `edges`: weights that are taken away."""
+    """What is done to the model and on which prompts: to nodes, to arrows, to single weights."""
 
     acts: tuple[Act, ...] = ()
     cuts: tuple[Cut, ...] = ()
-    edges: tuple[tuple[Node, Node], ...] = ()
+    edges: tuple[EdgeCut, ...] = ()
     where: Where = ()
     split: Split = "test"
 
@@ -71,6 +72,12 @@ class Look:
     node: Node | None = None
     head: tuple[int, int] | None = None
     marks: tuple[str | None, ...] = ()
+
+    @property
+    def sites(self) -> set[Site]:
+        """Whose values are read."""
+        head = {Site(self.head[0], Place.Q), Site(self.head[0], Place.K)} if self.head else set[Site]()
+        return head | ({self.node.site} if self.node else set())
 
 
 SCORES = Look()
@@ -131,10 +138,13 @@ class Meter:
     @torch.no_grad()
     def _run(self, setting: Setting, look: Look, chunk: int) -> dict[str, Table]:
         batch = self.prompts(setting.split, setting.where, chunk)
-        model, edit = self._prepared(setting, batch)
+        model, edit = self._prepared(setting, batch, look.sites)
 
         def logits() -> Tensor:
             return run_without(model, batch, edit, setting.cuts, self.mean)
+
+        def inside() -> Edit:
+            return without(model, batch, edit, setting.cuts, self.mean)
 
         match look.kind:
             case "scores":
@@ -142,20 +152,23 @@ class Meter:
             case "divergence":
                 found = {look.kind: _divergence(score.answer_logits(self.checkpoint.model, batch), logits())}
             case "attention":
-                found = {look.kind: _attention(model, batch, edit, look)}
+                found = {look.kind: _attention(model, batch, inside(), look)}
             case _:
                 assert look.node is not None
-                value = record(model, batch, edit, {look.node.site})[look.node.site][..., look.node.index]
+                value = record(model, batch, inside(), {look.node.site})[look.node.site][..., look.node.index]
                 measure = _activation if look.kind == "activation" else _stands_out
                 found = {look.kind: measure(value, batch, look.marks[0])}
         shape = (batch.datapoints, batch.cases)
         return {name: values.reshape(shape) for name, values in found.items()}
 
-    def _prepared(self, setting: Setting, batch: Batch) -> tuple[Transformer, Edit]:
-        model = self.checkpoint.model
-        for source, target in setting.edges:
-            model = without_edge(model, source, target, self.mean)
-        return prepared(model, batch, setting.acts, self.mean)
+    def _prepared(
+        self, setting: Setting, batch: Batch, looked_at: set[Site]
+    ) -> tuple[Transformer, Edit]:
+        needed = looked_at.union(*(cut.sites for cut in (*setting.cuts, *setting.edges)))
+        model, edit = prepared(self.checkpoint.model, batch, setting.acts, self.mean, needed)
+        for edge in setting.edges:
+            model = rewired(model, batch, edit, edge, self.mean)
+        return model, edit
 
 
 def scores(logits: Tensor, batch: Batch) -> dict[str, Table]:

@@ -288,7 +288,10 @@ INTERVENTIONS = {
             ("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE"),
             options=(AT, TO),
             contrast=True,
-            built=("circuit", "random", "role", "port", "each node", "each ROLE", "at", "to"),
+            built=(
+                *("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE"),
+                *("at", "to"),
+            ),
         ),
         InterventionKind(
             "set",
@@ -306,7 +309,7 @@ INTERVENTIONS = {
             value=ANY,
             nothing=1,
             options=(AT,),
-            built=("circuit", "random", "role", "port", "each node", "each ROLE", "at"),
+            built=("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE", "at"),
         ),
         InterventionKind(
             "steer",
