@@ -6,13 +6,14 @@ What is put in the place of the source's nodes (`Cut.source`) is seen by the tar
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from circuitlang.circuit.intervene import Act, Edits, Put, ablations, positions, put, record
+from circuitlang.circuit.plugged import Plugged
 from circuitlang.model import score
 from circuitlang.model.transformer import Edit, Transformer
 from circuitlang.prompts.encode import Batch
@@ -21,7 +22,7 @@ from circuitlang.site import Node, Place, Site
 FROZEN = (Place.Q, Place.K, Place.V, Place.NEURON)
 """What a direct connection does not pass: while it is changed, everything else keeps these values."""
 
-Kind = Literal["drop", "swap", "scale"]
+Kind = Literal["drop", "swap", "scale", "change"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Cut:
     direct      only the paths through the residual stream alone; otherwise every path
     at          only what leaves at the tokens of a mark; None is all
     kind        `drop`: the stand-ins; `swap`: what the source has in case `to` (its number; None the other of two);
-                `scale`: `value` times what it has
+                `scale`: `value` times what it has; `change`: what the package's word `by` makes of it
     """
 
     source: tuple[Node, ...]
@@ -41,6 +42,7 @@ class Cut:
     kind: Kind = "drop"
     value: float | None = None
     to: int | None = None
+    by: Plugged | None = None
 
     @property
     def sites(self) -> set[Site]:
@@ -134,24 +136,24 @@ def _instead(
     """What the source's nodes are in the second run: values of the mean or of another run, each set once, so that a
     node that acts on another of them is not counted twice."""
     sites = {node.site for node in cut.source}
-    if cut.kind == "scale":
-        assert cut.value is not None, cut
-        there = torch.from_numpy(positions(batch, cut.at)).to(model.embed.device)
+    act = Act(cut.kind, cut.source, cut.value, cut.at, cut.to, cut.by)
+    other = record(model, batch, ablated, sites) if cut.kind == "swap" else {}
+    puts = {site: [put(act, site, batch, other, mean)] for site in sorted(sites)}
+    if cut.kind in ("scale", "change"):
         own = record(model, batch, edit, sites)
-        return Edits(None, _values(cut.source, own, there, cut.value))
-    act = Act(cut.kind, cut.source, at=cut.at, to=cut.to)
-    recorded = record(model, batch, ablated, sites) if cut.kind == "swap" else {}
-    return Edits(None, {site: [put(act, site, batch, recorded, mean)] for site in sites})
+        nodes = {site: found for site, (found,) in puts.items()}
+        puts = {
+            site: [replace(p, values=p(own[site])[..., p.units], times=False)] for site, p in nodes.items()
+        }
+    return Edits(None, puts)
 
 
-def _values(
-    nodes: Iterable[Node], values: Mapping[Site, Tensor], there: Tensor, times: float = 1.0
-) -> dict[Site, list[Put]]:
-    """The puts that give nodes the values recorded at their sites, multiplied, where `there` (prompt, position, 1)."""
+def _values(nodes: Iterable[Node], values: Mapping[Site, Tensor], there: Tensor) -> dict[Site, list[Put]]:
+    """The puts that give nodes the values recorded at their sites, where `there` (prompt, position, 1)."""
     found: dict[Site, list[Put]] = {}
     for site in sorted({node.site for node in nodes}):
         units = torch.tensor([n.index for n in nodes if n.site == site], device=values[site].device)
-        found[site] = [Put(units, there, times * values[site][..., units])]
+        found[site] = [Put(units, there, values[site][..., units])]
     return found
 
 

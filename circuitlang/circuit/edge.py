@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from circuitlang.circuit.cut import Kind
 from circuitlang.circuit.extract import MATRICES
-from circuitlang.circuit.intervene import ablations, other_values, positions, record
+from circuitlang.circuit.intervene import Act, ablations, put, record
+from circuitlang.circuit.plugged import Plugged
 from circuitlang.model.transformer import Edit, Transformer
 from circuitlang.prompts.encode import Batch
 from circuitlang.site import Node, Place, Site
@@ -22,7 +23,7 @@ class EdgeCut:
     """A weight from one node to another that reads, through it alone, another value of the source.
 
     kind    `drop`: the stand-in; `swap`: the value in case `to` (its number; None the other of two); `scale`: `value`
-            times its own
+            times its own; `change`: what the package's word `by` makes of it
     at      only at the tokens of a mark; None is everywhere
     """
 
@@ -32,6 +33,7 @@ class EdgeCut:
     value: float | None = None
     at: str | None = None
     to: int | None = None
+    by: Plugged | None = None
 
     @property
     def sites(self) -> set[Site]:
@@ -73,22 +75,12 @@ Rise = Callable[[Tensor], Tensor]
 """(prompt, position) values of the source -> what the target reads less these."""
 
 
-def _rise(
-    model: Transformer, batch: Batch, edit: Edit, edge: EdgeCut, mean: Mapping[Site, Tensor]
-) -> Rise:
-    device = model.embed.device
-    there = positions(batch, edge.at)
-    if edge.kind == "swap":
-        recorded = record(model, batch, ablations(edit), {edge.source.site})[edge.source.site]
-        other, swapped = other_values(batch, recorded[..., edge.source.index, None], there, edge.to)
-        return lambda x: torch.where(swapped, other, x[..., None])[..., 0] - x
-    here = torch.from_numpy(there[..., 0]).to(device)
-    if edge.kind == "scale":
-        assert edge.value is not None, edge
-        times = edge.value - 1
-        return lambda x: torch.where(here, times * x, 0.0)
-    stand_in = mean[edge.source.site][edge.source.index]
-    return lambda x: torch.where(here, stand_in - x, 0.0)
+def _rise(model: Transformer, batch: Batch, edit: Edit, edge: EdgeCut, mean: Mapping[Site, Tensor]) -> Rise:
+    site = edge.source.site
+    act = Act(edge.kind, (edge.source,), edge.value, edge.at, edge.to, edge.by)
+    other = record(model, batch, ablations(edit), {site}) if edge.kind == "swap" else {}
+    alone = replace(put(act, site, batch, other, mean), units=torch.tensor([0], device=model.embed.device))
+    return lambda x: alone(x[..., None])[..., 0] - x
 
 
 class _Reading(nn.Module):

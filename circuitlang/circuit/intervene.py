@@ -7,7 +7,7 @@ own, under the same ablations.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,41 +18,48 @@ from torch import Tensor
 from circuitlang.circuit.compact import compact
 from circuitlang.circuit.mask import Mask
 from circuitlang.circuit.partners import NONE, partners
+from circuitlang.circuit.plugged import Plugged, Scene, changed
 from circuitlang.model import score
 from circuitlang.model.transformer import Edit, Transformer, unchanged
 from circuitlang.prompts.encode import Batch
 from circuitlang.site import Node, Place, Site
 
-Kind = Literal["keep", "drop", "swap", "set", "scale"]
+Kind = Literal["keep", "drop", "swap", "set", "scale", "change"]
+_GIVES = ("swap", "set", "scale", "change")
+"""What gives nodes other values than their stand-ins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
     """One intervention on nodes. `value` of set and scale; `at`: a mark, None everywhere; `to`: the case (its number)
-    whose values swap takes, None the other one of two."""
+    whose values swap takes, None the other one of two; `by`: the package's word that a `change` is."""
 
     kind: Kind
     nodes: tuple[Node, ...]
     value: float | None = None
     at: str | None = None
     to: int | None = None
+    by: Plugged | None = None
 
 
 @dataclass(frozen=True)
 class Put:
     """Other values for some units of a site. `units` (unit); `there` (prompt, position, 1), where they apply;
-    `values` (prompt, position, unit) or a number; `times`: multiply by them instead."""
+    `values` (prompt, position, unit), a number, or a function of the old values; `times`: multiply by them instead."""
 
     units: Tensor
     there: Tensor
-    values: Tensor | float
+    values: Tensor | float | Callable[[Tensor], Tensor]
     times: bool = False
 
     def __call__(self, x: Tensor) -> Tensor:
         old = x[..., self.units]
-        new = (
-            old * self.values if self.times else torch.as_tensor(self.values, dtype=x.dtype, device=x.device)
-        )
+        if callable(self.values):
+            new = self.values(old)
+        elif self.times:
+            new = old * self.values
+        else:
+            new = torch.as_tensor(self.values, dtype=x.dtype, device=x.device)
         changed = x.clone()
         changed[..., self.units] = torch.where(self.there, new.expand_as(old), old)
         return changed
@@ -92,13 +99,13 @@ def prepared(
     `looked_at`: sites that are computed all the same, as their values are read or changed later.
     """
     mask = _mask(model, acts, mean)
-    touched = {n.site for act in acts if act.kind in ("swap", "set", "scale") or act.at for n in act.nodes}
+    touched = {n.site for act in acts if act.kind in _GIVES or act.at for n in act.nodes}
     small = _compacted(model, mask, touched | set(looked_at))
     puts: dict[Site, list[Put]] = {}
     swapped = [act for act in acts if act.kind == "swap"]
     recorded = record(small, batch, mask or unchanged, {n.site for act in swapped for n in act.nodes})
     for act in acts:
-        if act.kind in ("swap", "set", "scale") or act.at is not None:
+        if act.kind in _GIVES or act.at is not None:
             for site in model.config.sites() if act.kind == "keep" else sorted({n.site for n in act.nodes}):
                 puts.setdefault(site, []).append(put(act, site, batch, recorded, mean))
     if not puts:
@@ -151,7 +158,9 @@ def _compacted(model: Transformer, mask: Mask | None, touched: set[Site]) -> Tra
     if mask is None:
         return model
     writes = {Site(site.layer, _WRITTEN.get(site.place, Place.MLP_OUT)) for site in touched}
-    keep = {site: torch.ones_like(kept) if site in touched | writes else kept for site, kept in mask.keep.items()}
+    keep = {
+        site: torch.ones_like(kept) if site in touched | writes else kept for site, kept in mask.keep.items()
+    }
     return compact(model, Mask(keep, mask.mean))
 
 
@@ -169,21 +178,18 @@ def put(
         assert act.value is not None, act
         return Put(units, torch.from_numpy(there).to(device), act.value, act.kind == "scale")
     if act.kind == "swap":
-        other, there = other_values(batch, recorded[site], there, act.to)
-        return Put(units, there, other[..., units])
+        found = partners(batch, act.to)
+        there = there & (found.position != NONE)[..., None]
+        rows = torch.from_numpy(found.row).to(device)
+        places = torch.from_numpy(found.position.clip(min=0)).to(device)
+        other = recorded[site][rows[:, None], places][..., units]
+        return Put(units, torch.from_numpy(there).to(device), other)
+    if act.kind == "change":
+        scene = Scene(batch, site, tuple(units.tolist()), mean[site][units], act.value, act.to)
+        by = act.by
+        assert by is not None, act
+        return Put(units, torch.from_numpy(there).to(device), lambda old: changed(by, old, scene))
     return Put(*_ablation(act, site, units, there, mean, device))
-
-
-def other_values(
-    batch: Batch, recorded: Tensor, there: np.ndarray, to: int | None
-) -> tuple[Tensor, Tensor]:
-    """(prompt, position, unit) what is recorded at each position's counterpart in the other case, and where of `there`
-    (prompt, position, 1) there is one."""
-    found = partners(batch, to)
-    rows = torch.from_numpy(found.row).to(recorded.device)
-    places = torch.from_numpy(found.position.clip(min=0)).to(recorded.device)
-    there = there & (found.position != NONE)[..., None]
-    return recorded[rows[:, None], places], torch.from_numpy(there).to(recorded.device)
 
 
 def _ablation(

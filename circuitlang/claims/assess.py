@@ -6,13 +6,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
+from math import inf, isfinite
 from typing import Literal
 
 import numpy as np
 
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.match import Match, match
-from circuitlang.claims.judge import Kind, Plan, judge, judge_binding, judge_count, judge_each, not_measured
+from circuitlang.claims.judge import (
+    UNMEASURED,
+    Kind,
+    Plan,
+    judge,
+    judge_binding,
+    judge_count,
+    judge_each,
+    not_measured,
+)
 from circuitlang.claims.measure import UNTOUCHED, Meter, Setting, Values
 from circuitlang.claims.metrics import BINARY, Unbound, View, measured
 from circuitlang.claims.nulls import JUDGED, RANDOM_CIRCUITS, SCREENED, alive_nodes, random_circuits
@@ -148,10 +158,14 @@ class Assessor:
                 None if v is None else replace(v, setting=v.setting.on_select) for v in pairs[name]
             )
             assert left is not None
-            measured = self.measure(claim, left, right)(SCREENED)
+            try:
+                measured = self.measure(claim, left, right)(SCREENED)
+            except UNMEASURED:
+                return -inf  # judged on `test`, where the reason is said
             values = measured[0] - measured[1] if isinstance(measured, tuple) else measured
             bound = 0.0 if isinstance(claim.right, Quantity) else float(claim.right)
-            return sign * (float(np.mean(values)) - bound)
+            away = sign * (float(np.mean(values)) - bound)
+            return away if isfinite(away) else -inf
 
         ranked = sorted(pairs, key=lambda name: (margin(name), name))[:JUDGED]
         note = f"the {JUDGED} hardest of {len(pairs)} random circuits, as ranked on `select`"

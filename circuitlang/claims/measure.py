@@ -26,6 +26,12 @@ from circuitlang.site import Node, Place, Site
 CHUNK = 32
 """Datapoints of one forward pass. Fixed: a datapoint's numbers then never depend on how many were asked for."""
 
+NO_CHOICE = -1
+"""In place of a choice where the model's logits are not finite numbers."""
+
+LACKS_MARK, LACKS_OTHERS = 1, 2
+"""Why a prompt gives no number: no token of a mark, or no token but those of the mark."""
+
 Where = tuple[tuple[str, int, int], ...]
 Values = NDArray[np.float64]
 Table = NDArray[np.generic]
@@ -54,6 +60,11 @@ class Setting:
     def untouched(self) -> Setting:
         """Nothing done, on the same prompts."""
         return Setting(where=self.where, split=self.split)
+
+    @property
+    def plugged(self) -> bool:
+        """Whether a package takes part in it."""
+        return any(done.by is not None for done in (*self.acts, *self.cuts, *self.edges))
 
     @property
     def on_select(self) -> Setting:
@@ -117,7 +128,8 @@ class Meter:
     def table(self, setting: Setting, name: str, datapoints: int, look: Look = SCORES) -> Table:
         """(datapoint, case) of the first `datapoints` datapoints. Names of `scores`: loss (nats), choice (0 the answer,
         i the i-th foil), mass and probability (of answer and foils, of the answer alone), says (bit c: the choice is
-        the answer of case c); of every other look its kind."""
+        the answer of case c); of every other look its kind, and of those at marks lacks (a LACKS_, where the marks give no number). What
+        is not a number is NaN, or NO_CHOICE."""
         chunks = [self._chunk(setting, look, chunk)[name] for chunk in range(-(-datapoints // CHUNK))]
         return np.concatenate(chunks)[:datapoints]
 
@@ -128,9 +140,10 @@ class Meter:
                 # both are plain data, whose text names all that they hold
                 self._keys[setting, look] = key_of("measured", self.key, repr(setting), repr(look))
             key = key_of(self._keys[setting, look], chunk)
-            stored = self.cache.get(key)
+            # what a package's function does, and whether it is the one of last time, nobody can tell
+            stored = None if setting.plugged else self.cache.get(key)
             found = _read(stored) if stored else self._run(setting, look, chunk)
-            if not stored:
+            if not stored and not setting.plugged:
                 self.cache.put(key, _write(found))
             self._found[place] = found
         return self._found[place]
@@ -158,12 +171,12 @@ class Meter:
                 value = record(model, batch, inside(), {look.node.site})[look.node.site][..., look.node.index]
                 measure = _activation if look.kind == "activation" else _stands_out
                 found = {look.kind: measure(value, batch, look.marks[0])}
+        if look.marks:
+            found["lacks"] = _lacks(batch, look)
         shape = (batch.datapoints, batch.cases)
         return {name: values.reshape(shape) for name, values in found.items()}
 
-    def _prepared(
-        self, setting: Setting, batch: Batch, looked_at: set[Site]
-    ) -> tuple[Transformer, Edit]:
+    def _prepared(self, setting: Setting, batch: Batch, looked_at: set[Site]) -> tuple[Transformer, Edit]:
         needed = looked_at.union(*(cut.sites for cut in (*setting.cuts, *setting.edges)))
         model, edit = prepared(self.checkpoint.model, batch, setting.acts, self.mean, needed)
         for edge in setting.edges:
@@ -172,14 +185,19 @@ class Meter:
 
 
 def scores(logits: Tensor, batch: Batch) -> dict[str, Table]:
-    """(prompt) each."""
-    chosen = score.choice(logits, batch)
+    """(prompt) each. Where a logit is not finite nothing is: a comparison would call NaN wrong, which is no finding."""
+    finite = torch.isfinite(logits).all(1).cpu().numpy()
+    chosen = score.choice(logits, batch).cpu().numpy()
+
+    def numbers(values: Tensor) -> Table:
+        return np.where(finite, values.cpu().numpy(), np.nan).astype(np.float32)
+
     return {
-        "loss": score.loss(logits, batch).cpu().numpy().astype(np.float32),
-        "choice": chosen.cpu().numpy().astype(np.int16),
-        "mass": score.mass(logits, batch).cpu().numpy().astype(np.float32),
-        "probability": score.probability(logits, batch).cpu().numpy().astype(np.float32),
-        "says": _says(chosen.cpu().numpy(), batch),
+        "loss": numbers(score.loss(logits, batch)),
+        "choice": np.where(finite, chosen, NO_CHOICE).astype(np.int16),
+        "mass": numbers(score.mass(logits, batch)),
+        "probability": numbers(score.probability(logits, batch)),
+        "says": np.where(finite, _says(chosen, batch), NO_CHOICE),
     }
 
 
@@ -214,7 +232,7 @@ def _attention(model: Transformer, batch: Batch, edit: Edit, look: Look) -> Tabl
     pattern = attention.pattern(found[sites[0]], found[sites[1]])[:, head].cpu().numpy()
     source, target = (_positions(batch, mark) for mark in look.marks)
     return np.array(
-        [pattern[row][np.ix_(source[row], target[row])].sum(1).mean() for row in range(len(batch))],
+        [_mean(pattern[row][np.ix_(source[row], target[row])].sum(1)) for row in range(len(batch))],
         np.float64,
     )
 
@@ -222,7 +240,7 @@ def _attention(model: Transformer, batch: Batch, edit: Edit, look: Look) -> Tabl
 def _activation(value: Tensor, batch: Batch, mark: str | None) -> Table:
     """(prompt) mean value over the tokens of a mark."""
     numbers = value.double().cpu().numpy()
-    return np.array([numbers[row][places].mean() for row, places in enumerate(_positions(batch, mark))])
+    return np.array([_mean(numbers[row][places]) for row, places in enumerate(_positions(batch, mark))])
 
 
 def _stands_out(value: Tensor, batch: Batch, mark: str | None) -> Table:
@@ -230,24 +248,43 @@ def _stands_out(value: Tensor, batch: Batch, mark: str | None) -> Table:
     numbers = value.double().cpu().numpy()
     found = []
     for row, places in enumerate(_positions(batch, mark)):
-        others = np.setdiff1d(np.arange(1, batch.end[row] + 1), places)
-        if not len(others):
-            raise ValueError(f"the mark `{mark}` is all of a prompt: there is no other token")
-        here, there = numbers[row][places][:, None], numbers[row][others][None]
-        found.append(((here > there) + 0.5 * (here == there)).mean())
+        others = _others(batch, row, places)
+        found.append(_mean(exceeds(numbers[row][places][:, None], numbers[row][others][None])))
     return np.array(found)
 
 
+def _mean(numbers: Values) -> float:
+    """NaN of none."""
+    return float(numbers.mean()) if numbers.size else np.nan
+
+
+def _others(batch: Batch, row: int, places: Sequence[int]) -> NDArray[np.integer]:
+    return np.setdiff1d(np.arange(1, batch.end[row] + 1), places)
+
+
+def _lacks(batch: Batch, look: Look) -> Table:
+    """(prompt) 0 where the look's marks give a number, else a LACKS_."""
+    found = np.zeros(len(batch), np.int8)
+    for mark in look.marks:
+        for row, places in enumerate(_positions(batch, mark)):
+            if look.kind == "stands out" and not len(_others(batch, row, places)):
+                found[row] = LACKS_OTHERS
+            if not places:
+                found[row] = LACKS_MARK
+    return found
+
+
+def exceeds(here: Values, there: Values) -> Values:
+    """1 where the first is larger, 1/2 for equals, 0 otherwise; NaN where one of them is not finite."""
+    larger = (here > there) + 0.5 * (here == there)
+    return np.where(np.isfinite(here) & np.isfinite(there), larger, np.nan)
+
+
 def _positions(batch: Batch, mark: str | None) -> list[list[int]]:
-    """Per prompt the positions of a mark's tokens; None is all but the token in front. Raises ValueError where a prompt
-    has none."""
+    """Per prompt the positions of a mark's tokens; None is all but the token in front."""
     if mark is None:
         return [list(range(1, int(end) + 1)) for end in batch.end]
-    found = [list(marks.get(mark, ())) for marks in batch.marks]
-    for row, places in enumerate(found):
-        if not places:
-            raise ValueError(f"the mark `{mark}` is empty in a prompt of case {row % batch.cases + 1}")
-    return found
+    return [list(marks.get(mark, ())) for marks in batch.marks]
 
 
 def _write(found: Mapping[str, Table]) -> bytes:

@@ -141,6 +141,7 @@ class InterventionKind:
     nothing   the number that changes nothing, if there is one
     contrast  whether it needs the datapoint's other case
     built     the forms and options that can be measured yet; a run refuses the others
+    change    of a plug-in: "module:function" that carries it out, in all its forms (docs/language.md)
     """
 
     name: str
@@ -153,6 +154,12 @@ class InterventionKind:
     contrast: bool = False
     blocks: tuple[Block, ...] = ("spec",)
     built: tuple[str, ...] = ()
+    change: str = ""
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """The forms and options that a run can carry out."""
+        return (*self.forms, *(option.name for option in self.options)) if self.change else self.built
 
     @property
     def signatures(self) -> tuple[str, ...]:

@@ -22,10 +22,12 @@ def several(part: st.SearchStrategy, least: int = 0, most: int = 3) -> st.Search
     return st.lists(part, min_size=least, max_size=most).map(tuple)
 
 
-REORDERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # refused where they stand as themselves
-comment = st.text(
-    st.characters(codec="utf-8", exclude_characters="\n\r" + REORDERING), max_size=8
-).map(lambda t: f"# {t}".rstrip())
+REORDERING = (
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # refused where they stand as themselves
+)
+comment = st.text(st.characters(codec="utf-8", exclude_characters="\n\r" + REORDERING), max_size=8).map(
+    lambda t: f"# {t}".rstrip()
+)
 notes = st.builds(
     tree.Notes,
     before=several(comment, most=2) | several(comment, most=1).map(lambda lines: ("", *lines)),

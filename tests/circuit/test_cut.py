@@ -154,7 +154,9 @@ def test_two_arrows_into_one_node_both_count(make_model, make_batch, make_stand_
     mean = make_stand_ins(model.config)
     target = all_of(model, Site(1, Place.V))
     value = 3.0 if kind == "scale" else None
-    first, second = (Cut((Node(Site(0, Place.NEURON), unit),), target, True, None, kind, value) for unit in (2, 7))
+    first, second = (
+        Cut((Node(Site(0, Place.NEURON), unit),), target, True, None, kind, value) for unit in (2, 7)
+    )
     both = dataclasses.replace(first, source=(*first.source, *second.source))
     expected = run_without(model, batch, unchanged, [both], mean)
     for cuts in ([first, second], [second, first]):
@@ -186,7 +188,9 @@ def test_an_arrow_at_a_mark_changes_nothing_before_it(make_model, make_batch, ma
         assert set((before != after).nonzero()[:, 1].tolist()) == {1, 3}, kind
 
 
-def test_values_of_the_other_case_are_those_under_the_same_ablations(make_model, make_batch, make_stand_ins) -> None:
+def test_values_of_the_other_case_are_those_under_the_same_ablations(
+    make_model, make_batch, make_stand_ins
+) -> None:
     model, batch = make_model(4), even(make_batch(4))
     mean = make_stand_ins(model.config)
     dropped = Act("drop", all_of(model, Site(0, Place.ATTN_OUT)))
@@ -223,7 +227,9 @@ def test_an_edge_that_is_all_of_a_node_s_input_swapped_is_the_node_swapped(make)
     edges = weight_edges(model, all_of(model, *model.config.sites()))
     into = {edge.target: [e for e in edges if e.target == edge.target] for edge in edges}
     alone = [found[0] for found in into.values() if len(found) == 1]
-    alone = [edge for edge in alone if edge.source.site.place is not Place.V]  # a pattern is not swapped with it
+    alone = [
+        edge for edge in alone if edge.source.site.place is not Place.V
+    ]  # a pattern is not swapped with it
     assert len(alone) >= 4
     to = None if batch.cases == 2 else 1
     for edge in alone:
@@ -247,7 +253,9 @@ def test_edges_by_plain_formulas(make_model, make_batch, make_stand_ins, matrix:
     """The target's value before AbsTopK and GELU, which are left out here by what is compared: the linear maps' sums."""
     model, batch = make_model(6, sink=sink), even(make_batch(6))
     mean = make_stand_ins(model.config)
-    source, target = (Node(Site(1, place), unit) for place, unit in zip(MATRICES[matrix], (5, 3), strict=True))
+    source, target = (
+        Node(Site(1, place), unit) for place, unit in zip(MATRICES[matrix], (5, 3), strict=True)
+    )
     module = model.attention[1] if matrix in ("query", "value", "out") else model.mlp[1]
     weight = float(getattr(module, matrix).weight[3, 5])
     tokens = torch.from_numpy(batch.tokens)
