@@ -53,7 +53,7 @@ class Options:
 
 
 def check(spec: Spec, root: Path, options: Options) -> Report:
-    """`check`: one spec, judged. Nothing is pruned where the model is not competent."""
+    """`check`: one spec, judged. Nothing is pruned where the model is not competent, or where nobody can tell."""
     from circuitlang.claims.assess import Assessor, competence, verdict_of_competence
     from circuitlang.claims.verdict import Outcome
 
@@ -65,7 +65,7 @@ def check(spec: Spec, root: Path, options: Options) -> Report:
     circuits: list[Found] = []
     verdicts: list[Verdict] = []
     bindings: list[Binding | None] = []
-    if verdict_of_competence(able) is not Outcome.FAIL:
+    if verdict_of_competence(able) in (Outcome.PASS, Outcome.UNDECIDED):
         for number, seed in enumerate(spec.prune.seeds):
             circuits.append(
                 finder.find(spec.prune, seed, options.budget, clock.within("prune", number, spec))
@@ -211,16 +211,17 @@ def write_up(
     )
 
     competent = verdict_of_competence(able)
-    note = (
-        ""
-        if competent is not Outcome.FAIL
-        else "not competent: "
-        + "; ".join(
+    note = ""
+    if competent is Outcome.FAIL:
+        note = "not competent: " + "; ".join(
             f"{v.name} {v.interval.value:.4g}, needed {v.relation} {v.bound:g}"
             for v in able.values()
             if v.outcome is Outcome.FAIL and v.interval is not None
         )
-    )
+    elif competent is Outcome.NOT_MEASURED:
+        note = "whether the model is competent cannot be measured: " + "; ".join(
+            f"{v.name}: {v.note}" for v in able.values() if v.outcome is Outcome.NOT_MEASURED
+        )
     datapoints = max((v.interval.datapoints for v in able.values() if v.interval), default=0)
     task = TaskResult.of(
         spec.task.name,

@@ -118,6 +118,8 @@ class Assessor:
         if len(measures) == 1 and not note:
             return judge(claim, next(iter(measures.values())), kind, plan, self.seed)
         found = judge_each(claim, measures, kind, plan, self.seed)
+        if note and found.outcome is Outcome.NOT_MEASURED:
+            note = f"{found.note}; {note}"
         return replace(found, note=note) if note else found
 
     def kind(self, quantity: Quantity) -> Kind:

@@ -128,8 +128,8 @@ class Meter:
     def table(self, setting: Setting, name: str, datapoints: int, look: Look = SCORES) -> Table:
         """(datapoint, case) of the first `datapoints` datapoints. Names of `scores`: loss (nats), choice (0 the answer,
         i the i-th foil), mass and probability (of answer and foils, of the answer alone), says (bit c: the choice is
-        the answer of case c); of every other look its kind, and of those at marks lacks (a LACKS_, where the marks give no number). What
-        is not a number is NaN, or NO_CHOICE."""
+        the answer of case c); of every other look its kind; of those at marks also lacks, a LACKS_ where they give no
+        number, else 0. What is not a number is NaN, or NO_CHOICE."""
         chunks = [self._chunk(setting, look, chunk)[name] for chunk in range(-(-datapoints // CHUNK))]
         return np.concatenate(chunks)[:datapoints]
 

@@ -250,7 +250,7 @@ MATRICES = {
 @pytest.mark.parametrize("sink", [True, False])
 @pytest.mark.parametrize("matrix", MATRICES)
 def test_edges_by_plain_formulas(make_model, make_batch, make_stand_ins, matrix: str, sink: bool) -> None:
-    """The target's value before AbsTopK and GELU, which are left out here by what is compared: the linear maps' sums."""
+    """The target's value before AbsTopK and GELU, as the linear maps' own sums are compared."""
     model, batch = make_model(6, sink=sink), even(make_batch(6))
     mean = make_stand_ins(model.config)
     source, target = (
