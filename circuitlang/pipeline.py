@@ -231,8 +231,11 @@ def write_up(
         {name: v.interval for name, v in able.items() if v.interval is not None},
         note,
     )
+    documents = {claim.name for claim in spec.claims if claim.left.over_text}  # one of these is one datapoint
     claims = tuple(
-        ClaimResult.over_seeds([v for v in verdicts if v.name == name], meter.cases)
+        ClaimResult.over_seeds(
+            [v for v in verdicts if v.name == name], 1 if name in documents else meter.cases
+        )
         for name in (HYPOTHESIS, *(claim.name for claim in spec.claims))
         if any(v.name == name for v in verdicts)
     )

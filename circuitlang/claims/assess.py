@@ -22,6 +22,7 @@ from circuitlang.claims.judge import (
     judge_count,
     judge_each,
     not_measured,
+    reason,
 )
 from circuitlang.claims.measure import UNTOUCHED, Meter, Setting, Values
 from circuitlang.claims.metrics import BINARY, Unbound, View, measured
@@ -109,6 +110,8 @@ class Assessor:
             right = self.views(claim.right) if isinstance(claim.right, Quantity) else {"": None}
         except Unbound as reason:
             return not_measured(claim, str(reason), self.seed)
+        if claim.left.over_text:
+            return self._over_text(claim, left[""])
         pairs = {f"{a}{b}": (left[a], right[b]) for a, b in product(left, right)}
         note = ""
         if self._is_random(claim):
@@ -121,6 +124,18 @@ class Assessor:
         if note and found.outcome is Outcome.NOT_MEASURED:
             note = f"{found.note}; {note}"
         return replace(found, note=note) if note else found
+
+    def _over_text(self, claim: Claim, view: View) -> Verdict:
+        """One look at all the documents that there are, as there are few."""
+        metric, kind = measured(claim.left.metric)
+        try:
+            documents = len(metric(view, self.settings.samples[1]))
+        except UNMEASURED as error:
+            return not_measured(claim, reason(error), self.seed)
+        plan = Plan((documents, documents), self.settings.confidence)
+        verdict = judge(claim, lambda n: metric(view, n), kind, plan, self.seed)
+        note = f"over {documents} documents of pretraining text"
+        return replace(verdict, note=f"{verdict.note}; {note}" if verdict.note else note)
 
     def kind(self, quantity: Quantity) -> Kind:
         kind = measured(quantity.metric)[1]

@@ -170,7 +170,7 @@ class _Question:
                 strict = interval(values, kind, self.plan.alpha / self.members)
                 outcome = strict.outcome(self.claim.relation, self.bound)
         except UNMEASURED as error:
-            return self.verdict(Outcome.NOT_MEASURED, note=_reason(error), member=member)
+            return self.verdict(Outcome.NOT_MEASURED, note=reason(error), member=member)
         mean = None if right is None else float(np.mean(right, dtype=np.float64))
         note = f"the worst of {self.members}" if self.members > 1 else ""
         return self.verdict(outcome, found, mean, note, member)
@@ -210,7 +210,7 @@ def _checked(measured: NDArray[np.floating] | Pair, size: int) -> tuple[Values, 
     return left, right[0] if right else None
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """Why there is no number: in words where the error is one of ours, else with its name in front."""
     if isinstance(error, ProgramError):
         return error.diagnostics[0].message

@@ -15,6 +15,8 @@ from circuitlang.cache import Cache, key_of
 from circuitlang.circuit.cut import Cut, run_without, without
 from circuitlang.circuit.edge import EdgeCut, rewired
 from circuitlang.circuit.intervene import Act, prepared, record
+from circuitlang.claims import text
+from circuitlang.claims.text import exceeds
 from circuitlang.model import score
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.transformer import Attention, Edit, Transformer
@@ -132,6 +134,17 @@ class Meter:
         number, else 0. What is not a number is NaN, or NO_CHOICE."""
         chunks = [self._chunk(setting, look, chunk)[name] for chunk in range(-(-datapoints // CHUNK))]
         return np.concatenate(chunks)[:datapoints]
+
+    def over_text(self, kind: str, node: Node, pattern: str | None) -> Values:
+        """(document) `auroc` or `activation` of a node over the checkpoint's held-out pretraining text, in a fixed
+        random order. Raises ValueError where no document gives a number."""
+        key = key_of("over text", self.key, kind, str(node), repr(pattern))
+        stored = self.cache.get(key)
+        if stored:
+            return _read(stored)[kind].astype(np.float64)
+        found = text.measure(self.checkpoint, kind, node, pattern)
+        self.cache.put(key, _write({kind: found}))
+        return found
 
     def _chunk(self, setting: Setting, look: Look, chunk: int) -> dict[str, Table]:
         place = (setting, look, chunk)
@@ -272,12 +285,6 @@ def _lacks(batch: Batch, look: Look) -> Table:
             if not places:
                 found[row] = LACKS_MARK
     return found
-
-
-def exceeds(here: Values, there: Values) -> Values:
-    """1 where the first is larger, 1/2 for equals, 0 otherwise; NaN where one of them is not finite."""
-    larger = (here > there) + 0.5 * (here == there)
-    return np.where(np.isfinite(here) & np.isfinite(there), larger, np.nan)
 
 
 def _positions(batch: Batch, mark: str | None) -> list[list[int]]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from circuitlang.circuit.match import Binding
 from circuitlang.circuit.plugged import PluginFailed
-from circuitlang.claims.measure import LACKS_MARK, NO_CHOICE, Look, Meter, Setting, Table, Values, exceeds
+from circuitlang.claims.measure import LACKS_MARK, NO_CHOICE, Look, Meter, Setting, Table, Values
+from circuitlang.claims.text import exceeds
 from circuitlang.program.hypothesis import Port
 from circuitlang.program.plugins import metric_row
 from circuitlang.program.spec import Argument
@@ -92,7 +93,10 @@ class View:
         return self._of(self._at_marks(n, look))
 
     def activation(self, n: int) -> Values:
-        """Mean value of a node over the tokens of a mark, or over all tokens of the prompt."""
+        """Mean value of a node over the tokens of a mark, or over all tokens of the prompt; over pretraining text, of
+        a document."""
+        if self.arguments.get("over") == "text":
+            return self._over_text("activation")[:n]
         mark = self.arguments.get("at")
         look = Look("activation", self._node(), marks=(None if mark is None else str(mark),))
         return self._of(self._at_marks(n, look))
@@ -100,7 +104,10 @@ class View:
     def auroc(self, n: int) -> Values:
         """How well a node's value tells the tokens of a mark from the prompt's others; with `between`, one case's from
         another's: then datapoint i is compared with one of n others, each used once, so that the n numbers are
-        independent and their mean is the area under the curve."""
+        independent and their mean is the area under the curve. Over pretraining text: tells the tokens that hold a
+        text from the other tokens of their document."""
+        if self.arguments.get("over") == "text":
+            return self._over_text("auroc")[:n]
         mark, between = str(self.arguments["at"]), self.arguments.get("between")
         if between is None:
             look = Look("stands out", self._node(), marks=(mark,))
@@ -111,6 +118,11 @@ class View:
         values = np.asarray(self._at_marks(2 * n, look, (first, second)), np.float64)
         above, below = values[:n, first], values[n:, second][_order(n)]
         return exceeds(above, below)
+
+    def _over_text(self, kind: str) -> Values:
+        """(document) of all the documents of pretraining text that have such tokens. Raises ValueError for none."""
+        at = self.arguments.get("at")
+        return self.meter.over_text(kind, self._node(), None if at is None else str(at))
 
     @property
     def _names(self) -> list[str]:

@@ -71,18 +71,27 @@ class Section:
 @record
 class Parameter:
     """An argument of a metric or an option of an intervention, written `name=…`; a role is written first and
-    without its name. `kinds`: of which kinds the role can be; empty for any."""
+    without its name. `kinds`: of which kinds the role can be; empty for any. `choices`: the words of a choice."""
 
     name: str
-    type: Literal["role", "mark", "case", "two cases", "number"]
+    type: Literal["role", "mark", "mark or text", "case", "two cases", "number", "choice"]
     meaning: str
     required: bool = True
     kinds: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
 
     @property
     def written(self) -> str:
         """How it is written in a signature, as `at=MARK`."""
-        values = {"role": "", "mark": "MARK", "case": "CASE", "two cases": "(CASE, CASE)", "number": "NUMBER"}
+        values = {
+            "role": "",
+            "mark": "MARK",
+            "mark or text": "MARK",
+            "case": "CASE",
+            "two cases": "(CASE, CASE)",
+            "number": "NUMBER",
+            "choice": " or ".join(self.choices),
+        }
         text = "ROLE" if self.type == "role" else f"{self.name}={values[self.type]}"
         return text if self.required else f"[{text}]"
 
