@@ -63,7 +63,7 @@ def judge(spec: Spec, finder: Finder, meter: Meter, options: Options, clock: Clo
 
     able = competence(meter, spec.verdict, spec.span)
     clock.lap("competence")
-    if verdict_of_competence(able) is Outcome.FAIL:
+    if verdict_of_competence(able) not in (Outcome.PASS, Outcome.UNDECIDED):
         return Judged(able)
     circuits = [
         finder.find(spec.prune, seed, options.budget, clock.within("prune", number, spec))

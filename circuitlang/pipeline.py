@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def check(spec: Spec, root: Path, options: Options) -> Report:
-    """`check`: one spec, judged. Nothing is pruned where the model is not competent."""
+    """`check`: one spec, judged. Nothing is pruned where the model is not competent, or where nobody can tell."""
     from circuitlang.write_up import write_up
 
     clock = Clock(options.told)

@@ -40,16 +40,17 @@ def write_up(
     """The report of what was found out."""
     able, circuits, verdicts = judged.able, judged.circuits, judged.verdicts
     competent = verdict_of_competence(able)
-    note = (
-        ""
-        if competent is not Outcome.FAIL
-        else "not competent: "
-        + "; ".join(
+    note = ""
+    if competent is Outcome.FAIL:
+        note = "not competent: " + "; ".join(
             f"{v.name} {v.interval.value:.4g}, needed {v.relation} {v.bound:g}"
             for v in able.values()
             if v.outcome is Outcome.FAIL and v.interval is not None
         )
-    )
+    elif competent is Outcome.NOT_MEASURED:
+        note = "whether the model is competent cannot be measured: " + "; ".join(
+            f"{v.name}: {v.note}" for v in able.values() if v.outcome is Outcome.NOT_MEASURED
+        )
     datapoints = max((v.interval.datapoints for v in able.values() if v.interval), default=0)
     task = TaskResult.of(
         spec.task.name,
@@ -59,9 +60,12 @@ def write_up(
         {name: v.interval for name, v in able.items() if v.interval is not None},
         note,
     )
+    documents = {claim.name for claim in spec.claims if claim.left.over_text}  # one of these is one datapoint
     claims = tuple(
         ClaimResult.over_seeds(
-            [v for v in verdicts if v.name == name], meter.cases, held(name, judged.controls)
+            [v for v in verdicts if v.name == name],
+            1 if name in documents else meter.cases,
+            held(name, judged.controls),
         )
         for name in (HYPOTHESIS, *(claim.name for claim in spec.claims))
         if any(v.name == name for v in verdicts)

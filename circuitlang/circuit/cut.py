@@ -1,118 +1,160 @@
-"""One connection taken away: the contribution of a weight, or of an arrow between roles, replaced by its mean."""
+"""Arrows of a claim: what goes through a connection between roles becomes its mean, the other case's, or a multiple.
+
+What is put in the place of the source's nodes (`Cut.source`) is seen by the target alone: it comes from a second run.
+"""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from circuitlang.circuit.extract import MATRICES
-from circuitlang.circuit.intervene import Edits, Put, ablation, record
+from circuitlang.circuit.intervene import Act, Edits, Put, ablations, positions, put, record
+from circuitlang.circuit.plugged import Plugged
 from circuitlang.model import score
 from circuitlang.model.transformer import Edit, Transformer
 from circuitlang.prompts.encode import Batch
 from circuitlang.site import Node, Place, Site
 
 FROZEN = (Place.Q, Place.K, Place.V, Place.NEURON)
-"""What a direct connection does not pass: while it is cut, everything else keeps these values."""
+"""What a direct connection does not pass: while it is changed, everything else keeps these values."""
+
+Kind = Literal["drop", "swap", "scale", "change"]
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """An arrow to take away: from nodes to nodes, or to the answer (None). `direct`: only the paths through the
-    residual stream alone; otherwise every path. `at`: only what leaves at the tokens of a mark; None is all."""
+    """An arrow that is cut, and what goes through it instead: from nodes to nodes, or to the answer (None).
+
+    direct      only the paths through the residual stream alone; otherwise every path
+    at          only what leaves at the tokens of a mark; None is all
+    kind        `drop`: the stand-ins; `swap`: what the source has in case `to` (its number; None the other of two);
+                `scale`: `value` times what it has; `change`: what the package's word `by` makes of it
+    """
 
     source: tuple[Node, ...]
     target: tuple[Node, ...] | None
     direct: bool = True
     at: str | None = None
+    kind: Kind = "drop"
+    value: float | None = None
+    to: int | None = None
+    by: Plugged | None = None
+
+    @property
+    def sites(self) -> set[Site]:
+        """Where it needs the model's values."""
+        return {node.site for node in (*self.source, *(self.target or ()))}
 
 
 @torch.no_grad()
 def run_without(
     model: Transformer, batch: Batch, edit: Edit, cuts: Sequence[Cut], mean: Mapping[Site, Tensor]
 ) -> Tensor:
-    """(prompt, vocabulary) logits under the edit, without the cut connections.
+    """(prompt, vocabulary) logits under the edit, with the connections cut.
 
-    For every cut there is a second run in which the source is ablated and, for a direct cut, every other neuron and
+    For every target there is a second run in which the source is changed and, for a direct cut, every other neuron and
     head keeps its value; what the target has there is what it gets in the run that counts.
     """
-    for cut in cuts:
-        if cut.target is not None:
-            edit = _then(edit, _received(model, batch, edit, cut, mean))
-    for cut in cuts:
-        if cut.target is None:
-            edit = _elsewhere(model, batch, edit, cut, mean)
+    ablated = ablations(edit)
+    edit = without(model, batch, edit, cuts, mean)
+    edit = _elsewhere(model, batch, edit, [cut for cut in cuts if cut.target is None], (), mean, ablated)
     return score.answer_logits(model, batch, edit)
 
 
-def without_edge(model: Transformer, source: Node, target: Node, mean: Mapping[Site, Tensor]) -> Transformer:
-    """A model that shares all weights but one: that of the edge is 0, and its mean contribution is in the bias. Exact,
-    whatever AbsTopK does. Raises ValueError for two nodes between which there is no weight."""
-    name = MATRICES.get((source.site.place, target.site.place))
-    if name is None or source.site.layer != target.site.layer:
-        raise ValueError(f"there is no weight from {source} to {target}")
-    path = name.format(source.site.layer).removesuffix(".weight").split(".")
-    changed = shared = _shallow(model)
-    for step in path[:-1]:
-        child = _shallow(changed.get_submodule(step))
-        changed._modules[step] = child
-        changed = child
-    old = changed.get_submodule(path[-1])
-    assert isinstance(old, nn.Linear)
-    linear = nn.Linear(old.in_features, old.out_features, device=old.weight.device, dtype=old.weight.dtype)
-    linear.weight = nn.Parameter(old.weight.detach().clone(), requires_grad=False)
-    linear.bias = nn.Parameter(old.bias.detach().clone(), requires_grad=False)
-    linear.bias[target.index] += linear.weight[target.index, source.index] * mean[source.site][source.index]
-    linear.weight[target.index, source.index] = 0.0
-    changed._modules[path[-1]] = linear
-    assert isinstance(shared, Transformer)
-    return shared
+@torch.no_grad()
+def without(
+    model: Transformer, batch: Batch, edit: Edit, cuts: Sequence[Cut], mean: Mapping[Site, Tensor]
+) -> Edit:
+    """The edit under which the model's inside is what the cuts make it. What is cut on its way to the answer alone
+    changes nothing there."""
+    ablated = ablations(edit)
+    everywhere = torch.from_numpy(positions(batch, None)).to(model.embed.device)
+    for nodes, among in _targets(cuts):
+        second = _elsewhere(model, batch, edit, among, nodes, mean, ablated)
+        received = record(model, batch, second, {node.site for node in nodes})
+        edit = _then(edit, _values(nodes, received, everywhere))
+    return edit
 
 
-def _shallow(module: nn.Module) -> nn.Module:
-    """The same parameters, and a table of children of its own."""
-    new = copy.copy(module)
-    new._modules = dict(module._modules)
-    return new
+def _targets(cuts: Iterable[Cut]) -> list[tuple[tuple[Node, ...], tuple[Cut, ...]]]:
+    """Nodes that the same cuts lead to, with these cuts; in order of computation, as an earlier target acts on a later
+    one."""
+    into: dict[Node, tuple[Cut, ...]] = {}
+    for cut in cuts:
+        for node in cut.target or ():
+            into[node] = (*into.get(node, ()), cut)
+    groups: dict[tuple[Cut, ...], list[Node]] = {}
+    for node in sorted(into):
+        groups.setdefault(into[node], []).append(node)
+    return [(tuple(nodes), among) for among, nodes in groups.items()]
 
 
-def _received(
-    model: Transformer, batch: Batch, edit: Edit, cut: Cut, mean: Mapping[Site, Tensor]
-) -> dict[Site, list[Put]]:
-    """What the target's nodes are without the connection."""
-    assert cut.target is not None
-    sites = {node.site for node in cut.target}
-    found = record(model, batch, _elsewhere(model, batch, edit, cut, mean), sites)
-    everywhere = torch.ones((*batch.tokens.shape, 1), dtype=torch.bool, device=model.embed.device)
-    puts: dict[Site, list[Put]] = {}
-    for site in sites:
-        units = torch.tensor(sorted(n.index for n in cut.target if n.site == site), device=model.embed.device)
-        puts[site] = [Put(units, everywhere, found[site][..., units])]
-    return puts
+def _elsewhere(
+    model: Transformer,
+    batch: Batch,
+    edit: Edit,
+    cuts: Sequence[Cut],
+    free: Sequence[Node],
+    mean: Mapping[Site, Tensor],
+    ablated: Edit,
+) -> Edit:
+    """The edit of the second run: the sources changed, and what a direct connection does not pass as it was, but for
+    the nodes in `free`. Indirect cuts come first, so that what they change is not frozen."""
+    second = edit
+    for cut in sorted(cuts, key=lambda cut: cut.direct):
+        instead = _instead(model, batch, edit, cut, mean, ablated)
+        second = _changed(model, batch, second, cut, free, instead)
+    return second
 
 
-def _elsewhere(model: Transformer, batch: Batch, edit: Edit, cut: Cut, mean: Mapping[Site, Tensor]) -> Edit:
-    """The edit of the second run: the source ablated, and what a direct connection does not pass as it was."""
+def _changed(
+    model: Transformer, batch: Batch, edit: Edit, cut: Cut, free: Sequence[Node], instead: Edit
+) -> Edit:
     places = [Site(layer, place) for layer in range(model.config.layers) for place in FROZEN]
     frozen = record(model, batch, edit, set(places)) if cut.direct else {}
-    targets = set(cut.target or ())
-    ablated = Edits(None, ablation(model, batch, cut.source, cut.at, mean))
 
     def second(site: Site, x: Tensor) -> Tensor:
         x = edit(site, x)
         was = frozen.get(site)
         if was is not None:
-            units = [node.index for node in targets if node.site == site]
+            units = [node.index for node in free if node.site == site]
             kept = was.clone()
             kept[..., units] = x[..., units]
             x = kept
-        return ablated(site, x)
+        return instead(site, x)
 
     return second
+
+
+def _instead(
+    model: Transformer, batch: Batch, edit: Edit, cut: Cut, mean: Mapping[Site, Tensor], ablated: Edit
+) -> Edits:
+    """What the source's nodes are in the second run: values of the mean or of another run, each set once, so that a
+    node that acts on another of them is not counted twice."""
+    sites = {node.site for node in cut.source}
+    act = Act(cut.kind, cut.source, cut.value, cut.at, cut.to, cut.by)
+    other = record(model, batch, ablated, sites) if cut.kind == "swap" else {}
+    puts = {site: [put(act, site, batch, other, mean)] for site in sorted(sites)}
+    if cut.kind in ("scale", "change"):
+        own = record(model, batch, edit, sites)
+        nodes = {site: found for site, (found,) in puts.items()}
+        puts = {
+            site: [replace(p, values=p(own[site])[..., p.units], times=False)] for site, p in nodes.items()
+        }
+    return Edits(None, puts)
+
+
+def _values(nodes: Iterable[Node], values: Mapping[Site, Tensor], there: Tensor) -> dict[Site, list[Put]]:
+    """The puts that give nodes the values recorded at their sites, where `there` (prompt, position, 1)."""
+    found: dict[Site, list[Put]] = {}
+    for site in sorted({node.site for node in nodes}):
+        units = torch.tensor([n.index for n in nodes if n.site == site], device=values[site].device)
+        found[site] = [Put(units, there, values[site][..., units])]
+    return found
 
 
 def _then(first: Edit, puts: Mapping[Site, Sequence[Put]]) -> Edit:

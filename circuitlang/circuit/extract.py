@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.encode import NO_FOIL, Batch
 from circuitlang.prompts.tokenizer import Tokenizer
 from circuitlang.site import Node, Place, Site
+from circuitlang.source import CommandError
 
 _READS = (Place.ATTN_IN, Place.MLP_IN)
 _WRITES = (Place.ATTN_OUT, Place.MLP_OUT)
@@ -26,8 +28,13 @@ def extract(
     select: Batch,
     tokenizer: Tokenizer,
 ) -> CircuitGraph:
-    """The graph of the circuit that keeps `nodes`. Costs are rises of the mean loss on `select`, in nats."""
+    """The graph of the circuit that keeps `nodes`. Costs are rises of the mean loss on `select`, in nats. Raises
+    CommandError where one is not finite."""
     costs = node_costs(model, mean, nodes, select)
+    if not all(map(isfinite, costs.values())):
+        raise CommandError(
+            "the circuit's loss on `select` is not a finite number, or becomes none without a node"
+        )
     found = tuple(
         GraphNode(node, costs[node], float(mean[node.site][node.index]), *_head(model, node))
         for node in sorted(nodes)

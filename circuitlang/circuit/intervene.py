@@ -7,7 +7,7 @@ own, under the same ablations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,41 +18,48 @@ from torch import Tensor
 from circuitlang.circuit.compact import compact
 from circuitlang.circuit.mask import Mask
 from circuitlang.circuit.partners import NONE, partners
+from circuitlang.circuit.plugged import Plugged, Scene, changed
 from circuitlang.model import score
 from circuitlang.model.transformer import Edit, Transformer, unchanged
 from circuitlang.prompts.encode import Batch
-from circuitlang.site import Node, Site
+from circuitlang.site import Node, Place, Site
 
-Kind = Literal["keep", "drop", "swap", "set", "scale"]
+Kind = Literal["keep", "drop", "swap", "set", "scale", "change"]
+_GIVES = ("swap", "set", "scale", "change")
+"""What gives nodes other values than their stand-ins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
     """One intervention on nodes. `value` of set and scale; `at`: a mark, None everywhere; `to`: the case (its number)
-    whose values swap takes, None the other one of two."""
+    whose values swap takes, None the other one of two; `by`: the package's word that a `change` is."""
 
     kind: Kind
     nodes: tuple[Node, ...]
     value: float | None = None
     at: str | None = None
     to: int | None = None
+    by: Plugged | None = None
 
 
 @dataclass(frozen=True)
 class Put:
     """Other values for some units of a site. `units` (unit); `there` (prompt, position, 1), where they apply;
-    `values` (prompt, position, unit) or a number; `times`: multiply by them instead."""
+    `values` (prompt, position, unit), a number, or a function of the old values; `times`: multiply by them instead."""
 
     units: Tensor
     there: Tensor
-    values: Tensor | float
+    values: Tensor | float | Callable[[Tensor], Tensor]
     times: bool = False
 
     def __call__(self, x: Tensor) -> Tensor:
         old = x[..., self.units]
-        new = (
-            old * self.values if self.times else torch.as_tensor(self.values, dtype=x.dtype, device=x.device)
-        )
+        if callable(self.values):
+            new = self.values(old)
+        elif self.times:
+            new = old * self.values
+        else:
+            new = torch.as_tensor(self.values, dtype=x.dtype, device=x.device)
         changed = x.clone()
         changed[..., self.units] = torch.where(self.there, new.expand_as(old), old)
         return changed
@@ -81,22 +88,34 @@ def run(model: Transformer, batch: Batch, acts: Sequence[Act], mean: Mapping[Sit
 
 @torch.no_grad()
 def prepared(
-    model: Transformer, batch: Batch, acts: Sequence[Act], mean: Mapping[Site, Tensor]
+    model: Transformer,
+    batch: Batch,
+    acts: Sequence[Act],
+    mean: Mapping[Site, Tensor],
+    looked_at: Iterable[Site] = (),
 ) -> tuple[Transformer, Edit]:
-    """The model to run (without what the ablations make constant) and the edit to run it with, for this batch."""
+    """The model to run (without what the ablations make constant) and the edit to run it with, for this batch.
+
+    `looked_at`: sites that are computed all the same, as their values are read or changed later.
+    """
     mask = _mask(model, acts, mean)
-    touched = {node for act in acts if act.kind in ("swap", "set", "scale") or act.at for node in act.nodes}
-    small = _compacted(model, mask, touched)
+    touched = {n.site for act in acts if act.kind in _GIVES or act.at for n in act.nodes}
+    small = _compacted(model, mask, touched | set(looked_at))
     puts: dict[Site, list[Put]] = {}
     swapped = [act for act in acts if act.kind == "swap"]
     recorded = record(small, batch, mask or unchanged, {n.site for act in swapped for n in act.nodes})
     for act in acts:
-        if act.kind in ("swap", "set", "scale") or act.at is not None:
+        if act.kind in _GIVES or act.at is not None:
             for site in model.config.sites() if act.kind == "keep" else sorted({n.site for n in act.nodes}):
-                puts.setdefault(site, []).append(_put(act, site, batch, recorded, mean, model.embed.device))
+                puts.setdefault(site, []).append(put(act, site, batch, recorded, mean))
     if not puts:
         return small, mask or unchanged
     return small, Edits(mask, puts)
+
+
+def ablations(edit: Edit) -> Edit:
+    """Of an edit from `prepared`, what is ablated everywhere: values of other prompts are recorded under this."""
+    return (edit.mask or unchanged) if isinstance(edit, Edits) else edit
 
 
 @torch.no_grad()
@@ -133,26 +152,28 @@ def _mask(model: Transformer, acts: Sequence[Act], mean: Mapping[Site, Tensor]) 
     return Mask(keep, mean)
 
 
-def _compacted(model: Transformer, mask: Mask | None, touched: set[Node]) -> Transformer:
-    """Without the sites that the mask makes constant, except for those whose nodes get other values."""
+def _compacted(model: Transformer, mask: Mask | None, touched: set[Site]) -> Transformer:
+    """Without the sites that the mask makes constant, except for those where nodes get other values or are read, and
+    what their sub-layer writes: one that writes nothing is not computed at all."""
     if mask is None:
         return model
-    keep = dict(mask.keep)
-    for site in {node.site for node in touched}:
-        keep[site] = torch.ones_like(keep[site])
+    writes = {Site(site.layer, _WRITTEN.get(site.place, Place.MLP_OUT)) for site in touched}
+    keep = {
+        site: torch.ones_like(kept) if site in touched | writes else kept for site, kept in mask.keep.items()
+    }
     return compact(model, Mask(keep, mask.mean))
 
 
-def _put(
-    act: Act,
-    site: Site,
-    batch: Batch,
-    recorded: Mapping[Site, Tensor],
-    mean: Mapping[Site, Tensor],
-    device: torch.device,
+_WRITTEN = dict.fromkeys((Place.ATTN_IN, Place.Q, Place.K, Place.V, Place.ATTN_OUT), Place.ATTN_OUT)
+
+
+def put(
+    act: Act, site: Site, batch: Batch, recorded: Mapping[Site, Tensor], mean: Mapping[Site, Tensor]
 ) -> Put:
+    """What an intervention does at one site. `recorded`: of swap, the values that the site has on all prompts."""
+    device = mean[site].device
     units = torch.tensor(sorted(node.index for node in act.nodes if node.site == site), device=device)
-    there = _there(batch, act.at)
+    there = positions(batch, act.at)
     if act.kind in ("set", "scale"):
         assert act.value is not None, act
         return Put(units, torch.from_numpy(there).to(device), act.value, act.kind == "scale")
@@ -163,16 +184,12 @@ def _put(
         places = torch.from_numpy(found.position.clip(min=0)).to(device)
         other = recorded[site][rows[:, None], places][..., units]
         return Put(units, torch.from_numpy(there).to(device), other)
+    if act.kind == "change":
+        scene = Scene(batch, site, tuple(units.tolist()), mean[site][units], act.value, act.to)
+        by = act.by
+        assert by is not None, act
+        return Put(units, torch.from_numpy(there).to(device), lambda old: changed(by, old, scene))
     return Put(*_ablation(act, site, units, there, mean, device))
-
-
-def ablation(
-    model: Transformer, batch: Batch, nodes: Sequence[Node], at: str | None, mean: Mapping[Site, Tensor]
-) -> dict[Site, list[Put]]:
-    """The puts that ablate nodes at the tokens of a mark, or everywhere."""
-    act = Act("drop", tuple(nodes), at=at)
-    sites = sorted({node.site for node in nodes})
-    return {site: [_put(act, site, batch, {}, mean, model.embed.device)] for site in sites}
 
 
 def _ablation(
@@ -191,7 +208,7 @@ def _ablation(
     return units, torch.from_numpy(there).to(device), mean[site][units]
 
 
-def _there(batch: Batch, mark: str | None) -> np.ndarray:
+def positions(batch: Batch, mark: str | None) -> np.ndarray:
     """(prompt, position, 1): the positions of a mark, or all."""
     if mark is None:
         return np.ones((*batch.tokens.shape, 1), np.bool_)

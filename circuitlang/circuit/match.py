@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import inf, isfinite
 
 from circuitlang.circuit.graph import ANSWER, CircuitGraph
 from circuitlang.circuit.parts import Anatomy, Part
@@ -62,7 +63,7 @@ def match(hypothesis: Circuit, graph: CircuitGraph, effect: Effect) -> Match:
     costs = {node.node: node.cost for node in graph.nodes}
     found.sort(key=lambda b: (-sum(costs[node] for node in b.all_nodes), _spelled(b)))
     measured = [replace(b, effect=effect(b.all_nodes)) for b in found[:SHORTLIST]]
-    return Match(max(measured, key=lambda b: b.effect), len(found))
+    return Match(max(measured, key=lambda b: b.effect if isfinite(b.effect) else -inf), len(found))
 
 
 def _bindings(

@@ -32,6 +32,10 @@ class Part:
     nodes: tuple[Node, ...]
     leaves: frozenset[Node]
 
+    @property
+    def is_head(self) -> bool:
+        return ".head[" in self.name
+
     def enters(self, port: str | None) -> frozenset[Node]:
         """The nodes by which others act on it: all, or those of a head's query, key or value."""
         return frozenset(n for n in self.nodes if port is None or n.site.place is _PORTS.get(port))

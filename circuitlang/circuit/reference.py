@@ -9,6 +9,7 @@ from torch import Tensor
 
 from circuitlang.model.transformer import Transformer
 from circuitlang.site import Place, Site
+from circuitlang.source import CommandError
 
 ROWS_AT_ONCE = 16
 
@@ -16,7 +17,7 @@ ROWS_AT_ONCE = 16
 @torch.no_grad()
 def stand_ins(model: Transformer, reference: Tensor, ablate: Literal["mean", "zero"]) -> dict[Site, Tensor]:
     """site -> (unit). reference: (row, position) token ids. The mean is over all tokens, taken with AbsTopK in place
-    (the values that nodes really have), in float64."""
+    (the values that nodes really have), in float64. Raises CommandError where one is not finite."""
     sites = model.config.sites()
     if ablate == "zero":
         return {site: torch.zeros(model.config.size(site), device=reference.device) for site in sites}
@@ -32,4 +33,10 @@ def stand_ins(model: Transformer, reference: Tensor, ablate: Literal["mean", "ze
 
     for rows in reference.split(ROWS_AT_ONCE):
         model(rows, add, at=torch.zeros(len(rows), dtype=torch.int64, device=rows.device))
-    return {site: (total / reference.numel()).float() for site, total in totals.items()}
+    means = {site: (total / reference.numel()).float() for site, total in totals.items()}
+    for site, values in means.items():
+        if not torch.isfinite(values).all():
+            raise CommandError(
+                f"on its own pretraining text the model has values at {site} that are not finite numbers"
+            )
+    return means

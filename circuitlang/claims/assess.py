@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
+from math import inf, isfinite
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,17 @@ import numpy as np
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.match import Match, match
 from circuitlang.claims.counterexample import SHOWN, counterexample
-from circuitlang.claims.judge import Kind, Plan, judge, judge_binding, judge_count, judge_each, not_measured
+from circuitlang.claims.judge import (
+    UNMEASURED,
+    Kind,
+    Plan,
+    judge,
+    judge_binding,
+    judge_count,
+    judge_each,
+    not_measured,
+    reason,
+)
 from circuitlang.claims.measure import UNTOUCHED, Meter, Setting, Values
 from circuitlang.claims.metrics import Unbound, View, measured
 from circuitlang.claims.nulls import JUDGED, RANDOM_CIRCUITS, SCREENED, alive_nodes, random_circuits
@@ -102,6 +113,8 @@ class Assessor:
             pairs = self.pairs(claim)
         except Unbound as reason:
             return not_measured(claim, str(reason), self.seed)
+        if claim.left.over_text:
+            return self._over_text(claim, pairs[""][0])
         note = ""
         if self._is_random(claim):
             pairs, note = self.hardest(claim, pairs)
@@ -111,6 +124,8 @@ class Assessor:
         if len(measures) == 1 and not note:
             return judge(claim, next(iter(measures.values())), kind, plan, self.seed)
         found = judge_each(claim, measures, kind, plan, self.seed)
+        if note and found.outcome is Outcome.NOT_MEASURED:
+            note = f"{found.note}; {note}"
         return replace(found, note=note) if note else found
 
     def pairs(self, claim: Claim) -> Pairs:
@@ -129,6 +144,18 @@ class Assessor:
         if found is not None:
             return replace(verdict, counterexample=found)
         return replace(verdict, note="; ".join(filter(None, (verdict.note, "no single prompt breaks it"))))
+
+    def _over_text(self, claim: Claim, view: View) -> Verdict:
+        """One look at all the documents that there are, as there are few."""
+        metric, kind = measured(claim.left.metric)
+        try:
+            documents = len(metric(view, self.settings.samples[1]))
+        except UNMEASURED as error:
+            return not_measured(claim, reason(error), self.seed)
+        plan = Plan((documents, documents), self.settings.confidence)
+        verdict = judge(claim, lambda n: metric(view, n), kind, plan, self.seed)
+        note = f"over {documents} documents of pretraining text"
+        return replace(verdict, note=f"{verdict.note}; {note}" if verdict.note else note)
 
     def kind(self, quantity: Quantity) -> Kind:
         kind = measured(quantity.metric)[1]
@@ -181,16 +208,20 @@ class Assessor:
             return min(
                 (self._margin(claim, a, b) for a in left.values() for b in right.values()), default=None
             )
-        except ValueError:  # Unbound, or a mark that is empty in a prompt
+        except Unbound:
             return None
 
     def _margin(self, claim: Claim, left: View, right: View | None) -> float:
         left = replace(left, setting=left.setting.on_select)
         right = None if right is None else replace(right, setting=right.setting.on_select)
-        measured = self.measure(claim, left, right)(SCREENED)
+        try:
+            measured = self.measure(claim, left, right)(SCREENED)
+        except UNMEASURED:
+            return -inf  # judged on `test`, where the reason is said
         values = measured[0] - measured[1] if isinstance(measured, tuple) else measured
         bound = 0.0 if isinstance(claim.right, Quantity) else float(claim.right)
-        return (1.0 if claim.relation in (">", ">=") else -1.0) * (float(np.mean(values)) - bound)
+        away = (1.0 if claim.relation in (">", ">=") else -1.0) * (float(np.mean(values)) - bound)
+        return away if isfinite(away) else -inf
 
     @staticmethod
     def _is_random(claim: Claim) -> bool:

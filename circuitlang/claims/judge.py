@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from circuitlang.circuit.match import Match
+from circuitlang.circuit.plugged import PluginFailed
 from circuitlang.claims.interval import Kind, Values, exact, interval
 from circuitlang.claims.looks import Plan
 from circuitlang.claims.verdict import Interval, Outcome, Verdict, worst
 from circuitlang.program.hypothesis import Circuit
 from circuitlang.program.spec import Claim
+from circuitlang.source import CommandError, ProgramError
 
 Pair = tuple[NDArray[np.floating], NDArray[np.floating]]
 Measure = Callable[[int], NDArray[np.floating] | Pair]
@@ -28,7 +30,9 @@ same datapoints where the right side is a quantity too. Called with growing n: w
 
 HYPOTHESIS = "circuit"
 """The name of the verdict on roles and arrows; no claim can be called like a word of the language."""
-_UNMEASURED = (ArithmeticError, ValueError, RuntimeError, MemoryError)  # others are bugs, and end the run
+UNMEASURED = (ArithmeticError, ValueError, RuntimeError, MemoryError, CommandError, ProgramError)
+"""What a measurement may raise: also that prompts do not fit the model, or that there are none. Others are bugs, and
+end the run."""
 
 
 def judge(claim: Claim, measure: Measure, kind: Kind, plan: Plan, seed: int | None = None) -> Verdict:
@@ -133,8 +137,8 @@ class _Question:
             if outcome is Outcome.FAIL and self.members > 1 and not self.plan.exhaustive:
                 strict = interval(values, kind, self.plan.alpha / self.members)
                 outcome = strict.outcome(self.claim.relation, self.bound)
-        except _UNMEASURED as error:
-            return self.verdict(Outcome.NOT_MEASURED, note=f"{type(error).__name__}: {error}", member=member)
+        except UNMEASURED as error:
+            return self.verdict(Outcome.NOT_MEASURED, note=reason(error), member=member)
         mean = None if right is None else exact(right, self.plan.weights).value
         note = f"the worst of {self.members}" if self.members > 1 else ""
         return self.verdict(outcome, found, mean, note, member)
@@ -172,6 +176,14 @@ def _checked(measured: NDArray[np.floating] | Pair, size: int) -> tuple[Values, 
         if side.shape != (size,):
             raise AssertionError(f"{size} datapoints were asked for, an array of shape {side.shape} measured")
     return left, right[0] if right else None
+
+
+def reason(error: Exception) -> str:
+    """Why there is no number: in words where the error is one of ours, else with its name in front."""
+    if isinstance(error, ProgramError):
+        return error.diagnostics[0].message
+    ours = isinstance(error, ValueError | CommandError | PluginFailed)
+    return str(error) if ours else f"{type(error).__name__}: {error}"
 
 
 def _of_difference(kind: Kind) -> Kind:

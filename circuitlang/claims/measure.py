@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from circuitlang.cache import Cache, key_of
-from circuitlang.circuit.cut import Cut, run_without, without_edge
+from circuitlang.circuit.cut import Cut, run_without, without
+from circuitlang.circuit.edge import EdgeCut, rewired
 from circuitlang.circuit.intervene import Act, prepared, record
+from circuitlang.claims import text
+from circuitlang.claims.text import exceeds
 from circuitlang.model import score
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.transformer import Attention, Edit, Transformer
@@ -28,6 +31,12 @@ from circuitlang.site import Node, Place, Site
 CHUNK = 32
 """Datapoints of one forward pass. Fixed: a datapoint's numbers then never depend on how many were asked for."""
 
+NO_CHOICE = -1
+"""In place of a choice where the model's logits are not finite numbers."""
+
+LACKS_MARK, LACKS_OTHERS = 1, 2
+"""Why a prompt gives no number: no token of a mark, or no token but those of the mark."""
+
 Where = tuple[tuple[str, int, int], ...]
 Asked = Split | Literal["every"]
 """A split whose datapoints are drawn; `every`: all that `test` has, each once, in the order of `Meter.population`."""
@@ -38,11 +47,11 @@ Table = NDArray[np.generic]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is done to the model and on which prompts. `edges`: weights that are taken away."""
+    """What is done to the model and on which prompts: to nodes, to arrows, to single weights."""
 
     acts: tuple[Act, ...] = ()
     cuts: tuple[Cut, ...] = ()
-    edges: tuple[tuple[Node, Node], ...] = ()
+    edges: tuple[EdgeCut, ...] = ()
     where: Where = ()
     split: Asked = "test"
 
@@ -58,6 +67,11 @@ class Setting:
     def untouched(self) -> Setting:
         """Nothing done, on the same prompts."""
         return Setting(where=self.where, split=self.split)
+
+    @property
+    def plugged(self) -> bool:
+        """Whether a package takes part in it."""
+        return any(done.by is not None for done in (*self.acts, *self.cuts, *self.edges))
 
     @property
     def on_select(self) -> Setting:
@@ -80,6 +94,12 @@ class Look:
     node: Node | None = None
     head: tuple[int, int] | None = None
     marks: tuple[str | None, ...] = ()
+
+    @property
+    def sites(self) -> set[Site]:
+        """Whose values are read."""
+        head = {Site(self.head[0], Place.Q), Site(self.head[0], Place.K)} if self.head else set[Site]()
+        return head | ({self.node.site} if self.node else set())
 
 
 SCORES = Look()
@@ -141,9 +161,21 @@ class Meter:
     def table(self, setting: Setting, name: str, datapoints: int, look: Look = SCORES) -> Table:
         """(datapoint, case) of the first `datapoints` datapoints. Names of `scores`: loss (nats), choice (0 the answer,
         i the i-th foil), mass and probability (of answer and foils, of the answer alone), says (bit c: the choice is
-        the answer of case c); of every other look its kind."""
+        the answer of case c); of every other look its kind; of those at marks also lacks, a LACKS_ where they give no
+        number, else 0. What is not a number is NaN, or NO_CHOICE."""
         chunks = [self._chunk(setting, look, chunk)[name] for chunk in range(-(-datapoints // CHUNK))]
         return np.concatenate(chunks)[:datapoints]
+
+    def over_text(self, kind: str, node: Node, pattern: str | None) -> Values:
+        """(document) `auroc` or `activation` of a node over the checkpoint's held-out pretraining text, in a fixed
+        random order. Raises ValueError where no document gives a number."""
+        key = key_of("over text", self.key, kind, str(node), repr(pattern))
+        stored = self.cache.get(key)
+        if stored:
+            return _read(stored)[kind].astype(np.float64)
+        found = text.measure(self.checkpoint, kind, node, pattern)
+        self.cache.put(key, _write({kind: found}))
+        return found
 
     def _chunk(self, setting: Setting, look: Look, chunk: int) -> dict[str, Table]:
         place = (setting, look, chunk)
@@ -152,9 +184,10 @@ class Meter:
                 # both are plain data, whose text names all that they hold
                 self._keys[setting, look] = key_of("measured", self.key, repr(setting), repr(look))
             key = key_of(self._keys[setting, look], chunk)
-            stored = self.cache.get(key)
+            # what a package's function does, and whether it is the one of last time, nobody can tell
+            stored = None if setting.plugged else self.cache.get(key)
             found = _read(stored) if stored else self._run(setting, look, chunk)
-            if not stored:
+            if not stored and not setting.plugged:
                 self.cache.put(key, _write(found))
             self._found[place] = found
         return self._found[place]
@@ -162,10 +195,13 @@ class Meter:
     @torch.no_grad()
     def _run(self, setting: Setting, look: Look, chunk: int) -> dict[str, Table]:
         batch = self.prompts(setting.split, setting.where, chunk)
-        model, edit = self._prepared(setting, batch)
+        model, edit = self._prepared(setting, batch, look.sites)
 
         def logits() -> Tensor:
             return run_without(model, batch, edit, setting.cuts, self.mean)
+
+        def inside() -> Edit:
+            return without(model, batch, edit, setting.cuts, self.mean)
 
         match look.kind:
             case "scores":
@@ -173,20 +209,23 @@ class Meter:
             case "divergence":
                 found = {look.kind: _divergence(score.answer_logits(self.checkpoint.model, batch), logits())}
             case "attention":
-                found = {look.kind: _attention(model, batch, edit, look)}
+                found = {look.kind: _attention(model, batch, inside(), look)}
             case _:
                 assert look.node is not None
-                value = record(model, batch, edit, {look.node.site})[look.node.site][..., look.node.index]
+                value = record(model, batch, inside(), {look.node.site})[look.node.site][..., look.node.index]
                 measure = _activation if look.kind == "activation" else _stands_out
                 found = {look.kind: measure(value, batch, look.marks[0])}
+        if look.marks:
+            found["lacks"] = _lacks(batch, look)
         shape = (batch.datapoints, batch.cases)
         return {name: values.reshape(shape) for name, values in found.items()}
 
-    def _prepared(self, setting: Setting, batch: Batch) -> tuple[Transformer, Edit]:
-        model = self.checkpoint.model
-        for source, target in setting.edges:
-            model = without_edge(model, source, target, self.mean)
-        return prepared(model, batch, setting.acts, self.mean)
+    def _prepared(self, setting: Setting, batch: Batch, looked_at: set[Site]) -> tuple[Transformer, Edit]:
+        needed = looked_at.union(*(cut.sites for cut in (*setting.cuts, *setting.edges)))
+        model, edit = prepared(self.checkpoint.model, batch, setting.acts, self.mean, needed)
+        for edge in setting.edges:
+            model = rewired(model, batch, edit, edge, self.mean)
+        return model, edit
 
 
 def _pins(where: Where) -> dict[str, tuple[int, int]]:
@@ -194,14 +233,19 @@ def _pins(where: Where) -> dict[str, tuple[int, int]]:
 
 
 def scores(logits: Tensor, batch: Batch) -> dict[str, Table]:
-    """(prompt) each."""
-    chosen = score.choice(logits, batch)
+    """(prompt) each. Where a logit is not finite nothing is: a comparison would call NaN wrong, which is no finding."""
+    finite = torch.isfinite(logits).all(1).cpu().numpy()
+    chosen = score.choice(logits, batch).cpu().numpy()
+
+    def numbers(values: Tensor) -> Table:
+        return np.where(finite, values.cpu().numpy(), np.nan).astype(np.float32)
+
     return {
-        "loss": score.loss(logits, batch).cpu().numpy().astype(np.float32),
-        "choice": chosen.cpu().numpy().astype(np.int16),
-        "mass": score.mass(logits, batch).cpu().numpy().astype(np.float32),
-        "probability": score.probability(logits, batch).cpu().numpy().astype(np.float32),
-        "says": _says(chosen.cpu().numpy(), batch),
+        "loss": numbers(score.loss(logits, batch)),
+        "choice": np.where(finite, chosen, NO_CHOICE).astype(np.int16),
+        "mass": numbers(score.mass(logits, batch)),
+        "probability": numbers(score.probability(logits, batch)),
+        "says": np.where(finite, _says(chosen, batch), NO_CHOICE),
     }
 
 
@@ -236,7 +280,7 @@ def _attention(model: Transformer, batch: Batch, edit: Edit, look: Look) -> Tabl
     pattern = attention.pattern(found[sites[0]], found[sites[1]])[:, head].cpu().numpy()
     source, target = (_positions(batch, mark) for mark in look.marks)
     return np.array(
-        [pattern[row][np.ix_(source[row], target[row])].sum(1).mean() for row in range(len(batch))],
+        [_mean(pattern[row][np.ix_(source[row], target[row])].sum(1)) for row in range(len(batch))],
         np.float64,
     )
 
@@ -244,7 +288,7 @@ def _attention(model: Transformer, batch: Batch, edit: Edit, look: Look) -> Tabl
 def _activation(value: Tensor, batch: Batch, mark: str | None) -> Table:
     """(prompt) mean value over the tokens of a mark."""
     numbers = value.double().cpu().numpy()
-    return np.array([numbers[row][places].mean() for row, places in enumerate(_positions(batch, mark))])
+    return np.array([_mean(numbers[row][places]) for row, places in enumerate(_positions(batch, mark))])
 
 
 def _stands_out(value: Tensor, batch: Batch, mark: str | None) -> Table:
@@ -252,24 +296,37 @@ def _stands_out(value: Tensor, batch: Batch, mark: str | None) -> Table:
     numbers = value.double().cpu().numpy()
     found = []
     for row, places in enumerate(_positions(batch, mark)):
-        others = np.setdiff1d(np.arange(1, batch.end[row] + 1), places)
-        if not len(others):
-            raise ValueError(f"the mark `{mark}` is all of a prompt: there is no other token")
-        here, there = numbers[row][places][:, None], numbers[row][others][None]
-        found.append(((here > there) + 0.5 * (here == there)).mean())
+        others = _others(batch, row, places)
+        found.append(_mean(exceeds(numbers[row][places][:, None], numbers[row][others][None])))
     return np.array(found)
 
 
+def _mean(numbers: Values) -> float:
+    """NaN of none."""
+    return float(numbers.mean()) if numbers.size else np.nan
+
+
+def _others(batch: Batch, row: int, places: Sequence[int]) -> NDArray[np.integer]:
+    return np.setdiff1d(np.arange(1, batch.end[row] + 1), places)
+
+
+def _lacks(batch: Batch, look: Look) -> Table:
+    """(prompt) 0 where the look's marks give a number, else a LACKS_."""
+    found = np.zeros(len(batch), np.int8)
+    for mark in look.marks:
+        for row, places in enumerate(_positions(batch, mark)):
+            if look.kind == "stands out" and not len(_others(batch, row, places)):
+                found[row] = LACKS_OTHERS
+            if not places:
+                found[row] = LACKS_MARK
+    return found
+
+
 def _positions(batch: Batch, mark: str | None) -> list[list[int]]:
-    """Per prompt the positions of a mark's tokens; None is all but the token in front. Raises ValueError where a prompt
-    has none."""
+    """Per prompt the positions of a mark's tokens; None is all but the token in front."""
     if mark is None:
         return [list(range(1, int(end) + 1)) for end in batch.end]
-    found = [list(marks.get(mark, ())) for marks in batch.marks]
-    for row, places in enumerate(found):
-        if not places:
-            raise ValueError(f"the mark `{mark}` is empty in a prompt of case {row % batch.cases + 1}")
-    return found
+    return [list(marks.get(mark, ())) for marks in batch.marks]
 
 
 def _write(found: Mapping[str, Table]) -> bytes:

@@ -10,7 +10,9 @@ from typing import Literal
 import numpy as np
 
 from circuitlang.circuit.match import Binding
-from circuitlang.claims.measure import Look, Meter, Setting, Table, Values
+from circuitlang.circuit.plugged import PluginFailed
+from circuitlang.claims.measure import LACKS_MARK, NO_CHOICE, Look, Meter, Setting, Table, Values
+from circuitlang.claims.text import exceeds
 from circuitlang.program.hypothesis import Port
 from circuitlang.program.plugins import metric_row
 from circuitlang.program.spec import Argument
@@ -46,7 +48,8 @@ class View:
 
     def accuracy(self, n: int) -> Values:
         """Share of prompts with the right choice."""
-        return self._of(self.meter.table(self.setting, "choice", n) == 0)
+        choice = self.meter.table(self.setting, "choice", n)
+        return self._of(_known(choice == 0, choice))
 
     def mass(self, n: int) -> Values:
         """Probability of answer and foils together, over the whole vocabulary."""
@@ -63,7 +66,7 @@ class View:
     def agreement(self, n: int) -> Values:
         """Share of prompts on which the choice equals the untouched model's."""
         here, there = (self.meter.table(s, "choice", n) for s in (self.setting, self.setting.untouched))
-        return self._of(here == there)
+        return self._of(_known(here == there, here, there))
 
     def kl(self, n: int) -> Values:
         """Divergence from the untouched model's prediction over the vocabulary, nats per prompt."""
@@ -74,12 +77,12 @@ class View:
         here, there = (self.meter.table(s, "says", n) for s in (self.setting, self.setting.untouched))
         cases = self.meter.cases
         to = self.arguments.get("to")
-        names = [case.name for case in self.meter.generator.task.cases]
-        others = np.array([names.index(str(to))] * cases if to is not None else [1, 0])
-        turned = (here.astype(np.int64) >> others & 1) & ~(there.astype(np.int64) >> others) & 1
+        others = np.array([self._names.index(str(to))] * cases if to is not None else [1, 0])
+        becomes = (here.astype(np.int64) >> others & 1) & ~(there.astype(np.int64) >> others) & 1
+        turned = _known(becomes, here, there)
         if to is None or self.case is not None:
             return self._of(turned)
-        return turned[:, [c for c in range(cases) if c != others[0]]].astype(np.float64).mean(1)
+        return turned[:, [c for c in range(cases) if c != others[0]]].mean(1)
 
     def attention(self, n: int) -> Values:
         """Share of the head's attention that goes from the tokens of one mark to those of another."""
@@ -87,29 +90,54 @@ class View:
         layer, _, head = part.name.partition(".head")
         marks = (str(self.arguments["from"]), str(self.arguments["to"]))
         look = Look("attention", head=(int(layer), int(head.strip("[]"))), marks=marks)
-        return self._of(self.meter.table(self.setting, "attention", n, look))
+        return self._of(self._at_marks(n, look))
 
     def activation(self, n: int) -> Values:
-        """Mean value of a node over the tokens of a mark, or over all tokens of the prompt."""
+        """Mean value of a node over the tokens of a mark, or over all tokens of the prompt; over pretraining text, of
+        a document."""
+        if self.arguments.get("over") == "text":
+            return self._over_text("activation")[:n]
         mark = self.arguments.get("at")
         look = Look("activation", self._node(), marks=(None if mark is None else str(mark),))
-        return self._of(self.meter.table(self.setting, "activation", n, look))
+        return self._of(self._at_marks(n, look))
 
     def auroc(self, n: int) -> Values:
         """How well a node's value tells the tokens of a mark from the prompt's others; with `between`, one case's from
         another's: then datapoint i is compared with one of n others, each used once, so that the n numbers are
-        independent and their mean is the area under the curve."""
+        independent and their mean is the area under the curve. Over pretraining text: tells the tokens that hold a
+        text from the other tokens of their document."""
+        if self.arguments.get("over") == "text":
+            return self._over_text("auroc")[:n]
         mark, between = str(self.arguments["at"]), self.arguments.get("between")
         if between is None:
             look = Look("stands out", self._node(), marks=(mark,))
-            return self._of(self.meter.table(self.setting, "stands out", n, look))
+            return self._of(self._at_marks(n, look))
         assert isinstance(between, tuple)
-        names = [case.name for case in self.meter.generator.task.cases]
-        first, second = (names.index(name) for name in between)
+        first, second = (self._names.index(name) for name in between)
         look = Look("activation", self._node(), marks=(mark,))
-        values = np.asarray(self.meter.table(self.setting, "activation", 2 * n, look), np.float64)
+        values = np.asarray(self._at_marks(2 * n, look, (first, second)), np.float64)
         above, below = values[:n, first], values[n:, second][_order(n)]
-        return (above > below) + 0.5 * (above == below)
+        return exceeds(above, below)
+
+    def _over_text(self, kind: str) -> Values:
+        """(document) of all the documents of pretraining text that have such tokens. Raises ValueError for none."""
+        at = self.arguments.get("at")
+        return self.meter.over_text(kind, self._node(), None if at is None else str(at))
+
+    @property
+    def _names(self) -> list[str]:
+        return [case.name for case in self.meter.generator.task.cases]
+
+    def _at_marks(self, n: int, look: Look, cases: tuple[int, ...] = ()) -> Table:
+        """(datapoint, case) what a look at marks finds. Raises ValueError where a prompt that counts (of `cases`, or of
+        the view's) lacks a mark."""
+        lacks = self.meter.table(self.setting, "lacks", n, look)
+        columns = cases or (range(len(self._names)) if self.case is None else (self.case,))
+        for case in columns:
+            if lacks[:, case].any():
+                why = int(lacks[lacks[:, case] != 0, case][0])
+                raise ValueError(_lacking(look.marks, self._names[case], why))
+        return self.meter.table(self.setting, look.kind, n, look)
 
     def _parts(self):
         role = next(value for value in self.arguments.values() if isinstance(value, Port))
@@ -120,6 +148,20 @@ class View:
     def _node(self) -> Node:
         (part,) = self._parts()
         return part.nodes[0]
+
+
+def _lacking(marks: tuple[str | None, ...], case: str, why: int) -> str:
+    """A sentence for a LACKS_."""
+    names = " or ".join(f"`{mark}`" for mark in dict.fromkeys(marks) if mark is not None)
+    if why == LACKS_MARK:
+        return f"a prompt of case `{case}` has no token at {names}"
+    return f"a prompt of case `{case}` has no other token than those at {names or 'all of it'}"
+
+
+def _known(values: Table, *choices: Table) -> Values:
+    """The values, and NaN where a choice is none."""
+    there = np.logical_and.reduce([choice != NO_CHOICE for choice in choices])
+    return np.where(there, values.astype(np.float64), np.nan)
 
 
 def _order(n: int) -> list[int]:
@@ -150,6 +192,18 @@ def measured(name: str) -> tuple[Callable[[View, int], Values], Kind]:
     if name in METRICS:
         return METRICS[name]
     row = metric_row(name)
-    module, _, function = row.measure.partition(":")
     kind = "share" if row.unit == "share" else "loss" if row.unit == "nats" and row.low == 0 else "real"
-    return getattr(import_module(module), function), kind
+    return lambda view, n: _by_package(row.measure, view, n), kind
+
+
+def _by_package(path: str, view: View, n: int) -> Values:
+    """(datapoint) what a package's function measures. Raises PluginFailed, so that its mistakes are not measured."""
+    module, _, function = path.partition(":")
+    try:
+        found = np.asarray(getattr(import_module(module), function)(view, n), np.float64)
+    except Exception as error:  # whatever a package raises is its own mistake, and no number
+        why = f"{type(error).__name__}: {error}"
+        raise PluginFailed(f"the plug-in `{path}` does not work: {why}") from error
+    if found.shape != (n,):
+        raise PluginFailed(f"the plug-in `{path}` gave numbers of shape {found.shape}, not {n} of them")
+    return found

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
-from circuitlang.circuit.cut import Cut
+from circuitlang.circuit.cut import Cut, Kind
+from circuitlang.circuit.edge import EdgeCut
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.intervene import Act
+from circuitlang.circuit.intervene import Kind as ActKind
 from circuitlang.circuit.match import Binding
 from circuitlang.circuit.parts import Part
+from circuitlang.circuit.plugged import Plugged
 from circuitlang.claims.measure import Setting, Where
 from circuitlang.claims.metrics import Unbound
 from circuitlang.program.hypothesis import ANSWER, Arrow, Port
+from circuitlang.program.plugins import intervention_row
 from circuitlang.program.spec import Intervention, Quantity
-from circuitlang.site import Node
+from circuitlang.site import Node, Place
 
 Nodes = tuple[Node, ...]
 
@@ -60,9 +64,11 @@ class Subject:
                 for e in self.graph.edges
                 if e.kind == "weight" and isinstance(e.source, Node) and isinstance(e.target, Node)
             ]
-            return {f"{source} -> {end}": Setting(edges=((source, end),)) for source, end in pairs}
+            return {
+                f"{source} -> {end}": Setting(edges=(self._edge(act, source, end),)) for source, end in pairs
+            }
         if isinstance(target, Arrow):
-            return {"": Setting(cuts=(self._cut(target, act.at),))}
+            return {"": Setting(cuts=(self._cut(target, act),))}
         if act.each == "node":
             return {str(node): self._nodes(act, (node,)) for node in self.nodes}
         if act.each == "role":
@@ -75,19 +81,35 @@ class Subject:
         return {"": self._nodes(act, self.nodes)}
 
     def _nodes(self, act: Intervention, nodes: Nodes) -> Setting:
-        done = Act(
-            "keep", nodes, act.value, act.at, None if act.to is None else list(self.cases).index(act.to)
-        )
-        return Setting((replace(done, kind=act.kind),))  # pyright: ignore[reportArgumentType]
+        return Setting((Act(_kind(act), nodes, act.value, act.at, self._case(act.to), _package(act)),))
 
-    def _cut(self, arrow: Arrow, at: str | None) -> Cut:
-        source = self._leaving(arrow.source)
+    def _edge(self, act: Intervention, source: Node, target: Node) -> EdgeCut:
+        kind, by = _through(act), _package(act)
+        return EdgeCut(source, target, kind, act.value, act.at, self._case(act.to), by)
+
+    def _cut(self, arrow: Arrow, act: Intervention) -> Cut:
+        kind, by = _through(act), _package(act)
+        multiplied = kind == "scale"
+        source = self._writing(arrow.source) if multiplied else self._leaving(arrow.source)
         target = None if arrow.target.role == ANSWER else self._side(arrow.target)
-        return Cut(source, target, arrow.direct, at)
+        return Cut(source, target, arrow.direct, act.at, kind, act.value, self._case(act.to), by)
+
+    def _case(self, name: str | None) -> int | None:
+        return None if name is None else list(self.cases).index(name)
 
     def _leaving(self, port: Port) -> Nodes:
-        """What is ablated at the arrow's beginning: all of the part, whatever side it is said to leave by."""
+        """What is changed at the arrow's beginning: all of the part, whatever side it is said to leave by."""
         return tuple(sorted({node for part in self._parts(port.role) for node in part.nodes}))
+
+    def _writing(self, port: Port) -> Nodes:
+        """What is multiplied at the arrow's beginning: of a head its values alone, which decide how much it writes,
+        while query and key decide where it looks."""
+        found: set[Node] = set()
+        for part in self._parts(port.role):
+            found |= {n for n in part.nodes if not part.is_head or n.site.place is Place.V}
+        if not found:
+            raise Unbound(f"the circuit keeps nothing of `{port.role}.value`, by which it writes")
+        return tuple(sorted(found))
 
     def _side(self, port: Port) -> Nodes:
         """The nodes of a role, or those of a head's side."""
@@ -105,3 +127,23 @@ class Subject:
         if self.binding is None:
             raise Unbound(f"no node of the circuit plays the role `{role}`")
         return self.binding.parts[role]
+
+
+def _kind(act: Intervention) -> ActKind:
+    if _package(act) is not None:
+        return "change"
+    assert act.kind in ("keep", "drop", "swap", "set", "scale"), act
+    return act.kind
+
+
+def _through(act: Intervention) -> Kind:
+    """What happens to what goes through a connection; `keep` and `set` are refused of one before."""
+    kind = _kind(act)
+    assert kind not in ("keep", "set"), act
+    return kind
+
+
+def _package(act: Intervention) -> Plugged | None:
+    """The function of a package that carries it out; None for what the language has itself."""
+    row = intervention_row(act.kind)
+    return Plugged(row.name, row.change) if row.change else None

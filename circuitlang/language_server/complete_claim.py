@@ -87,7 +87,10 @@ def _argument(
     equals = max((place for place, word in enumerate(inside) if word == "="), default=0)
     option = inside[equals - 1] if equals else ""
     if (last == "=" or several) and option in options:
-        if signatures.names(of, option) == "case":
+        if signatures.choices(of, option):
+            for word in signatures.choices(of, option):
+                yield Suggestion(word, "value", where.start, "value", describe.option(of, option) or "")
+        elif signatures.names(of, option) == "case":
             yield from _of_task(project, unit, where, "case", (tree.Case,), "case")
         else:
             yield from _of_task(project, unit, where, "name", (), "mark")

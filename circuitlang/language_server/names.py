@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from circuitlang.language_server.signatures import names
+from circuitlang.language_server.signatures import choices, names
 from circuitlang.source import Span
 from circuitlang.syntax import tree
 
@@ -239,7 +239,7 @@ class _Claims:
         values = argument.value.values if isinstance(argument.value, tree.Several) else (argument.value,)
         kind = "case" if names(of, argument.name.text) == "case" else "name"
         for value in values:
-            if isinstance(value, tree.Name):
+            if isinstance(value, tree.Name) and not choices(of, argument.name.text):
                 mark = kind == "name" and value.text in MARKS
                 key = Key("mark", value.text) if mark else Key(kind, value.text, self.task)
                 yield Occurrence(value.span, key)

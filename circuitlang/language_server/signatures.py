@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from circuitlang.program.signature import InterventionKind, Metric, Parameter
 from circuitlang.program.vocabulary import INTERVENTIONS, METRICS
 
-_NAMES = {"mark": "mark", "case": "case", "two cases": "case"}
+_NAMES = {"mark": "mark", "mark or text": "mark", "case": "case", "two cases": "case"}
 
 
 def signatures(word: str) -> tuple[str, ...]:
@@ -33,6 +33,12 @@ def names(word: str, option: str) -> str | None:
     """What the value of an argument names: a `mark` or a `case`; None where it is a number or unknown."""
     found = options(word).get(option)
     return _NAMES.get(found.type) if found is not None else None
+
+
+def choices(word: str, option: str) -> tuple[str, ...]:
+    """The words that the value of an argument can be; none where it is no choice."""
+    found = options(word).get(option)
+    return found.choices if found is not None else ()
 
 
 def takes_role(word: str) -> bool:

@@ -14,6 +14,7 @@ from circuitlang.syntax import tree
 
 EXPECTED = {
     "mark": "a mark of the task",
+    "mark or text": "a mark of the task or, over pretraining text, a text in quotes",
     "case": "a case of the task",
     "two cases": "two cases, as (double, single)",
     "number": "a number",
@@ -52,9 +53,12 @@ def check_arguments(written: tree.Quantity, metric: Metric, subject: Subject) ->
         cases = pair or subject.cases
         if written.case is not None:
             found.append(errors_claim.case_besides_between(written.case.span))
+    over = any(known[name].type == "choice" and _word(each) == "text" for name, each in named.items())
     for name, argument in named.items():
         if name != between:
-            values[name] = _value(argument, known[name], subject, cases, between is not None)
+            values[name] = _value(argument, known[name], subject, cases, between is not None, over)
+    if over:
+        _over_text(written, named.get(between or ""), subject)
     _lacking(written, metric, values, subject)
     _looks_ahead(metric, values, named, subject)
     return {name: value for name, value in values.items() if value is not None}
@@ -100,18 +104,60 @@ def _role(written: tree.Port, metric: Metric, parameter: Parameter, subject: Sub
     return port
 
 
+def _over_text(written: tree.Quantity, between: tree.Named | None, subject: Subject) -> None:
+    """Pretraining text has no cases and no params, and is measured on the untouched model."""
+    what = [
+        ("cases", between.span if between else None),
+        ("cases", written.case.span if written.case else None),
+        ("params", written.where[0].span if written.where else None),
+    ]
+    for noun, span in what:
+        if span is not None:
+            subject.found.append(
+                errors_claim.over_text(span, f"pretraining text has no {noun}", "leave this out")
+            )
+    for act in written.given:
+        why = "over pretraining text the untouched model is measured"
+        subject.found.append(errors_claim.over_text(act.span, why, "leave out `given`"))
+
+
+def _word(written: tree.Named) -> str:
+    return written.value.text if isinstance(written.value, tree.Name) else ""
+
+
 def _value(
-    written: tree.Named, parameter: Parameter, subject: Subject, cases: Sequence[str], every: bool
+    written: tree.Named,
+    parameter: Parameter,
+    subject: Subject,
+    cases: Sequence[str],
+    every: bool,
+    over_text: bool,
 ) -> Argument | None:
     value = written.value
     match parameter.type, value:
+        case "mark or text", tree.Name() if over_text:
+            why = f"pretraining text has no marks, and `{value.text}` is one"
+            hint = f'write the text that the tokens hold, as `{parameter.name}="["`'
+            subject.found.append(errors_claim.over_text(value.span, why, hint))
+            return None
+        case "mark or text", tree.Name():
+            return subject.check_mark(value.span, cases, every)
+        case "mark or text", tree.String(text=text) if text and over_text:
+            return text
+        case "mark or text", tree.String(text=text) if text:
+            why = "in a task's prompts tokens are named by a mark, not by their text"
+            hint = "write a mark, or `over=text` for pretraining text"
+            subject.found.append(errors_claim.over_text(value.span, why, hint))
+            return None
+        case "choice", tree.Name() if value.text in parameter.choices:
+            return value.text
         case "mark", tree.Name():
             return subject.check_mark(value.span, cases, every)
         case "case", tree.Name():
             return subject.check_case(value.span)
         case "number", tree.Int() | tree.Float() | tree.Fraction() | tree.Percent():
             return float(value.value)
-    expected = EXPECTED[parameter.type]
+    expected = " or ".join(f"`{choice}`" for choice in parameter.choices) or EXPECTED[parameter.type]
     subject.found.append(errors_claim.wrong_argument(value.span, parameter.name, expected))
     return None
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
-from circuitlang.program import errors_spec
+from circuitlang.program import errors_claim, errors_spec
 from circuitlang.program.check_quantity import check_quantity
 from circuitlang.program.signature import Metric
-from circuitlang.program.spec import Claim
+from circuitlang.program.spec import Claim, Quantity
 from circuitlang.program.subject import Subject
 from circuitlang.source import Diagnostic
 from circuitlang.syntax import tree
@@ -37,6 +37,13 @@ def check_claim(claim: tree.Claim, subject: Subject) -> Claim | None:
             _bound(claim, claim.right, metric, found)
     if metric is not None and not metric.counts and claim.relation == "==":
         found.append(errors_spec.exact_relation(claim.span, metric.name))
+    if isinstance(claim.right, tree.Quantity):
+        for side, quantity in ((claim.left, left), (claim.right, right)):
+            if isinstance(quantity, Quantity) and quantity.over_text:
+                why = (
+                    "what is measured over pretraining text has no datapoint in common with another quantity"
+                )
+                found.append(errors_claim.over_text(side.span, why, "compare it with a number"))
     if any(problem.severity == "error" for problem in found[mistakes:]) or left is None or right is None:
         return None
     text = f"{spell(claim.left)} {claim.relation} {spell(claim.right)}"

@@ -1,4 +1,4 @@
-"""The checker's messages about what claims are of: one function each, CIR-118 to CIR-139.
+"""The checker's messages about what claims are of: one function each, CIR-118 to CIR-140.
 
 Nothing here decides anything.
 """
@@ -51,6 +51,11 @@ def looks_ahead(span: Span) -> Diagnostic:
     """Attention from the first token, or to the last."""
     message = "attention looks back: from the first token there is nothing but itself to look at"
     return Diagnostic("CIR-124", message, span, "write `from=end` and where it looks as `to=…`")
+
+
+def over_text(span: Span, why: str, hint: str) -> Diagnostic:
+    """What only prompts have, asked of pretraining text; or the other way round."""
+    return Diagnostic("CIR-140", why, span, hint)
 
 
 # --- cases ----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from circuitlang.program import errors, errors_claim
 from circuitlang.program.signature import InterventionKind, Metric
-from circuitlang.program.vocabulary import INTERVENTIONS, METRICS
+from circuitlang.program.vocabulary import AT, INTERVENTIONS, METRICS, TO
 from circuitlang.source import Diagnostic
 from circuitlang.syntax import tree
 
@@ -31,8 +31,15 @@ def find_metric(name: tree.Key, found: list[Diagnostic]) -> Metric | None:
 
 def find_intervention(name: tree.Key, found: list[Diagnostic]) -> InterventionKind | None:
     """The intervention of this name; None, with what is wrong, where there is none."""
-    known = INTERVENTIONS.get(name.text)
-    return known or _find(name, "intervention", INTERVENTION_GROUP, InterventionKind, INTERVENTIONS, found)
+    if name.text in INTERVENTIONS:
+        return INTERVENTIONS[name.text]
+    kind = _find(name, "intervention", INTERVENTION_GROUP, InterventionKind, INTERVENTIONS, found)
+    others = [option.name for option in kind.options if option not in (AT, TO)] if kind else []
+    if others:
+        why = f"its options can be `at` and `to` of the language, not {', '.join(map('`{}`'.format, others))}"
+        found.append(errors_claim.broken_plugin(name.span, name.text, why))
+        return None
+    return kind
 
 
 def metric_row(name: str) -> Metric:

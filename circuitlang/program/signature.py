@@ -71,18 +71,27 @@ class Section:
 @record
 class Parameter:
     """An argument of a metric or an option of an intervention, written `name=…`; a role is written first and
-    without its name. `kinds`: of which kinds the role can be; empty for any."""
+    without its name. `kinds`: of which kinds the role can be; empty for any. `choices`: the words of a choice."""
 
     name: str
-    type: Literal["role", "mark", "case", "two cases", "number"]
+    type: Literal["role", "mark", "mark or text", "case", "two cases", "number", "choice"]
     meaning: str
     required: bool = True
     kinds: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
 
     @property
     def written(self) -> str:
         """How it is written in a signature, as `at=MARK`."""
-        values = {"role": "", "mark": "MARK", "case": "CASE", "two cases": "(CASE, CASE)", "number": "NUMBER"}
+        values = {
+            "role": "",
+            "mark": "MARK",
+            "mark or text": "MARK",
+            "case": "CASE",
+            "two cases": "(CASE, CASE)",
+            "number": "NUMBER",
+            "choice": " or ".join(self.choices),
+        }
         text = "ROLE" if self.type == "role" else f"{self.name}={values[self.type]}"
         return text if self.required else f"[{text}]"
 
@@ -141,6 +150,7 @@ class InterventionKind:
     nothing   the number that changes nothing, if there is one
     contrast  whether it needs the datapoint's other case
     built     the forms and options that can be measured yet; a run refuses the others
+    change    of a plug-in: "module:function" that carries it out, in all its forms (docs/language.md)
     """
 
     name: str
@@ -153,6 +163,12 @@ class InterventionKind:
     contrast: bool = False
     blocks: tuple[Block, ...] = ("spec",)
     built: tuple[str, ...] = ()
+    change: str = ""
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """The forms and options that a run can carry out."""
+        return (*self.forms, *(option.name for option in self.options)) if self.change else self.built
 
     @property
     def signatures(self) -> tuple[str, ...]:

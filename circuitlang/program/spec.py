@@ -43,7 +43,7 @@ class VerdictSettings:
 Target = Literal["circuit", "random"] | Port | Arrow
 """`circuit`: the pruned circuit; `random`: circuits with as many nodes at the same sites."""
 Argument = Port | str | tuple[str, str] | float
-"""Of a metric, by its parameter's type: a role; a mark or a case; two cases; a number."""
+"""Of a metric, by its parameter's type: a role; a mark, a text, a case or a choice; two cases; a number."""
 
 
 @record
@@ -83,6 +83,11 @@ class Quantity:
     text: str = ""
     arguments: Mapping[str, Argument] = field(default_factory=dict)
     span: Span | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def over_text(self) -> bool:
+        """Whether it is measured over pretraining text, not over the task's prompts."""
+        return self.arguments.get("over") == "text"
 
 
 @record

@@ -45,11 +45,11 @@ def _quantity(quantity: Quantity) -> Iterator[tuple[Span | None, str]]:
         yield quantity.span, metric.name
     for act in quantity.interventions:
         kind = intervention_row(act.kind)
-        if act.form not in kind.built:
+        if act.form not in kind.runs:
             form = kind.signatures[kind.forms.index(act.form)]
             yield act.span, form.partition(", [")[0].removesuffix(")") + ")"
         for option in ("at", "to"):
-            if getattr(act, option) is not None and option not in kind.built:
+            if getattr(act, option) is not None and option not in kind.runs:
                 yield act.span, f"{kind.name}(…, {option}=…)"
     if len(quantity.interventions) > 1 and not FEATURES["together"].built:
         yield quantity.interventions[1].span, FEATURES["together"].meaning

@@ -151,6 +151,13 @@ READS = ("attn_in", "mlp_in")  # what steering acts on: a channel as a sub-layer
 BOTH = ("spec", "bridge")
 ANY = (-inf, inf)
 AT = Parameter("at", "mark", "only at the tokens of this mark", required=False)
+OVER = Parameter(
+    "over",
+    "choice",
+    "over held-out pretraining text, where `at` is the text that tokens hold; left out: over the task's prompts",
+    required=False,
+    choices=("text",),
+)
 TO = Parameter("to", "case", "which other case; may be left out where a task has two", required=False)
 METRICS = {
     metric.name: metric
@@ -219,7 +226,8 @@ METRICS = {
             "case's from the second's",
             parameters=(
                 Parameter("role", "role", "whose value is looked at", kinds=VALUED),
-                Parameter("at", "mark", "at which tokens"),
+                Parameter("at", "mark or text", "at which tokens"),
+                OVER,
                 Parameter("between", "two cases", "which two cases are told apart", required=False),
             ),
         ),
@@ -238,7 +246,11 @@ METRICS = {
             "activation",
             "mean value of a role",
             low=None,
-            parameters=(Parameter("role", "role", "whose value", kinds=VALUED), AT),
+            parameters=(
+                Parameter("role", "role", "whose value", kinds=VALUED),
+                Parameter("at", "mark or text", "only at these tokens", required=False),
+                OVER,
+            ),
         ),
         Metric(
             "encoder_error",
@@ -296,7 +308,10 @@ INTERVENTIONS = {
             ("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE"),
             options=(AT, TO),
             contrast=True,
-            built=("circuit", "random", "role", "port", "each node", "each ROLE", "at", "to"),
+            built=(
+                *("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE"),
+                *("at", "to"),
+            ),
         ),
         InterventionKind(
             "set",
@@ -314,7 +329,7 @@ INTERVENTIONS = {
             value=ANY,
             nothing=1,
             options=(AT,),
-            built=("circuit", "random", "role", "port", "each node", "each ROLE", "at"),
+            built=("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE", "at"),
         ),
         InterventionKind(
             "steer",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
+from circuitlang.program.spec import Quantity, Spec
 from circuitlang.program.task import Task
-from circuitlang.prompts.generate import Generator
+from circuitlang.prompts.generate import Generator, SupportError
 from circuitlang.prompts.one_token import TokenError, fitting
 from circuitlang.prompts.prompt import SPLITS
 from circuitlang.prompts.tokenizer import Tokenizer
-from circuitlang.source import Diagnostic
+from circuitlang.source import Diagnostic, Span
 
 CODES = {
     "CIR-201": "A task with too few prompts for its three splits.",
@@ -22,6 +26,9 @@ CODES = {
 
 LOOKED_AT = 48
 """Datapoints of each split that are tried; what they do not show is found while measuring, with the same message."""
+
+LOOKED_AT_PINNED = 8
+"""Datapoints that are tried at each end of a claim's `where`; both halves of `test` are among them."""
 
 
 def admit(task: Task, tokenizer: Tokenizer, context: int, model: str) -> list[Diagnostic]:
@@ -38,6 +45,57 @@ def admit(task: Task, tokenizer: Tokenizer, context: int, model: str) -> list[Di
             except TokenError as error:
                 found.setdefault((error.case, error.code), diagnostic(task, error, model))
     return list(found.values())
+
+
+def admit_pinned(spec: Spec, tokenizer: Tokenizer, context: int) -> list[Diagnostic]:
+    """One diagnostic per claim whose `where` asks for prompts that this model cannot be asked, or that do not exist.
+    Tried at both ends of its ranges: what lies beyond a param's usual range no other check has seen."""
+    generator = Generator(spec.task, 0)
+    known: dict[tuple[str, str], int] = {}
+    seen: dict[Where, Diagnostic | None] = {}
+    found: list[Diagnostic] = []
+    for claim in spec.claims:
+        sides = [side for side in (claim.left, claim.right) if isinstance(side, Quantity) and side.where]
+        for where in (ends for side in sides for ends in _ends(side.where)):
+            key = tuple(sorted(where.items()))
+            if key not in seen:
+                seen[key] = _pinned(generator, where, tokenizer, context, known, spec.model, claim.span)
+            problem = seen[key]
+            if problem is not None:
+                found.append(replace(problem, span=claim.span))
+                break
+    return found
+
+
+Where = tuple[tuple[str, tuple[int, int]], ...]
+
+
+def _ends(where: Mapping[str, tuple[int, int]]) -> list[dict[str, tuple[int, int]]]:
+    """All params at their highest, and all at their lowest."""
+    return [{name: (each[end], each[end]) for name, each in where.items()} for end in (1, 0)]
+
+
+def _pinned(
+    generator: Generator,
+    where: Mapping[str, tuple[int, int]],
+    tokenizer: Tokenizer,
+    context: int,
+    known: dict[tuple[str, str], int],
+    model: str,
+    span: Span,
+) -> Diagnostic | None:
+    pins = ", ".join(f"{name} = {low}" for name, (low, _) in where.items())
+    try:
+        for datapoint in generator.datapoints("test", range(LOOKED_AT_PINNED), where):
+            texts = tokenizer.encode_many([prompt.text for prompt in datapoint.prompts])
+            for prompt, ids in zip(datapoint.prompts, texts, strict=True):
+                fitting(prompt, ids, tokenizer, context, known)
+    except TokenError as error:
+        return Diagnostic(error.code, f"where {pins}: {error}", span, f"as the tokenizer of `{model}` has it")
+    except SupportError as error:
+        (problem,) = error.diagnostics
+        return replace(problem, message=f"where {pins}: {problem.message}", span=span)
+    return None
 
 
 def diagnostic(task: Task, error: TokenError, model: str) -> Diagnostic:

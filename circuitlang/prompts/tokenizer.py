@@ -59,6 +59,11 @@ class Tokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         return self._inner.decode(list(ids), skip_special_tokens=False)
 
+    def bytes_of(self, token: int) -> bytes:
+        """What the token stands for, in UTF-8; of END nothing. A token may hold a part of a character."""
+        text = "" if token == self.end else self._inner.id_to_token(token)
+        return bytes(_BYTES[character] for character in text)
+
     def to_json(self) -> str:
         return self._text
 
@@ -66,6 +71,17 @@ class Tokenizer:
     def digest(self) -> str:
         """SHA-256 of the tokenizer's file."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def _byte_table() -> dict[str, int]:
+    """The character by which a byte-level tokenizer writes a byte -> the byte: itself where it is printable, and one
+    behind all of those otherwise, in order (Radford et al. 2019, encoder.py)."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(0x100) if byte not in set(printable)]
+    return {chr(byte): byte for byte in printable} | {chr(0x100 + i): byte for i, byte in enumerate(others)}
+
+
+_BYTES = _byte_table()
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:

@@ -100,11 +100,13 @@ def model_text(draw: st.DrawFn, name: str, corpus: str) -> str:
 
 @dataclass(frozen=True)
 class _Roles:
-    """The roles of a circuit: their names by kind. `group`: the one that is a group, or none."""
+    """The roles of a circuit: their names by kind. `group`: the one that is a group, or none. `arrows`: that can be
+    between them, whatever the circuit says."""
 
     neurons: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
     group: str = ""
+    arrows: tuple[str, ...] = ()
 
 
 def _circuit(draw: st.DrawFn) -> tuple[_Roles, str]:
@@ -127,16 +129,21 @@ def _circuit(draw: st.DrawFn) -> tuple[_Roles, str]:
     some = draw(st.lists(st.sampled_from(arrows[:-2]), min_size=1, max_size=3, unique=True))
     text = "\n    ".join(["circuit {", *lines, *some]) + "\n  }"
     singles = ("early",) if group else ("early", "late")
-    return _Roles(singles, ("copier",), "late" if group else ""), text
+    possible = ("early -> copier.key", "early ~> late", "copier ~> answer")
+    return _Roles(singles, ("copier",), "late" if group else "", possible), text
 
 
 def _quantity(draw: st.DrawFn, metric: Metric, task: Written, roles: _Roles, right: bool) -> str:
     """A metric with what it needs; on the right side nothing is taken one by one."""
     several = len(task.cases) > 2
     text = metric.name
+    over = any(each.type == "choice" for each in metric.parameters)
+    if over and not right and draw(st.integers(0, 3)) == 3:
+        role, token = draw(st.sampled_from(roles.neurons)), draw(st.sampled_from(("[", '"', "]\n")))
+        return f"{text}({role}, over=text, at={quoted(token)})"
     if metric.role is not None:
         role = draw(st.sampled_from(roles.heads if metric.role.kinds == ("head",) else roles.neurons))
-        names = [each.name for each in metric.parameters if each.type == "mark"]
+        names = [each.name for each in metric.parameters if each.type in ("mark", "mark or text")]
         marks = [f"{name}={'start' if name == 'to' else 'end'}" for name in names]  # attention looks back
         text += f"({', '.join([role, *marks])})"
     elif metric.contrast and several:
@@ -165,8 +172,9 @@ def _intervention(draw: st.DrawFn, task: Written, roles: _Roles, one: bool) -> s
     kind = draw(st.sampled_from(kinds))
     targets = [form for form in ("circuit", "random") if form in kind.forms]
     targets += roles.neurons if "role" in kind.forms else ()
+    targets += roles.arrows if "arrow" in kind.forms else ()
     if not one:
-        targets += ["each node"] if "each node" in kind.forms else []
+        targets += [form for form in ("each node", "each edge") if form in kind.forms]
         targets += [f"each {roles.group}"] if roles.group and "each ROLE" in kind.forms else []
     number = " = 0.5" if kind.value is not None else ""
     to = f", to={task.cases[0]}" if kind.contrast and len(task.cases) > 2 else ""
@@ -187,7 +195,7 @@ def _claim(draw: st.DrawFn, name: str, task: Written, roles: _Roles) -> str:
         st.sampled_from(("<", "<=", ">", ">=", "==") if metric.counts else ("<", "<=", ">", ">="))
     )
     alike = [other for other in metrics if other.unit == metric.unit and not other.contrast]
-    if alike and not metric.contrast and draw(st.integers(0, 3)) == 3:
+    if alike and "over=text" not in left and not metric.contrast and draw(st.integers(0, 3)) == 3:
         right = _quantity(draw, draw(st.sampled_from(alike)), task, roles, right=True)
     elif metric.counts:
         right = str(draw(st.integers(1, 500)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -12,15 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.planted.circuits import Planted, brackets, lookup, quotes
+from benchmarks.planted.circuits import Planted, quotes
 from circuitlang.cache import Cache
-from circuitlang.circuit.cut import Cut, run_without, without_edge
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.intervene import Act, prepared, run
 from circuitlang.circuit.mask import keeping
 from circuitlang.circuit.partners import NONE, partners
 from circuitlang.model import score
-from circuitlang.model.transformer import unchanged
 from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.encode import Batch
 from circuitlang.prompts.generate import Generator
@@ -146,8 +143,6 @@ def share_right(logits: torch.Tensor, batch: Batch) -> float:
 
 
 DETECTOR, KIND = Node(Site(0, Place.NEURON), 0), Node(Site(0, Place.NEURON), 1)
-KEY = (Node(Site(1, Place.K), 0),)
-VALUE = (Node(Site(1, Place.V), 0),)
 
 
 def test_swapping_the_kind_turns_the_quote() -> None:
@@ -168,45 +163,3 @@ def test_setting_the_kind_decides_for_both() -> None:
     assert score.correct(double, batch).view(-1, 2).mean(0).tolist() == [1.0, 0.0]
     single = run(model, batch, [Act("scale", (KIND,), 0.0)], mean)
     assert score.correct(single, batch).view(-1, 2).mean(0).tolist() == [0.0, 1.0]
-
-
-def test_an_arrow_is_cut_where_it_leads_and_nowhere_else() -> None:
-    planted = quotes()
-    model, batch, mean = ready(planted)
-
-    def without(source: Node, target: tuple[Node, ...] | None, direct: bool = True) -> float:
-        logits = run_without(model, batch, unchanged, [Cut((source,), target, direct)], mean)
-        return float(score.loss(logits, batch).mean())
-
-    whole = float(score.loss(score.answer_logits(model, batch), batch).mean())
-    assert without(KIND, VALUE) > math.log(2) / 2
-    assert math.isclose(without(KIND, KEY), whole, abs_tol=0.02)
-    assert without(DETECTOR, KEY) > 5 * whole
-    assert math.isclose(without(DETECTOR, VALUE), whole, abs_tol=0.02)
-    assert math.isclose(
-        without(KIND, None), whole, abs_tol=0.02
-    )  # the kind speaks to the answer by the head only
-    assert math.isclose(without(KIND, None, direct=False), without(KIND, VALUE, direct=False), abs_tol=0.02)
-
-
-def test_all_paths_cut_is_the_node_dropped() -> None:
-    for make, node in ((quotes, KIND), (lookup, Node(Site(0, Place.V), 0))):
-        model, batch, mean = ready(make())
-        cut = run_without(model, batch, unchanged, [Cut((node,), None, direct=False)], mean)
-        assert torch.allclose(cut, run(model, batch, [Act("drop", (node,))], mean), atol=1e-5)
-
-
-def test_an_edge_without_its_weight_is_exact() -> None:
-    """In a threshold neuron that reads one channel: the edge is all of its input, so it becomes a constant."""
-    model, batch, mean = ready(brackets())
-    source, target = Node(Site(0, Place.MLP_IN), 2), Node(Site(0, Place.NEURON), 0)
-    assert float(model.mlp[0].up.weight[0, 2]) != 0
-    cut = without_edge(model, source, target, mean)
-    constant = torch.nn.functional.gelu(
-        model.mlp[0].up.weight[0, 2] * mean[source.site][2] + model.mlp[0].up.bias[0]
-    )
-    by_hand = run(model, batch, [Act("set", (target,), float(constant))], mean)
-    assert torch.allclose(score.answer_logits(cut, batch), by_hand, atol=1e-5)
-    assert float(model.mlp[0].up.weight[0, 2]) != 0, "the model itself is as it was"
-    with pytest.raises(ValueError, match="no weight"):
-        without_edge(model, source, Node(Site(0, Place.Q), 0), mean)
