@@ -21,6 +21,8 @@ from circuitlang.program.spec import PruneSettings, Spec
 from circuitlang.prompts.generate import Generator
 from circuitlang.site import Node
 
+AT_ONCE = 128
+"""Datapoints of one forward pass: the models are so small that more at once are faster."""
 SAMPLES = (128, 512)
 """Datapoints at the first and the last look: true specs have room, false ones are to be caught with few datapoints."""
 
@@ -34,9 +36,11 @@ def finder_of(checkpoint: Checkpoint, generator: Generator) -> Finder:
     return Finder(checkpoint, generator, NOTHING, "")
 
 
-def meter_of(checkpoint: Checkpoint, generator: Generator, settings: PruneSettings) -> Meter:
+def meter_of(
+    checkpoint: Checkpoint, generator: Generator, settings: PruneSettings, chunk: int = AT_ONCE
+) -> Meter:
     mean = finder_of(checkpoint, generator).mean(settings)
-    return Meter(checkpoint, generator, mean, NOTHING, "")
+    return Meter(checkpoint, generator, mean, NOTHING, "", chunk)
 
 
 def spec_of(planted: Planted, text: str) -> Spec:

@@ -10,14 +10,14 @@ and a swap gives each bracket the value of another bracket, which is the same, w
 from __future__ import annotations
 
 SHARED = """
-  claim sufficient: loss given keep(circuit) <= 0.15
+  claim sufficient: loss given keep(circuit) <= 0.2
   claim necessary: loss given drop(circuit) >= 0.6
-  claim able: accuracy >= 95%
-  claim agrees: agreement given keep(circuit) >= 95%
+  claim able: accuracy >= 90%
+  claim agrees: agreement given keep(circuit) >= 90%
   claim close: kl given keep(circuit) <= 0.2
   claim sure: probability given keep(circuit) >= 1%
   claim meant: mass given keep(circuit) >= 3%
-  claim no_worse: rise given keep(circuit) <= 0.1
+  claim no_worse: rise given keep(circuit) <= 0.2
 """
 
 QUOTES = """
@@ -37,7 +37,7 @@ QUOTES = """
   claim steers: flip given set(kind = 4, at=open) for case single >= 90%
   claim silenced: flip given scale(kind = 0) for case double >= 90%
   claim wired: loss given drop(kind -> copier.value) >= 0.5
-  claim not_wired: rise given drop(detector -> copier.value) <= 0.1
+  claim not_wired: rise given drop(detector -> copier.value) <= 0.2
   claim detects: auroc(detector, at=open) >= 90%
   claim separates: auroc(kind, at=open, between=(double, single)) >= 90%
   claim copies: attention(copier, from=end, to=open) >= 80%
@@ -86,7 +86,7 @@ LOOKUP = """
   claim silenced: loss given scale(table = 0) >= 0.5
   claim unasked: loss given scale(asked = 0) >= 0.5
   claim wired: loss given drop(asked -> table.query) >= 0.5
-  claim not_wired: rise given drop(asked -> table.value) <= 0.1
+  claim not_wired: rise given drop(asked -> table.value) <= 0.2
   claim ends: loss given drop(table -> answer) >= 0.5
   claim asks: attention(asked, from=end, to=key) >= 80%
   claim looks: attention(table, from=end, to=table) >= 80%
@@ -108,7 +108,7 @@ INDUCTION = """
   claim same_letters: flip given swap(previous) <= 10%
   claim same_places: flip given swap(place) <= 10%
   claim wired: loss given drop(previous -> finder.key) >= 0.3
-  claim not_wired: rise given drop(previous -> finder.value) <= 0.1
+  claim not_wired: rise given drop(previous -> finder.value) <= 0.2
   claim by_way_of: loss given drop(place ~> finder.key) >= 0.05
   claim silenced: loss given scale(finder = 0) >= 0.5
   claim ends: loss given drop(finder -> answer) >= 0.5

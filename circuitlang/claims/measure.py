@@ -24,7 +24,8 @@ from circuitlang.prompts.relabel import Relabel, as_written
 from circuitlang.site import Node, Place, Site
 
 CHUNK = 32
-"""Datapoints of one forward pass. Fixed: a datapoint's numbers then never depend on how many were asked for."""
+"""Datapoints of one forward pass. Fixed: a datapoint's numbers then never depend on how many were asked for. Of other
+sizes the last digits may differ, and no verdict does (benchmarks/judge)."""
 
 Where = tuple[tuple[str, int, int], ...]
 Values = NDArray[np.float64]
@@ -90,6 +91,7 @@ class Meter:
     cache: Cache
     key: str
     relabel: Relabel = as_written
+    chunk: int = CHUNK
     _prompts: dict[tuple[Split, Where, int], Batch] = field(default_factory=dict)
     _found: dict[tuple[Setting, Look, int], dict[str, Table]] = field(default_factory=dict)
     _keys: dict[tuple[Setting, Look], str] = field(default_factory=dict)
@@ -99,11 +101,11 @@ class Meter:
         return len(self.generator.task.cases)
 
     def prompts(self, split: Split, where: Where, chunk: int) -> Batch:
-        """Datapoints [chunk * CHUNK, (chunk + 1) * CHUNK)."""
+        """Datapoints [chunk * size, (chunk + 1) * size), where the size is `self.chunk`."""
         place = (split, where, chunk)
         if place not in self._prompts:
             pins = {name: (low, high) for name, low, high in where}
-            indices = range(chunk * CHUNK, (chunk + 1) * CHUNK)
+            indices = range(chunk * self.chunk, (chunk + 1) * self.chunk)
             datapoints = [self.generator.datapoint(split, i, pins) for i in indices]
             context = self.checkpoint.model.config.context
             batch = encode(datapoints, self.checkpoint.tokenizer, context)
@@ -115,7 +117,7 @@ class Meter:
         """(datapoint, case) of the first `datapoints` datapoints. Names of `scores`: loss (nats), choice (0 the answer,
         i the i-th foil), mass and probability (of answer and foils, of the answer alone), says (bit c: the choice is
         the answer of case c); of every other look its kind."""
-        chunks = [self._chunk(setting, look, chunk)[name] for chunk in range(-(-datapoints // CHUNK))]
+        chunks = [self._chunk(setting, look, chunk)[name] for chunk in range(-(-datapoints // self.chunk))]
         return np.concatenate(chunks)[:datapoints]
 
     def _chunk(self, setting: Setting, look: Look, chunk: int) -> dict[str, Table]:
@@ -124,7 +126,7 @@ class Meter:
             if (setting, look) not in self._keys:
                 # both are plain data, whose text names all that they hold
                 self._keys[setting, look] = key_of("measured", self.key, repr(setting), repr(look))
-            key = key_of(self._keys[setting, look], chunk)
+            key = key_of(self._keys[setting, look], chunk, self.chunk)
             stored = self.cache.get(key)
             found = _read(stored) if stored else self._run(setting, look, chunk)
             if not stored:
