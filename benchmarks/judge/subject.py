@@ -40,7 +40,7 @@ def meter_of(
     checkpoint: Checkpoint, generator: Generator, settings: PruneSettings, chunk: int = AT_ONCE
 ) -> Meter:
     mean = finder_of(checkpoint, generator).mean(settings)
-    return Meter(checkpoint, generator, mean, NOTHING, "", chunk)
+    return Meter(checkpoint, generator, mean, NOTHING, "", chunk=chunk)
 
 
 def spec_of(planted: Planted, text: str) -> Spec:
