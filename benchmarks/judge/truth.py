@@ -91,7 +91,11 @@ class Truth:
             found = [self.assessor.measure(claim, view, None)(LARGE) for view in views.values()]
         except ValueError:
             return None
-        means = [(float(np.mean(v)), float(np.std(v)) / math.sqrt(LARGE)) for v in found if isinstance(v, np.ndarray)]
+        means = [
+            (float(np.mean(v)), float(np.std(v)) / math.sqrt(LARGE))
+            for v in found
+            if isinstance(v, np.ndarray)
+        ]
         means = [Value(*each) for each in means if all(map(math.isfinite, each))]
         if len(means) < len(found):
             return None

@@ -64,9 +64,7 @@ class Wiring:
     @cached_property
     def heads(self) -> dict[tuple[int, int], frozenset[Node]]:
         places = {
-            (n.site.layer, n.index // self.head_width)
-            for n in self.nodes
-            if n.site.place in _PORTS.values()
+            (n.site.layer, n.index // self.head_width) for n in self.nodes if n.site.place in _PORTS.values()
         }
         return {
             (layer, head): frozenset(
@@ -115,7 +113,8 @@ class Wiring:
             inner = {n for n in self.nodes if n.site.place in _STREAM} | source | targets
             graph = graph.subgraph(inner)
         return any(
-            (a != b and b in graph and networkx.has_path(graph, a, b)) or (a == b and a not in bound[arrow.source.role])
+            (a != b and b in graph and networkx.has_path(graph, a, b))
+            or (a == b and a not in bound[arrow.source.role])
             for a in source
             for b in targets
         )
