@@ -276,6 +276,7 @@ def eliminate(
         return _loss(model, keeping(rest, config, mean), batch)
 
     left, gone = list(survivors), []
+    stuck = False  # whether it is known that no single node can go unmissed
     while left:
         mask = keeping(left, config, mean)
         small = compact(model, mask)
@@ -284,11 +285,17 @@ def eliminate(
             break
         ranked = sorted(range(len(left)), key=lambda i: (abs(effect[i]), left[i]))
         many = len(left) // 8 if len(left) > HASTE else 1
-        while many > 1 and loss_without(small, ranked[:many]) > max(now, settings.loss / 2) + HARMLESS:
+        harmless = max(now, settings.loss / 2) + HARMLESS
+        while many > 1 and loss_without(small, ranked[:many]) > harmless:
             many //= 2
         out = ranked[:many]
         if many == 1:
-            out = [min((loss_without(small, [i]), i) for i in ranked[:TRIED])[1]]
+            least, missed = min((loss_without(small, [i]), i) for i in ranked[:TRIED])
+            if least > harmless and not stuck:
+                # A saturated node has no gradient and is needed all the same: four such hide what nobody needs.
+                least, missed = min((loss_without(small, [i]), i) for i in ranked)
+                stuck = least > harmless
+            out = [missed]
         gone += [left[i] for i in out]
         left = [node for i, node in enumerate(left) if i not in set(out)]
         report("leaving out nodes", 0.7 + 0.3 * len(gone) / len(survivors))

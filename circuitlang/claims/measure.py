@@ -29,7 +29,8 @@ from circuitlang.prompts.relabel import Relabel, as_written
 from circuitlang.site import Node, Place, Site
 
 CHUNK = 32
-"""Datapoints of one forward pass. Fixed: a datapoint's numbers then never depend on how many were asked for."""
+"""Datapoints of one forward pass. Fixed: a datapoint's numbers then never depend on how many were asked for. Of other
+sizes the last digits may differ, and no verdict does (benchmarks/judge)."""
 
 NO_CHOICE = -1
 """In place of a choice where the model's logits are not finite numbers."""
@@ -118,6 +119,7 @@ class Meter:
     cache: Cache
     key: str
     relabel: Relabel = as_written
+    chunk: int = CHUNK
     _prompts: dict[tuple[Asked, Where, int], Batch] = field(default_factory=dict)
     _found: dict[tuple[Setting, Look, int], dict[str, Table]] = field(default_factory=dict)
     _keys: dict[tuple[Setting, Look], str] = field(default_factory=dict)
@@ -137,10 +139,10 @@ class Meter:
         return self._populations[where, most]
 
     def prompts(self, split: Asked, where: Where, chunk: int) -> Batch:
-        """Datapoints [chunk * CHUNK, (chunk + 1) * CHUNK); of `every` as many of those as there are."""
+        """Datapoints [chunk * size, (chunk + 1) * size), where the size is `self.chunk`; of `every` as many of those as there are."""
         place = (split, where, chunk)
         if place not in self._prompts:
-            indices = range(chunk * CHUNK, (chunk + 1) * CHUNK)
+            indices = range(chunk * self.chunk, (chunk + 1) * self.chunk)
             datapoints = self._datapoints(split, where, indices)
             context = self.checkpoint.model.config.context
             batch = encode(datapoints, self.checkpoint.tokenizer, context)
@@ -163,7 +165,7 @@ class Meter:
         i the i-th foil), mass and probability (of answer and foils, of the answer alone), says (bit c: the choice is
         the answer of case c); of every other look its kind; of those at marks also lacks, a LACKS_ where they give no
         number, else 0. What is not a number is NaN, or NO_CHOICE."""
-        chunks = [self._chunk(setting, look, chunk)[name] for chunk in range(-(-datapoints // CHUNK))]
+        chunks = [self._chunk(setting, look, chunk)[name] for chunk in range(-(-datapoints // self.chunk))]
         return np.concatenate(chunks)[:datapoints]
 
     def over_text(self, kind: str, node: Node, pattern: str | None) -> Values:
@@ -183,7 +185,7 @@ class Meter:
             if (setting, look) not in self._keys:
                 # both are plain data, whose text names all that they hold
                 self._keys[setting, look] = key_of("measured", self.key, repr(setting), repr(look))
-            key = key_of(self._keys[setting, look], chunk)
+            key = key_of(self._keys[setting, look], chunk, self.chunk)
             # what a package's function does, and whether it is the one of last time, nobody can tell
             stored = None if setting.plugged else self.cache.get(key)
             found = _read(stored) if stored else self._run(setting, look, chunk)

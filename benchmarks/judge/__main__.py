@@ -1,0 +1,31 @@
+"""How often the judge is wrong: `python -m benchmarks.judge`, or with `--quick` the same on few examples.
+
+Ends with 1 where something is not as it has to be: a true spec that does not pass, more than 1 % of the mutated specs
+that do, more nulls that pass than the confidence allows, two runs that differ. `--processes` takes more of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import torch
+
+from benchmarks.judge.measure import measure
+from benchmarks.judge.table import table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few of each")
+    parser.add_argument("--processes", type=int, default=2, help="how many work at once")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    found = measure(arguments.quick, arguments.processes)
+    for line in table(found):
+        print(line)
+    sys.exit(bool(found.wrong))
+
+
+if __name__ == "__main__":
+    main()

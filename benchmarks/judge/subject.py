@@ -1,0 +1,160 @@
+"""A planted model, pruned, with what judges specs about it: text -> parser and checker -> search -> match -> verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from benchmarks.planted import specs
+from benchmarks.planted.circuits import CIRCUITS, Planted, Size
+from circuitlang.cache import Cache
+from circuitlang.circuit.extract import extract
+from circuitlang.circuit.find import COSTED, Finder, Found
+from circuitlang.circuit.graph import CircuitGraph
+from circuitlang.claims.assess import Assessor
+from circuitlang.claims.measure import Meter, Setting
+from circuitlang.claims.verdict import Outcome, Verdict, overall
+from circuitlang.model.checkpoint import Checkpoint
+from circuitlang.program.load import load_text
+from circuitlang.program.spec import PruneSettings, Spec
+from circuitlang.prompts.generate import Generator
+from circuitlang.site import Node
+
+AT_ONCE = 128
+"""Datapoints of one forward pass: the models are so small that more at once are faster."""
+SAMPLES = (128, 512)
+"""Datapoints at the first and the last look: true specs have room, false ones are to be caught with few datapoints."""
+
+TARGET, ROOM = 0.07, 0.02
+"""Nats: the least target of a search, and how far it lies over what the planted nodes reach by themselves."""
+
+NOTHING = Cache(None)
+
+
+def finder_of(checkpoint: Checkpoint, generator: Generator) -> Finder:
+    return Finder(checkpoint, generator, NOTHING, "")
+
+
+def meter_of(
+    checkpoint: Checkpoint, generator: Generator, settings: PruneSettings, chunk: int = AT_ONCE
+) -> Meter:
+    mean = finder_of(checkpoint, generator).mean(settings)
+    return Meter(checkpoint, generator, mean, NOTHING, "", chunk=chunk)
+
+
+def spec_of(planted: Planted, text: str) -> Spec:
+    """The spec of a text, checked, on the planted task. Raises ProgramError."""
+    return load_text(planted.program.tasks["planted"].text + "\n" + text, "planted.cir").specs["planted"]
+
+
+@dataclass(frozen=True)
+class Variation:
+    """Which circuit, written how. `samples`: of the verdicts."""
+
+    circuit: str
+    noise: float
+    seed: int
+    size: Size
+    samples: tuple[int, int] = SAMPLES
+
+    def planted(self) -> Planted:
+        make = next(make for make in CIRCUITS if make.__name__ == self.circuit)
+        return make(self.noise, self.seed, self.size)
+
+    def __str__(self) -> str:
+        return f"{self.circuit}, width {self.size.width}, {self.size.decoys} decoys, noise {self.noise}, seed {self.seed}"
+
+
+Judge = Callable[[Spec, Meter, CircuitGraph], Sequence[Verdict]]
+"""What is measured here. Anything that gives verdicts can stand in its place: the whole pipeline, with controls."""
+
+
+def assess(spec: Spec, meter: Meter, graph: CircuitGraph) -> list[Verdict]:
+    """Roles and arrows, then the claims: as `check` does it for one seed."""
+    assessor = Assessor(meter, graph, spec.verdict, 0, spec.circuit)
+    fits = assessor.judge_hypothesis()
+    if fits is not None and fits.outcome is Outcome.FAIL:
+        return [fits]  # the spec has failed, whatever its claims
+    return [*([fits] if fits else []), *(assessor.judge(claim) for claim in spec.claims)]
+
+
+@dataclass
+class Subject:
+    """One variation: the model is written, the circuit searched for and everything measured only once."""
+
+    variation: Variation
+    judge: Judge = assess
+
+    @cached_property
+    def planted(self) -> Planted:
+        return self.variation.planted()
+
+    @cached_property
+    def text(self) -> str:
+        """The true spec. Its target is just above the planted circuit's own loss, so that none of it can be spared."""
+        draft = spec_of(self.planted, specs.text(self.variation.circuit, SAMPLES, TARGET))
+        meter = meter_of(self.planted.checkpoint, Generator(draft.task, 0), draft.prune)
+        nodes = tuple(sorted(self.planted.nodes))
+        loss = float(meter.table(Setting.keep(nodes, "select"), "loss", SAMPLES[1]).mean(dtype="float64"))
+        return specs.text(self.variation.circuit, self.variation.samples, max(TARGET, loss + ROOM))
+
+    @cached_property
+    def spec(self) -> Spec:
+        return spec_of(self.planted, self.text)
+
+    @cached_property
+    def finder(self) -> Finder:
+        return finder_of(self.planted.checkpoint, Generator(self.spec.task, 0))
+
+    @cached_property
+    def meter(self) -> Meter:
+        return meter_of(self.planted.checkpoint, self.finder.generator, self.spec.prune)
+
+    @cached_property
+    def found(self) -> Found:
+        return self.finder.find(self.spec.prune, 0)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the search found the planted nodes and no others."""
+        return set(self.found.pruned.nodes) == self.planted.nodes
+
+    @cached_property
+    def true_verdicts(self) -> list[Verdict]:
+        return list(self.judge(self.spec, self.meter, self.found.graph))
+
+    def verdicts(self, spec: Spec, nodes: Sequence[Node] | None = None) -> list[Verdict]:
+        """Of another spec on the same model; on a circuit of other nodes, where they are given."""
+        graph = self.found.graph if nodes is None else self.graph_of(nodes)
+        return list(self.judge(spec, self.meter, graph))
+
+    def graph_of(self, nodes: Sequence[Node]) -> CircuitGraph:
+        checkpoint, shown = self.planted.checkpoint, self.finder.prompts("select", 0, COSTED)
+        return extract(checkpoint.model, dict(self.meter.mean), nodes, shown, checkpoint.tokenizer)
+
+    def with_model(self, checkpoint: Checkpoint) -> Subject:
+        """The same, but the weights are others. The circuit's nodes stay: nothing is searched for again."""
+        other = Subject(self.variation, self.judge)
+        other.planted = replace(self.planted, checkpoint=checkpoint)
+        nodes = sorted(self.planted.nodes)
+        other.found = replace(self.found, graph=other.graph_of(nodes))
+        return other
+
+
+def outcome(verdicts: Sequence[Verdict]) -> Outcome:
+    return overall(verdict.outcome for verdict in verdicts)
+
+
+def edges_of(graph: CircuitGraph) -> set[tuple[Node, Node]]:
+    """The weights between kept nodes."""
+    return {
+        (e.source, e.target)
+        for e in graph.edges
+        if e.kind == "weight" and isinstance(e.source, Node) and isinstance(e.target, Node)
+    }
+
+
+def precision_and_recall(found: set[object], known: set[object]) -> Mapping[str, float]:
+    right = len(found & known)
+    return {"precision": right / max(1, len(found)), "recall": right / max(1, len(known))}
