@@ -142,20 +142,25 @@ class Meter:
             case "divergence":
                 found = {look.kind: _divergence(score.answer_logits(self.checkpoint.model, batch), logits())}
             case "attention":
-                found = {look.kind: _attention(model, batch, edit, look)}
+                found = {look.kind: _attention(self._cut(setting), batch, edit, look)}
             case _:
                 assert look.node is not None
-                value = record(model, batch, edit, {look.node.site})[look.node.site][..., look.node.index]
+                value = record(self._cut(setting), batch, edit, {look.node.site})[look.node.site][..., look.node.index]
                 measure = _activation if look.kind == "activation" else _stands_out
                 found = {look.kind: measure(value, batch, look.marks[0])}
         shape = (batch.datapoints, batch.cases)
         return {name: values.reshape(shape) for name, values in found.items()}
 
     def _prepared(self, setting: Setting, batch: Batch) -> tuple[Transformer, Edit]:
+        return prepared(self._cut(setting), batch, setting.acts, self.mean)
+
+    def _cut(self, setting: Setting) -> Transformer:
+        """The model without the edges, and not compacted: what is read off may be at a site that ablation makes constant,
+        as the queries of a head of which a circuit keeps keys and values only."""
         model = self.checkpoint.model
         for source, target in setting.edges:
             model = without_edge(model, source, target, self.mean)
-        return prepared(model, batch, setting.acts, self.mean)
+        return model
 
 
 def scores(logits: Tensor, batch: Batch) -> dict[str, Table]:
