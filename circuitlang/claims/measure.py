@@ -139,7 +139,8 @@ class Meter:
         return self._populations[where, most]
 
     def prompts(self, split: Asked, where: Where, chunk: int) -> Batch:
-        """Datapoints [chunk * size, (chunk + 1) * size), where the size is `self.chunk`; of `every` as many of those as there are."""
+        """Datapoints [chunk * size, (chunk + 1) * size), where the size is `self.chunk`; of `every` as many of those as
+        there are."""
         place = (split, where, chunk)
         if place not in self._prompts:
             indices = range(chunk * self.chunk, (chunk + 1) * self.chunk)

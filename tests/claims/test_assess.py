@@ -78,6 +78,7 @@ TRUE = """
   claim separates: auroc(kind, at=open, between=(double, single)) >= 90%
   claim not_separates: auroc(detector, at=open, between=(double, single)) <= 70%
   claim copies: attention(copier, from=end, to=open) >= 80%
+  claim blind: attention(copier, from=end, to=open) given keep(kind) <= 50%
   claim fires: activation(kind, at=open) for case double >= 3
   claim quiet: activation(kind) for case single <= 0.3
   claim edges_matter: loss given drop(each edge) >= 0.1
