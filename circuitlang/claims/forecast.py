@@ -3,7 +3,7 @@
 The smallest difference that a claim can tell is the one by which the truth must differ from the bound so that the last
 look decides with probability `POWER`. For shares it is exact, of the interval itself, for datapoints that are 0 or 1 as
 a whole; for everything else it is the normal approximation (z of the look's error + z of the power) · sd / √n, at a
-standard deviation that is assumed, or measured on the untouched model.
+standard deviation that is assumed; or measured, for a claim about the untouched model.
 """
 
 from __future__ import annotations
@@ -129,8 +129,9 @@ def _claim(spec: Spec, claim: Claim, generator: Generator, cases: int, costs: Co
     plan = Plan(spec.verdict.samples, spec.verdict.confidence)
     never = short(claim, spec.verdict, cases)
     deviation = ASSUMED.get(kind)
-    if costs is not None and kind in ("loss", "real"):
-        deviation = costs.deviation
+    untouched = not any(side.interventions for side in sides)
+    if costs is not None and kind == "loss" and untouched:
+        deviation = costs.deviation  # of a circuit it is ten times as much, and not known before there is one
     bound = None if isinstance(claim.right, Quantity) else float(claim.right)
     difference = None
     if never is None and claim.relation != "==":
