@@ -131,7 +131,7 @@ def _claim(spec: Spec, claim: Claim, generator: Generator, cases: int, costs: Co
     deviation = ASSUMED.get(kind)
     untouched = not any(side.interventions for side in sides)
     if costs is not None and kind == "loss" and untouched:
-        deviation = costs.deviation  # of a circuit it is ten times as much, and not known before there is one
+        deviation = costs.deviation  # that of a circuit is larger, and not known before there is one
     bound = None if isinstance(claim.right, Quantity) else float(claim.right)
     difference = None
     if never is None and claim.relation != "==":
