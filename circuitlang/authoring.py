@@ -28,6 +28,7 @@ from circuitlang.syntax.parse import parse
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from circuitlang.claims.forecast import Costs, Forecast
     from circuitlang.prompts.cues import Cues
     from circuitlang.prompts.features import Cut
     from circuitlang.report.explanation import Explanation
@@ -285,6 +286,15 @@ def explain(code: str | None) -> list[Explanation]:
             f"there is no diagnostic {code}; the nearest are {', '.join(nearest(name, known))}"
         )
     return [known[name]]
+
+
+def plan(path: Path, name: str | None, controls: bool, costs: Costs | None = None) -> list[Forecast]:
+    """`plan`: what checking a file's specs will cost, of one or of all. `costs`: what a quick pass showed."""
+    from circuitlang.claims.forecast import forecast
+
+    specs = check_text([path])[0][0].specs
+    chosen = [choose(specs, name, "spec", path)] if name is not None or not specs else list(specs.values())
+    return [forecast(spec, controls, costs) for spec in chosen]
 
 
 def sarif_text(found: Sequence[Diagnostic], judged: Sequence[tuple[Report, Source]] = ()) -> str:

@@ -5,7 +5,9 @@ What needs torch is imported inside the functions, so that whatever imports this
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from circuitlang.authoring import Shown, check_text, choose, show_light
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from circuitlang.circuit.find import Finder, Found
+    from circuitlang.claims.forecast import Costs, Forecast
     from circuitlang.claims.measure import Meter
     from circuitlang.report.report import Report
 
@@ -93,6 +96,33 @@ def prune(spec: Spec, root: Path, options: Options) -> list[Found]:
         finder.find(spec.prune, seed, options.budget, clock.within("prune", number, spec))
         for number, seed in enumerate(spec.prune.seeds)
     ]
+
+
+def plan(path: Path, name: str | None, options: Options) -> list[Forecast]:
+    """`plan --measure`: the same as authoring's, with the time of a pass and the spread of losses measured."""
+    from circuitlang.claims.forecast import forecast
+
+    specs = check_text([path])[0][0].specs
+    chosen = [choose(specs, name, "spec", path)] if name is not None or not specs else list(specs.values())
+    root = project_root(path)
+    return [forecast(spec, options.controls, measure_costs(spec, root, options)) for spec in chosen]
+
+
+def measure_costs(spec: Spec, root: Path, options: Options) -> Costs:
+    """A pass of the untouched model over a few datapoints of `select`, after one that warms up."""
+    from circuitlang.claims.forecast import Costs
+    from circuitlang.claims.looks import SCREENED
+    from circuitlang.claims.measure import Setting
+
+    _, meter = prepare(spec, root, replace(options, fresh=True))
+    setting = Setting(split="select")
+    meter.table(setting, "loss", SCREENED)
+    meter.prompts("select", (), 1)  # made beforehand: only the model is timed
+    began = monotonic()
+    meter.table(setting, "loss", 2 * SCREENED)
+    seconds = monotonic() - began
+    losses = meter.table(setting, "loss", 4 * SCREENED).mean(1, dtype="float64")
+    return Costs(seconds / (SCREENED * meter.cases), float(losses.std()))
 
 
 def show(stage: str, path: Path, name: str | None, seed: int) -> Shown:

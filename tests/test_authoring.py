@@ -325,4 +325,4 @@ def test_the_page_shows_what_the_commands_print(
 
     text = PAGE.read_text(encoding="utf-8")
     golden(PAGE, OUTPUT.sub(made, text))
-    assert len(OUTPUT.findall(text)) == 3
+    assert len(OUTPUT.findall(text)) == 4

@@ -17,7 +17,6 @@ from circuitlang.claims.counterexample import SHOWN, counterexample
 from circuitlang.claims.judge import (
     UNMEASURED,
     Kind,
-    Plan,
     judge,
     judge_binding,
     judge_count,
@@ -25,9 +24,10 @@ from circuitlang.claims.judge import (
     not_measured,
     reason,
 )
+from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS, SCREENED, Plan
 from circuitlang.claims.measure import UNTOUCHED, Meter, Setting, Values
 from circuitlang.claims.metrics import Unbound, View, measured
-from circuitlang.claims.nulls import JUDGED, RANDOM_CIRCUITS, SCREENED, alive_nodes, random_circuits
+from circuitlang.claims.nulls import alive_nodes, random_circuits
 from circuitlang.claims.reach import BINARY
 from circuitlang.claims.subject import Subject
 from circuitlang.claims.verdict import Outcome, Verdict

@@ -5,8 +5,9 @@ from __future__ import annotations
 from circuitlang.circuit.mask import keeping
 from circuitlang.claims.battery_runs import WAYS, Context, counted, over_cases, under, worst_outcome
 from circuitlang.claims.check import Answer
+from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS, SCREENED
 from circuitlang.claims.measure import Setting
-from circuitlang.claims.nulls import JUDGED, RANDOM_CIRCUITS, SCREENED, alive_nodes, random_circuits
+from circuitlang.claims.nulls import alive_nodes, random_circuits
 from circuitlang.claims.verdict import Interval
 from circuitlang.site import Node
 

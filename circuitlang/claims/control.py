@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+SEARCHED = ("nonsense", "shuffled_answers", "shuffled_weights", "one_answer")
+"""The nulls that are searched for a circuit; random circuits need no search."""
+
 
 @dataclass(frozen=True)
 class Control:

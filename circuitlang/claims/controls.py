@@ -21,8 +21,9 @@ from circuitlang.circuit.prune import loss_and_error
 from circuitlang.claims.assess import COUNTED, Assessor
 from circuitlang.claims.control import Control
 from circuitlang.claims.judge import HYPOTHESIS
+from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS, SCREENED
 from circuitlang.claims.measure import Meter, Setting
-from circuitlang.claims.nulls import JUDGED, RANDOM_CIRCUITS, SCREENED, alive_nodes, random_circuits
+from circuitlang.claims.nulls import alive_nodes, random_circuits
 from circuitlang.claims.verdict import Outcome, Verdict, void
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.transformer import Transformer

@@ -112,11 +112,11 @@ def binomial_hinge(values: Values, alpha: float) -> Interval:
     depend on the order of the datapoints.
     """
     n, total = len(values), _sum(values)
-    low, high = _hinge_limit(total, n, alpha / 2), 1 - _hinge_limit(n - total, n, alpha / 2)
+    low, high = hinge_limit(total, n, alpha / 2), 1 - hinge_limit(n - total, n, alpha / 2)
     return _around(total / n, low, high, n, "binomial hinge")
 
 
-def _hinge_limit(total: float, n: int, alpha: float) -> float:
+def hinge_limit(total: float, n: int, alpha: float) -> float:
     """The largest mean that a sum as large as `total` excludes at level alpha; 0 where it excludes none."""
     if total <= 0:
         return 0.0

@@ -1,8 +1,18 @@
-"""Plan: after how many datapoints a claim is looked at, and at what error. Plain Python: also read without a model."""
+"""Plan: after how many datapoints a claim is looked at, and at what error; and how many random circuits are.
+
+Plain Python: read without a model, too.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+RANDOM_CIRCUITS = 99
+"""A circuit that beats 99 draws is among the best hundredth."""
+SCREENED = 32
+"""Datapoints of `select` that every random circuit is measured on, to find the hardest ones to beat."""
+JUDGED = 3
+"""The hardest random circuits, judged on `test` like any member of an `each`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,6 @@ from circuitlang.prompts.encode import Batch
 from circuitlang.prompts.stream import Stream, derive
 from circuitlang.site import Node, Place, Site
 
-RANDOM_CIRCUITS = 99
-"""A circuit that beats 99 draws is among the best hundredth."""
-SCREENED = 32
-"""Datapoints of `select` that every random circuit is measured on, to find the hardest ones to beat."""
-JUDGED = 3
-"""The hardest random circuits, judged on `test` like any member of an `each`."""
-
 
 @torch.no_grad()
 def alive_nodes(model: Transformer, batch: Batch) -> dict[Site, tuple[int, ...]]:

@@ -145,6 +145,40 @@ def _print(report: Report, source: Source, notes: Sequence[str], format: ReportF
 
 
 @app.command()
+def plan(
+    spec: Annotated[Path, typer.Argument(help="A spec file (.cir).")],
+    name: Name = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Load the model: minutes, and the spread of its losses.")
+    ] = False,
+    controls: Annotated[
+        bool, typer.Option("--controls/--no-controls", help="Whether the check runs the controls.")
+    ] = True,
+    device: DeviceOption = Device.AUTO,
+    format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
+) -> None:
+    """Say what a check will cost and what it can tell, before it runs.
+
+    Example: `circuitlang plan specs/bracket_depth.cir`
+    """
+    from circuitlang.report.forecast import forecast_data, forecast_lines
+
+    if measure:
+        from circuitlang import pipeline
+
+        found = pipeline.plan(spec, name, pipeline.Options(device.value, controls=controls))
+    else:
+        from circuitlang import authoring
+
+        found = authoring.plan(spec, name, controls)
+    if format is Format.JSON:
+        sys.stdout.write(json.dumps([forecast_data(each) for each in found], indent=1) + "\n")
+    else:
+        for number, each in enumerate(found):
+            say([*([""] if number else []), *forecast_lines(each)])
+
+
+@app.command()
 def prune(
     spec: Annotated[Path, typer.Argument(help="A spec file (.cir).")],
     name: Name = None,
