@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, product
 from math import inf, isfinite
 
 from circuitlang.circuit.graph import ANSWER, CircuitGraph
@@ -121,13 +121,16 @@ def _fill(
 
 
 def _fits(part: Part, group: Role, hypothesis: Circuit, full: Mapping[str, Parts], anatomy: Anatomy) -> bool:
-    """Whether a member meets every arrow of its group."""
+    """Whether a member meets every arrow of its group, with some part of the other end; a `never`, with all of them."""
     one = {**full, group.name: (part,)}
-    return all(
-        _holds(arrow, one, anatomy)
-        for arrow in hypothesis.arrows
-        if group.name in (arrow.source.role, arrow.target.role)
-    )
+    for arrow in hypothesis.arrows:
+        if group.name not in (arrow.source.role, arrow.target.role):
+            continue
+        ends = product(one[arrow.source.role], one.get(arrow.target.role, (ANSWER,)))
+        met = any(anatomy.connected(s, t, arrow.target.part, arrow.direct) for s, t in ends)
+        if met == arrow.never:
+            return False
+    return True
 
 
 def _holds(arrow: Arrow, bound: Mapping[str, Parts], anatomy: Anatomy) -> bool:

@@ -82,6 +82,12 @@ def test_a_channel_stands_between_two_parts(graphs) -> None:
     assert len(found["c"]) == 1
 
 
+def test_between_groups_each_member_needs_one_of_the_other(graphs) -> None:
+    found = bound(graphs[quotes], "all+: neuron 0", "reads+: attn_in 1", "all -> reads")
+    assert found["all"] == ["0.neuron[0]", "0.neuron[1]"]
+    assert len(found["reads"]) == 2  # each reads one neuron, and none reads both
+
+
 def test_a_group_takes_every_part_that_fits(graphs) -> None:
     assert bound(graphs[quotes], "all+: neuron", "copier: head", "all -> copier")["all"] == [
         "0.neuron[0]",
