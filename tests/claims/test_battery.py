@@ -186,8 +186,9 @@ def test_without_its_detector_no_check_of_the_choice_passes() -> None:
 
 def test_what_is_not_a_number_is_never_a_pass() -> None:
     planted = quotes()
+    context = context_of(planted, planted.nodes)
     planted.checkpoint.model.get_parameter("mlp.0.up.weight")[29, 0] = float("nan")
-    found = {check.name: check for check in battery(context_of(planted, planted.nodes))}
+    found = {check.name: check for check in battery(context)}
     assert {found[name].outcome for name in GATES} == {Outcome.NOT_MEASURED}
     assert "not finite" in found["agreement"].note
 
