@@ -13,10 +13,12 @@ from circuitlang.program.spec import Spec
 if TYPE_CHECKING:
     from circuitlang.circuit.find import Finder, Found
     from circuitlang.circuit.match import Binding
+    from circuitlang.circuit.prune import Pruned
     from circuitlang.claims.check import Check
     from circuitlang.claims.control import Control
     from circuitlang.claims.measure import Meter
     from circuitlang.claims.verdict import Verdict
+    from circuitlang.site import Node
 
 Told = Callable[[str, float], None]
 
@@ -133,13 +135,14 @@ def examine(
     from circuitlang.claims.battery import Context, battery, claimed_wheres
     from circuitlang.claims.check import worst_over_seeds
 
+    wheres, found = claimed_wheres(spec.claims), {}
     text_mean = finder.mean(replace(spec.prune, ablate="mean"))
-    wheres = claimed_wheres(spec.claims)
-    found = {}
     for number, circuit in enumerate(circuits):
-        context = Context(
-            meter, circuit.graph, spec.verdict, circuit.seed, wheres=wheres, text_mean=text_mean
-        )
+
+        def again(nodes: tuple[Node, ...], seed: int = circuit.seed) -> Pruned:
+            return finder.find(spec.prune, seed, without=nodes, fallback=False).pruned
+
+        context = Context(meter, circuit.graph, spec.verdict, circuit.seed, wheres, again, text_mean)
         found[circuit.seed] = battery(context, clock.within("battery", number, spec))
     clock.lap("battery")
     return worst_over_seeds(found)

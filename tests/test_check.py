@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from circuitlang.claims.battery import CHECKS
 from circuitlang.claims.verdict import Outcome
 from circuitlang.pipeline import Options, check, check_and_write, check_file
 from circuitlang.program.load import load_text
@@ -49,7 +50,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(quick: Spec, cache: Path) -> Report:
-    return check(quick, ROOT, Options(cache=cache))
+    return check(quick, ROOT, Options(battery=False, cache=cache))
 
 
 def test_the_report_says_what_happened(report: Report) -> None:
@@ -70,8 +71,8 @@ def test_the_report_says_what_happened(report: Report) -> None:
 def test_the_same_check_gives_the_same_bytes_with_and_without_the_cache(
     quick: Spec, report: Report, cache: Path
 ) -> None:
-    again = check(quick, ROOT, Options(cache=cache))
-    afresh = check(quick, ROOT, Options(fresh=True))
+    again = check(quick, ROOT, Options(battery=False, cache=cache))
+    afresh = check(quick, ROOT, Options(battery=False, fresh=True))
     assert (report.cached, again.cached, afresh.cached) == (False, True, False)
     assert again.to_json(timings=False) == report.to_json(timings=False)
     assert afresh.to_json(timings=False) == report.to_json(timings=False)
@@ -80,14 +81,14 @@ def test_the_same_check_gives_the_same_bytes_with_and_without_the_cache(
 def test_a_changed_claim_reuses_the_circuit_and_a_changed_search_does_not(
     quick: Spec, report: Report, cache: Path
 ) -> None:
-    assert check(replace(quick, claims=quick.claims[2:]), ROOT, Options(cache=cache)).cached
+    assert check(replace(quick, claims=quick.claims[2:]), ROOT, Options(battery=False, cache=cache)).cached
     other = replace(quick, prune=replace(quick.prune, steps=41))
-    assert not check(other, ROOT, Options(cache=cache)).cached
+    assert not check(other, ROOT, Options(battery=False, cache=cache)).cached
 
 
 def test_a_model_that_cannot_do_the_task_is_not_pruned(quick: Spec) -> None:
     hard = replace(quick, verdict=replace(quick.verdict, mass=0.99))
-    found = check(hard, ROOT, Options(fresh=True))
+    found = check(hard, ROOT, Options(battery=False, fresh=True))
     assert found.verdict is Outcome.FAIL
     assert found.circuit is None
     assert found.claims == ()
@@ -99,7 +100,7 @@ def test_the_files_are_written_and_fit_the_schema(
 ) -> None:
     program = load_text(SPEC, str(ROOT / "quick.cir"), ROOT)
     folder = tmp_path / "out"
-    written, notes = check_and_write(quick, program, folder, Options(cache=cache))
+    written, notes = check_and_write(quick, program, folder, Options(battery=False, cache=cache))
     assert notes[0] == f"files in {folder}"
     names = {path.name for path in folder.iterdir()}
     assert {"report.json", "report.md", "circuit.json", "circuit.dot"} <= names
@@ -115,7 +116,7 @@ def test_from_python(report: Report, cache: Path, tmp_path: Path) -> None:
     (path.parent / "pyproject.toml").write_text("")
     shutil.copytree(ROOT / "tasks", path.parent, dirs_exist_ok=True)
     path.write_text(SPEC.replace("tasks/python.task", "python.task"))
-    found = check_file(path, options=Options(cache=cache))
+    found = check_file(path, options=Options(battery=False, cache=cache))
     assert found.cached
     assert found.circuit is not None
     assert found.circuit.graph().number_of_nodes() >= found.circuit.nodes
@@ -123,8 +124,20 @@ def test_from_python(report: Report, cache: Path, tmp_path: Path) -> None:
 
 def test_a_search_that_stopped_early_leaves_nothing_that_could_pass(quick: Spec, cache: Path) -> None:
     hopeless = replace(quick, prune=replace(quick.prune, loss=1e-4))
-    found = check(hopeless, ROOT, Options(cache=cache))
+    found = check(hopeless, ROOT, Options(battery=False, cache=cache))
     assert found.circuit is not None
     assert not any(circuit.reached for circuit in found.circuit.per_seed)
     assert {claim.verdict for claim in found.claims} == {Outcome.NOT_MEASURED}
     assert all("stopped after 16 of 40 steps" in claim.note for claim in found.claims)
+
+
+def test_the_battery_is_in_the_report_and_can_be_left_out(quick: Spec, report: Report, cache: Path) -> None:
+    assert report.battery == ()
+    found = check(quick, ROOT, Options(controls=False, cache=cache))
+    assert [one.name for one in found.battery] == list(CHECKS)
+    gates = [one.verdict for one in found.battery if one.gates]
+    assert all(verdict is not None for verdict in gates)
+    assert found.verdict.severity >= max(verdict.severity for verdict in gates if verdict is not None)
+    assert "battery" in found.seconds
+    again = check(quick, ROOT, Options(controls=False, cache=cache))
+    assert again.to_json(timings=False) == found.to_json(timings=False)

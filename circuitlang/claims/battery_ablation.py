@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.mask import Mask
-from circuitlang.claims.battery_runs import WAYS, Context, Run, under, worst_outcome
+from circuitlang.claims.battery_runs import WAYS, Context, Run, counted, under, worst_outcome
 from circuitlang.claims.check import Answer
 from circuitlang.claims.measure import CHUNK
 from circuitlang.claims.verdict import Interval, Outcome
@@ -30,7 +30,7 @@ def ablations(context: Context) -> Answer:
     """2: every way of ablating, and the worst."""
     device = context.model.embed.device
     zero = {site: torch.zeros_like(mean) for site, mean in context.mean.items()}
-    subset, tried = _worst_subset(context)
+    subset, tried, usual = _worst_subset(context)
     ways: dict[str, Run] = {
         "mean over text": under(context.model, Mask(context.mask.keep, context.mean)),
         "mean over the task": under(context.model, Mask(context.mask.keep, task_mean(context))),
@@ -46,6 +46,7 @@ def ablations(context: Context) -> Answer:
     numbers: dict[str, Interval] = {"worst way: accuracy over the bar": over[worst]}
     numbers |= {f"{name}: accuracy": context.accuracy(found) for name, found in tables.items()}
     numbers |= {f"{name}: loss": context.loss(found) for name, found in tables.items()}
+    numbers[f"median of {SUBSETS} random parts: loss on select"] = counted(usual)
     broken = [name for name, each in outcomes.items() if each is not Outcome.PASS]
     note = f"does not hold for: {', '.join(broken)}" if broken else f"the worst way: {worst}"
     said = f"{note}; the part of the rest is the worst of {tried}, found on `select`; zero does not count"
@@ -110,8 +111,9 @@ def _resampled(context: Context, pool: Mapping[Site, Tensor]) -> Run:
     return run
 
 
-def _worst_subset(context: Context) -> tuple[Mask, int]:
-    """The part of the rest whose ablation costs most on the first datapoints of `select`, and how many were tried.
+def _worst_subset(context: Context) -> tuple[Mask, int, float]:
+    """The part of the rest whose ablation costs most on the first datapoints of `select`, how many were
+    tried, and the median loss of the random ones.
 
     Half of the random parts are of whole sites, half of single nodes; then the worst one's sites are turned over one
     after another, each kept so where that makes it worse.
@@ -142,7 +144,8 @@ def _worst_subset(context: Context) -> tuple[Mask, int]:
         loss, changed = measured(other)
         if loss > worst:
             worst, mask, kept = loss, changed, other
-    return mask, SUBSETS + min(FLIPS, len(sites))
+    usual = float(np.median([loss for loss, _, _ in tried]))
+    return mask, SUBSETS + min(FLIPS, len(sites)), usual
 
 
 def _generator(*parts: str | int) -> np.random.Generator:

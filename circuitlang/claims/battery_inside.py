@@ -20,7 +20,7 @@ from circuitlang.claims.interval import Values
 from circuitlang.claims.measure import CHUNK
 from circuitlang.claims.verdict import Interval, Outcome
 from circuitlang.model import score
-from circuitlang.model.transformer import Attention, unchanged
+from circuitlang.model.transformer import Attention, Edit, unchanged
 from circuitlang.prompts.encode import Batch
 from circuitlang.site import Node, Place, Site
 
@@ -84,25 +84,69 @@ def attention(context: Context) -> Answer:
     return Answer(outcome, numbers, "; ".join(notes))
 
 
-def _sites(context: Context) -> set[Site]:
-    return {node.site for node in context.nodes}
+@dataclass(frozen=True)
+class _Recorded:
+    """One chunk of `test`. site -> (prompt, position, kept node) in the untouched model and in the circuit; and how far
+    apart the patterns of a layer's heads are, layer -> (prompt, head, query)."""
+
+    model: Mapping[Site, Tensor]
+    circuit: Mapping[Site, Tensor]
+    apart: Mapping[int, Tensor]
 
 
-def _into_circuit(context: Context, batch: Batch, _: int) -> Tensor:
-    """The circuit's run with the untouched model's values at all of its nodes."""
-    values = record(context.model, batch, unchanged, _sites(context))
-    small = compact(context.model, context.mask)
-    return score.answer_logits(small, batch, lambda site, x: context.mask(site, values.get(site, x)))
+def _units(context: Context) -> dict[Site, list[int]]:
+    """site -> the units that the circuit keeps, in order."""
+    found: dict[Site, list[int]] = {}
+    for node in context.nodes:
+        found.setdefault(node.site, []).append(node.index)
+    return found
 
 
-def _into_model(context: Context, batch: Batch, _: int) -> Tensor:
-    """The untouched model with the circuit's values at all of the circuit's nodes."""
-    values = record(context.model, batch, context.mask, _sites(context))
+@torch.no_grad()
+def _recorded(context: Context, chunk: int) -> _Recorded:
+    """Both runs, once for interchange and attention."""
+    if chunk not in context.recorded:
+        batch, units = context.meter.prompts("test", (), chunk), _units(context)
+        layers = sorted({layer for layer, _ in _kept_heads(context)})
+        sites = {*units, *(Site(layer, place) for layer in layers for place in (Place.Q, Place.K))}
+        runs = [record(context.model, batch, edit, sites) for edit in (unchanged, context.mask)]
+        apart = {}
+        for layer in layers:
+            module = context.model.attention[layer]
+            assert isinstance(module, Attention)
+            model, circuit = (module.pattern(r[Site(layer, Place.Q)], r[Site(layer, Place.K)]) for r in runs)
+            sink = (model.sum(-1) - circuit.sum(-1)).abs()
+            apart[layer] = ((model - circuit).abs().sum(-1) + sink) / 2
+        kept = [{site: r[site][..., indices].clone() for site, indices in units.items()} for r in runs]
+        context.recorded[chunk] = _Recorded(kept[0], kept[1], apart)
+    return context.recorded[chunk]
+
+
+def _putting(context: Context, values: Mapping[Site, Tensor], first: Edit) -> Edit:
+    """After another edit, these values at the circuit's nodes."""
+    units = _units(context)
 
     def edit(site: Site, x: Tensor) -> Tensor:
-        return torch.where(context.mask.keep[site].bool(), values[site], x) if site in values else x
+        x = first(site, x)
+        if site in values:
+            x = x.clone()
+            x[..., units[site]] = values[site]
+        return x
 
-    return score.answer_logits(context.model, batch, edit)
+    return edit
+
+
+def _into_circuit(context: Context, batch: Batch, chunk: int) -> Tensor:
+    """The circuit's run with the untouched model's values at all of its nodes."""
+    edit = _putting(context, _recorded(context, chunk).model, context.mask)
+    return score.answer_logits(compact(context.model, context.mask), batch, edit)
+
+
+def _into_model(context: Context, batch: Batch, chunk: int) -> Tensor:
+    """The untouched model with the circuit's values at all of the circuit's nodes."""
+    return score.answer_logits(
+        context.model, batch, _putting(context, _recorded(context, chunk).circuit, unchanged)
+    )
 
 
 @dataclass(frozen=True)
@@ -127,18 +171,17 @@ class _Alike:
 @torch.no_grad()
 def _alike(context: Context) -> _Alike:
     """Each node in the model and in the circuit, over all tokens of WAYS datapoints."""
-    units = {site: [n.index for n in context.nodes if n.site == site] for site in _sites(context)}
+    units = _units(context)
     sums: dict[Site, list[Tensor]] = {}
     count, signs = 0, []
     for chunk in range(-(-WAYS // CHUNK)):
         batch = context.meter.prompts("test", (), chunk)
         real = real_positions(batch).to(context.model.embed.device)
-        model = record(context.model, batch, unchanged, set(units))
-        circuit = record(context.model, batch, context.mask, set(units))
+        recorded = _recorded(context, chunk)
         count += int(real.sum())
         same = torch.zeros(len(batch), dtype=torch.float64, device=real.device)
-        for site, indices in units.items():
-            x, y = (each[site][..., indices].double() for each in (model, circuit))
+        for site in units:
+            x, y = (each[site].double() for each in (recorded.model, recorded.circuit))
             same += ((x.sign() == y.sign()) & real.unsqueeze(-1)).double().sum((1, 2))
             x, y = x[real], y[real]
             parts = [each.sum(0) for each in (x, y, x * x, y * y, x * y)]
@@ -185,27 +228,19 @@ def _kept_heads(context: Context) -> dict[Head, set[Place]]:
 def _variation(context: Context, heads: list[Head]) -> dict[Head, tuple[Values, Values]]:
     """head -> (datapoint) half the sum of absolute differences of the two patterns, the sink's share included: the
     mean over all tokens' queries, and the last token's."""
-    layers = sorted({layer for layer, _ in heads})
-    sites = {Site(layer, place) for layer in layers for place in (Place.Q, Place.K)}
     found: defaultdict[Head, list[tuple[Values, Values]]] = defaultdict(list)
     for chunk in range(-(-WAYS // CHUNK)):
         batch = context.meter.prompts("test", (), chunk)
         real = real_positions(batch).to(context.model.embed.device)
         end = torch.from_numpy(batch.end).to(real.device)
-        runs = [record(context.model, batch, edit, sites) for edit in (unchanged, context.mask)]
-        for layer in layers:
-            module = context.model.attention[layer]
-            assert isinstance(module, Attention)
-            model, circuit = (module.pattern(r[Site(layer, Place.Q)], r[Site(layer, Place.K)]) for r in runs)
-            sink = (model.sum(-1) - circuit.sum(-1)).abs()
-            apart = ((model - circuit).abs().sum(-1) + sink) / 2  # (prompt, head, query)
-            for head in (h for of, h in heads if of == layer):
-                here = apart[:, head].double()
-                mean = (here * real).sum(1) / real.sum(1)
-                last = here.gather(1, end.unsqueeze(1)).squeeze(1)
-                shape = (batch.datapoints, batch.cases)
-                values = [v.cpu().numpy().reshape(shape).mean(1) for v in (mean, last)]
-                found[layer, head].append((values[0], values[1]))
+        shape = (batch.datapoints, batch.cases)
+        apart = _recorded(context, chunk).apart
+        for layer, head in heads:
+            here = apart[layer][:, head].double()
+            mean = (here * real).sum(1) / real.sum(1)
+            last = here.gather(1, end.unsqueeze(1)).squeeze(1)
+            values = [v.cpu().numpy().reshape(shape).mean(1) for v in (mean, last)]
+            found[layer, head].append((values[0], values[1]))
     return {
         head: (np.concatenate([a for a, _ in parts])[:WAYS], np.concatenate([b for _, b in parts])[:WAYS])
         for head, parts in found.items()

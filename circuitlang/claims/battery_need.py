@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import torch
+
 from circuitlang.circuit.mask import keeping
-from circuitlang.claims.battery_runs import WAYS, Context, counted, over_cases, under, worst_outcome
+from circuitlang.claims.battery_runs import WAYS, Context, Run, counted, over_cases, under, worst_outcome
 from circuitlang.claims.check import Answer
-from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS, SCREENED
-from circuitlang.claims.measure import Setting
+from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS
 from circuitlang.claims.nulls import alive_nodes, random_circuits
 from circuitlang.claims.verdict import Interval
+from circuitlang.model import score
 from circuitlang.site import Node
 
 FURTHER = 3
 """How often the circuit's nodes are forbidden and another one is searched for."""
+RANKED = 16
+"""Datapoints of `select` that every random set is dropped on, to find the ones that the model misses most."""
 NEGLIGIBLE = 0.001
 """Nats: under this rise of the loss a node is said to do nothing in the circuit. A hundredth of a small loss target
 (0.1 to 0.15) and less; a circuit of 50 such nodes would not lose half of its target with them all."""
@@ -30,9 +34,12 @@ def necessity(context: Context) -> Answer:
         for number, nodes in enumerate(random_circuits(context.nodes, alive, RANDOM_CIRCUITS, context.seed))
     }
 
+    batch = context.meter.prompts("select", (), 0)
+    few = next(batch.parts(RANKED * batch.cases))
+
+    @torch.no_grad()
     def on_select(name: str) -> float:
-        setting = Setting.drop(randoms[name], "select")
-        return float(context.meter.table(setting, "loss", SCREENED).mean(dtype="float64"))
+        return float(score.loss(_dropping(context, randoms[name])(few, 0), few).double().mean())
 
     hardest = sorted(randoms, key=lambda name: (-on_select(name), name))[:JUDGED]
     without = context.tables("without the circuit", _dropping(context, context.nodes), WAYS)
@@ -54,7 +61,7 @@ def necessity(context: Context) -> Answer:
     return Answer(outcome, shown, note)
 
 
-def _dropping(context: Context, nodes: tuple[Node, ...]):
+def _dropping(context: Context, nodes: tuple[Node, ...]) -> Run:
     return under(context.model, keeping(nodes, context.model.config, context.meter.mean).complement())
 
 
@@ -73,7 +80,8 @@ def redundancy(context: Context) -> Answer:
             break
         if not found.reached:
             circuits = "this circuit" if number == 1 else f"{number} circuits"
-            note = f"without the nodes of {circuits} the loss stays at {found.loss:.3g}"
+            ended = f"stays at a loss of {found.loss:.3g}" if found.stopped is None else str(found.stopped)
+            note = f"without the nodes of {circuits} the search {ended}"
             numbers["loss where it ended"] = counted(found.loss)
             break
         reached += 1

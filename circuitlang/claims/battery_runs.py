@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,6 +51,7 @@ class Context:
     wheres: tuple[Where, ...] = ()
     again: Again | None = None
     text_mean: Mapping[Site, Tensor] | None = None
+    recorded: dict[int, Any] = field(default_factory=dict, repr=False)  # of claims/battery_inside.py
     _found: dict[tuple[str, Split, Where, int], dict[str, Table]] = field(default_factory=dict)
     _logits: dict[tuple[Split, Where, int], Tensor] = field(default_factory=dict)
 

@@ -1,0 +1,347 @@
+"""The battery on transformers whose circuits are known: the true circuit passes, each published failure is caught."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from benchmarks.planted.circuits import CIRCUITS, Planted, quotes
+from circuitlang.cache import Cache
+from circuitlang.circuit.graph import CircuitGraph, GraphNode
+from circuitlang.circuit.norms import logits_with_scales, scales_of
+from circuitlang.circuit.prune import Pruned, every_node
+from circuitlang.circuit.reference import stand_ins
+from circuitlang.claims.battery import CHECKS, battery, claimed_wheres, measured
+from circuitlang.claims.battery_need import FURTHER, NEGLIGIBLE
+from circuitlang.claims.battery_runs import Context
+from circuitlang.claims.battery_same import BELOW, TOO_GOOD, calibrated, fit
+from circuitlang.claims.check import Check, worst_over_seeds
+from circuitlang.claims.measure import Meter
+from circuitlang.claims.verdict import Interval, Outcome
+from circuitlang.model import score
+from circuitlang.program.load import load_text
+from circuitlang.program.spec import VerdictSettings
+from circuitlang.prompts.generate import Generator
+from circuitlang.site import Node, Place, Site
+
+GATES = {name for name, row in CHECKS.items() if row.gates}
+
+
+def context_of(
+    planted: Planted,
+    nodes: Iterable[Node],
+    costs: Mapping[Node, float] | None = None,
+    cache: Path | None = None,
+) -> Context:
+    """A circuit of the planted model's; `costs` of its nodes, 1 nat where none is given."""
+    model = planted.checkpoint.model
+    mean = stand_ins(model, planted.checkpoint.reference, "mean")
+    meter = Meter(
+        planted.checkpoint, Generator(planted.program.tasks["planted"], 0), mean, Cache(cache), planted.name
+    )
+    width = model.config.head_width
+
+    def shown(node: Node) -> GraphNode:
+        head = divmod(node.index, width) if node.site.place in (Place.Q, Place.K, Place.V) else (None, None)
+        return GraphNode(node, (costs or {}).get(node, 1.0), 0.0, *head)
+
+    kept = tuple(map(shown, sorted(nodes)))
+    return Context(meter, CircuitGraph(kept, (), model.config.total_nodes), VerdictSettings(), 0)
+
+
+def in_letters(planted: Planted, letters: str, channel: int, value: float) -> None:
+    """These letters write a value to a channel."""
+    for letter in letters:
+        (token,) = planted.checkpoint.tokenizer.encode(letter).ids
+        planted.checkpoint.model.embed[token, channel] = value
+
+
+def add_neuron(planted: Planted, reads: int, writes: Node, size: float) -> None:
+    """Two hidden units of layer 0 that write `size` times a channel's value, of either sign, where a node writes."""
+    model = planted.checkpoint.model
+    up, down = (model.get_parameter(f"mlp.0.{name}.weight") for name in ("up", "down"))
+    for unit, sign in ((30, 1.0), (31, -1.0)):
+        up[unit, reads] = 8.0 * sign
+        down[writes.index, unit] = sign * size / 8.0
+
+
+def copied(planted: Planted) -> Node:
+    """Where the planted quote circuit writes its answer."""
+    (node,) = (n for n in planted.nodes if n.site == Site(1, Place.ATTN_OUT))
+    return node
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, Check]:
+    """The battery of the circuit that is the whole model."""
+    planted = quotes(noise=0.02)
+    return {check.name: check for check in battery(context_of(planted, every_node(planted.checkpoint.model)))}
+
+
+def test_the_whole_model_is_the_model(whole: dict[str, Check]) -> None:
+    agreement = whole["agreement"].numbers
+    assert agreement["agreement"].value == 1
+    assert agreement["KL over all tokens"].value == 0
+    assert agreement["KL over answer and foils"].value == 0
+    assert agreement["loss minus the model's"].value == 0
+    inside = whole["interchange"].numbers
+    assert inside["the model's values in the circuit: agreement"].value == 1
+    assert inside["the circuit's values in the model: agreement"].value == 1
+    assert inside["mean correlation of a node"].value == pytest.approx(1, abs=1e-6)
+    assert inside["same sign"].value == 1
+    assert {i.value for n, i in whole["attention"].numbers.items() if "variation" in n} == {0.0}
+    norms = whole["frozen norms"].numbers
+    assert norms["loss"].value == pytest.approx(norms["loss with norms of its own"].value, abs=1e-6)
+    sides = whole["held-out prompts"].numbers
+    assert sides["held out: loss"] == sides["held out: the model's loss"]
+    assert sides["held out: accuracy"].datapoints == 256
+    for name in GATES - {"necessity"}:
+        assert whole[name].outcome is Outcome.PASS, whole[name]
+
+
+def test_all_ten_are_there_and_say_whether_they_count(whole: dict[str, Check]) -> None:
+    assert list(whole) == list(CHECKS)
+    assert {name for name, check in whole.items() if check.gates} == GATES == {
+        "agreement", "ways of ablating", "interchange", "attention", "necessity"
+    }  # fmt: skip
+    assert all(check.outcome is None for check in whole.values() if not check.gates)
+
+
+@pytest.mark.parametrize("make", CIRCUITS, ids=lambda make: make.__name__)
+def test_a_true_circuit_passes(make) -> None:
+    planted = make(0.0, 0)
+    context = context_of(planted, planted.nodes)
+    for name in sorted(GATES - {"necessity"}):
+        found = measured(context, name)
+        assert found.outcome is Outcome.PASS, found
+
+
+def test_the_model_misses_the_true_circuit_more_than_others() -> None:
+    planted = quotes(noise=0.02)
+    assert measured(context_of(planted, planted.nodes), "necessity").outcome is Outcome.PASS
+
+
+def test_decoys_are_not_missed() -> None:
+    planted = quotes(noise=0.02)
+    assert measured(context_of(planted, planted.decoys), "necessity").outcome is Outcome.FAIL
+
+
+def test_uniform_attention_is_caught_by_name() -> None:
+    planted = quotes()
+    nodes = [node for node in planted.nodes if node.site.place not in (Place.Q, Place.K)]
+    found = measured(context_of(planted, nodes), "attention")
+    assert found.outcome is Outcome.FAIL
+    assert "uniform attention in 1.head[0]: kept with a value and no query and key" in found.note
+
+
+def test_a_head_that_is_uniform_in_the_model_too_is_named_and_passes() -> None:
+    planted = CIRCUITS[1](0.0, 0)  # brackets: a head that takes an even mean
+    found = measured(context_of(planted, planted.nodes), "attention")
+    assert found.outcome is Outcome.PASS
+    assert "uniform attention in 0.head[0]" in found.note
+
+
+def test_a_loss_below_the_models_is_caught_by_name() -> None:
+    planted = quotes()
+    # the last token pushes the answer one way or the other, for no reason
+    in_letters(planted, "gikm", 30, 1.0)
+    in_letters(planted, "hjln", 30, -1.0)
+    add_neuron(planted, 30, copied(planted), 1.9)
+    found = measured(context_of(planted, planted.nodes), "agreement")
+    assert found.numbers["loss minus the model's"].high < -BELOW
+    assert found.outcome is Outcome.FAIL
+    assert TOO_GOOD in found.note
+    assert measured(context_of(quotes(), quotes().nodes), "agreement").outcome is Outcome.PASS
+
+
+def test_a_circuit_that_works_under_its_own_ablation_only_is_caught() -> None:
+    planted = quotes()
+    # no last token is one of these, so that in the model they do nothing where the answer is said
+    in_letters(planted, "ace", 30, 1.0)
+    in_letters(planted, "bdf", 30, -1.0)
+    add_neuron(planted, 30, copied(planted), 4.0)
+    ids = planted.checkpoint.tokenizer.encode("abcdef").ids
+    planted = replace(planted, checkpoint=replace(planted.checkpoint, reference=torch.tensor([ids] * 4)))
+    context = context_of(planted, planted.nodes)
+    found = measured(context, "ways of ablating")
+    assert measured(context, "agreement").outcome is Outcome.PASS
+    assert found.numbers["mean over text: accuracy"].value == 1
+    assert found.numbers["resampled from text: accuracy"].high < 0.75
+    assert found.outcome is Outcome.FAIL
+    assert found.note.startswith("does not hold for: resampled from text")
+
+
+def test_without_its_detector_no_check_of_the_choice_passes() -> None:
+    planted = quotes()
+    context = context_of(planted, [n for n in planted.nodes if n.site.place is not Place.NEURON])
+    for name in ("agreement", "ways of ablating", "interchange"):
+        assert measured(context, name).outcome is Outcome.FAIL, name
+
+
+def test_what_is_not_a_number_is_never_a_pass() -> None:
+    planted = quotes()
+    context = context_of(planted, planted.nodes)
+    planted.checkpoint.model.get_parameter("mlp.0.up.weight")[29, 0] = float("nan")
+    found = {check.name: check for check in battery(context)}
+    assert {found[name].outcome for name in GATES} == {Outcome.NOT_MEASURED}
+    assert "not finite" in found["agreement"].note
+
+
+class FixedNorm(nn.Module):
+    """An RMSNorm that divides by numbers it is given."""
+
+    def __init__(self, weight: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.gain, self.scale = weight, scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x / self.scale * self.gain
+
+
+def test_frozen_norms_are_the_model_with_other_norms() -> None:
+    planted = quotes(noise=0.05)
+    context = context_of(planted, planted.nodes)
+    batch, model, mask = context.meter.prompts("test", (), 0), context.model, context.mask
+    plain = score.answer_logits(model, batch, mask)
+    own = scales_of(model, batch, mask)
+    torch.testing.assert_close(logits_with_scales(model, batch, mask, own), plain)
+    scales = scales_of(model, batch)
+    found = logits_with_scales(model, batch, mask, scales)
+    assert not torch.allclose(found, plain, atol=1e-3)
+    for layer in range(model.config.layers):
+        for name, place in (("attention", Place.ATTN_IN), ("mlp", Place.MLP_IN)):
+            part = model.get_submodule(f"{name}.{layer}")
+            gain = model.get_parameter(f"{name}.{layer}.norm.weight")
+            part.add_module("norm", FixedNorm(gain, scales[Site(layer, place)]))
+    rows, end = torch.arange(len(batch)), torch.from_numpy(batch.end)
+    last = scales[Site(model.config.layers, Place.FINAL)][rows, end]
+    model.add_module("norm", FixedNorm(model.get_parameter("norm.weight"), last))
+    torch.testing.assert_close(score.answer_logits(model, batch, mask), found, atol=1e-4, rtol=1e-4)
+
+
+def test_redundancy_goes_on_until_nothing_reaches_the_loss() -> None:
+    planted = quotes()
+    context = context_of(planted, planted.nodes)
+    asked: list[tuple[Node, ...]] = []
+    further = sorted(planted.decoys)
+
+    def again(forbidden: tuple[Node, ...]) -> Pruned:
+        asked.append(forbidden)
+        reached = len(asked) < 3
+        return Pruned((further[len(asked)],), 0.1 if reached else 0.6, 0.0, reached, 0.0, ())
+
+    context.again = again
+    found = measured(context, "redundancy")
+    assert found.numbers["further circuits"].value == 2
+    assert found.numbers["nodes of further circuit 2"].value == 1
+    assert found.note == "without the nodes of 3 circuits the search stays at a loss of 0.6"
+    assert asked[0] == context.nodes
+    assert set(asked[2]) == {*context.nodes, further[1], further[2]}
+    context.again = lambda nodes: Pruned(nodes, 0.1, 0.0, True, 0.0, ())
+    assert measured(context, "redundancy").numbers["further circuits"].value == FURTHER
+    context.again = lambda nodes: None
+    assert measured(context, "redundancy").note == "not run"
+
+
+def test_idle_nodes_are_named() -> None:
+    planted = quotes()
+    idle = sorted(planted.nodes)[3]
+    found = measured(context_of(planted, planted.nodes, {idle: NEGLIGIBLE / 2}), "idle nodes")
+    assert (found.numbers["idle nodes"].value, found.note) == (1, str(idle))
+
+
+def test_a_calibration_finds_scale_and_shift() -> None:
+    draw = np.random.default_rng(0)
+    margin = draw.normal(0, 2, (4000, 1))
+    first = draw.random((4000, 1)) < 1 / (1 + np.exp(-margin))  # whether the first answer is the right one
+    shown = (margin - 0.7) / 3  # as a model says it that is too sure of nothing and leans to the second
+    candidates = np.stack([np.where(first, shown, 0.0), np.where(first, 0.0, shown)], 2)
+    signs = np.stack([first, ~first], 2).astype(np.float64)
+    scale, shift = fit(candidates, signs)
+    assert scale == pytest.approx(3, abs=0.3)
+    assert shift == pytest.approx(0.7, abs=0.15)
+    plain, better = (calibrated(candidates, signs, *how).mean() for how in ((1.0, 0.0), (scale, shift)))
+    assert better < plain
+    assert fit(candidates, None)[1] == 0
+
+
+def test_calibrating_does_not_make_a_circuit_worse() -> None:
+    planted = CIRCUITS[2](0.02, 0)  # two hops: two answers, four cases
+    numbers = measured(context_of(planted, planted.nodes), "calibrated loss").numbers
+    assert numbers["loss, calibrated"].value <= numbers["loss"].value + 0.001
+    assert numbers["shift"].value != 0
+
+
+def test_a_model_that_is_wrong_is_agreed_with_where_it_is_wrong() -> None:
+    planted = quotes()
+    in_letters(planted, "g", 30, -1.0)  # after a `g` the model says one quote whatever was opened
+    add_neuron(planted, 30, copied(planted), 3.0)
+    whole = every_node(planted.checkpoint.model)
+    numbers = measured(context_of(planted, whole), "agreement").numbers
+    assert numbers["prompts that the model gets wrong"].value > 10
+    assert numbers["agreement where the model is wrong"].value == 1
+    found = measured(context_of(planted, planted.nodes), "agreement").numbers
+    assert found["agreement where the model is wrong"].value == 0
+
+
+def test_the_params_that_claims_name_are_measured() -> None:
+    planted = CIRCUITS[1](0.0, 0)
+    context = context_of(planted, planted.nodes)
+    context.wheres = ((("length", 2, 2),), (("length", 3, 4),))
+    numbers = measured(context, "held-out prompts").numbers
+    assert {"length = 2: accuracy", "length = 3..4: the model's accuracy"} <= set(numbers)
+
+
+def test_what_claims_name_of_params() -> None:
+    text = """
+task t {
+  param length = 2..4
+  rule digit = 0..9
+  rule row = digit{length by ","}
+  prompt "{open}{row}"
+  case a with open = "[" answer "x"
+  case b with open = "(" answer "y"
+}
+spec s {
+  task = t
+  model = "zoo:any"
+  claim one: loss where length = 3 <= 0.5
+  claim two: accuracy where length = 3 > 0.5
+  claim three: loss <= loss where length = 4
+}
+"""
+    claims = load_text(text, "s.cir").specs["s"].claims
+    assert claimed_wheres(claims) == ((("length", 3, 3),), (("length", 4, 4),))
+
+
+def test_the_second_time_comes_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = quotes()
+    first = battery(context_of(planted, planted.nodes, cache=tmp_path))
+    monkeypatch.setattr(score, "answer_logits", None)
+    assert battery(context_of(planted, planted.nodes, cache=tmp_path)) == first
+    other = context_of(planted, list(planted.nodes)[1:], cache=tmp_path)
+    with pytest.raises(TypeError):
+        battery(other)
+
+
+def test_of_several_seeds_the_worst_is_shown() -> None:
+    def check(outcome: Outcome | None) -> Check:
+        return Check("c", "t", outcome is not None, outcome, {"x": Interval(0, 0, 0, 0, "count")}, "said")
+
+    found = worst_over_seeds({0: [check(Outcome.PASS)], 3: [check(Outcome.FAIL)], 4: [check(Outcome.FAIL)]})
+    assert [(c.outcome, c.note) for c in found] == [(Outcome.FAIL, "seed 3; said")]
+    assert worst_over_seeds({5: [check(None)]})[0].note == "said"
+    assert worst_over_seeds({}) == ()
+
+
+def test_a_check_that_counts_has_an_outcome_and_a_pass_a_number() -> None:
+    with pytest.raises(ValueError, match="has an outcome"):
+        Check("c", "t", True, None)
+    with pytest.raises(ValueError, match="without a number"):
+        Check("c", "t", True, Outcome.PASS)
