@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from benchmarks.judge.mutate import Mutation, Mutator, without_weight
 from benchmarks.judge.subject import Subject, Variation, edges_of, outcome, precision_and_recall
 from benchmarks.judge.truth import Truth
-from benchmarks.planted.circuits import CIRCUITS, Size
+from benchmarks.planted.circuits import CIRCUITS, Size, induction, quotes
 from circuitlang.claims.verdict import Outcome
 
 SIZES = (Size(), Size(decoys=4, scatter=True), Size(48, 4, 64, 6, True), Size(64, 8, 64, 8, True))
@@ -34,9 +34,13 @@ def variations(quick: bool) -> list[Variation]:
 MUTATED = tuple(
     Variation(make.__name__, noise, 0, size)
     for noise, size in ((0.01, SIZES[1]), (0.02, SIZES[0]))
-    for make in CIRCUITS
+    for make in (CIRCUITS if size.decoys else (quotes, induction))
 )
-"""The variations whose specs are mutated: two of each circuit; each of the first four is another circuit's."""
+"""The variations whose specs are mutated: one of each circuit, and two more of those with the most roles."""
+
+
+FEW = 128
+"""Datapoints behind a true value where few mutations are judged."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ def true_spec(subject: Subject) -> Pruned:
 def mutated_specs(subject: Subject, most: int | None = None) -> Mutated:
     """Every mutation judged, or the first `most` that are spread over all."""
     result = Mutated()
-    mutations = list(Mutator(subject, Truth(subject)).all())
+    truth = Truth(subject) if most is None else Truth(subject, FEW)
+    mutations = list(Mutator(subject, truth).all())
     if most is not None and len(mutations) > most:
         mutations = [mutations[i * len(mutations) // most] for i in range(most)]
     for mutation in mutations:

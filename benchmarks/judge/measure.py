@@ -26,7 +26,8 @@ MUTATED_PASSES = 0.01
 SYNTHETIC, SEEDS, ANEW, RUNS = 1000, 10, 20, 1000
 """Synthetic nulls; seeds of each population; nulls of each that are measured anew; runs of the judging step."""
 QUICK = (120, 1, 2, 8)
-QUICK_MUTATIONS = 10  # of each circuit
+QUICK_MUTATIONS = 12  # of each circuit
+QUICK_TASKS = (0, 2)  # populations: the first, with its own answers and with shuffled ones
 PARTS = 4
 """Into which the synthetic nulls are split."""
 
@@ -93,9 +94,10 @@ def measure(quick: bool, processes: int) -> Results:
     start = perf_counter()
     count, seeds, anew, runs = QUICK if quick else (SYNTHETIC, SEEDS, ANEW, RUNS)
     variations = circuits.variations(quick)
+    tasks = QUICK_TASKS if quick else range(len(population.populations()))
     jobs: list[tuple[Callable[..., object], tuple[object, ...]]] = [
-        (same.measure, (runs,)),
-        *((_population, (number, seeds, anew)) for number in range(len(population.populations()))),
+        (same.measure, (runs, *([1] if quick else []))),
+        *((_population, (number, seeds, anew)) for number in tasks),
         *((_synthetic, (number, count // PARTS)) for number in range(PARTS)),
         *((circuits.run, (v, v in circuits.MUTATED, QUICK_MUTATIONS if quick else None)) for v in variations),
     ]

@@ -175,7 +175,7 @@ class Mutator:
         spec, seen = self.subject.spec, {claim.text for claim in self.subject.spec.claims}
         assert spec.circuit is not None
         cases = [case.name for case in spec.task.cases]
-        marks = sorted({m for m in re.findall(r"\{(\w+)\}", spec.task.text)} | {"end"})
+        marks = sorted({*re.findall(r"\{(\w+)\}", spec.task.text), "end"})
         for operator, names in (
             ("role renamed", [role.name for role in spec.circuit.roles]),
             ("case renamed", cases),

@@ -1,4 +1,4 @@
-"""Claims that are false because their bound is the exact value: of a planted model, over every datapoint that `test` has.
+"""Claims that are false because their bound is the exact value of a planted model, over every datapoint of `test`.
 
 Tasks with few datapoints are listed (circuitlang/prompts/every.py) and measured on all of them; then the claim "beyond
 that value" is judged as any claim is, on datapoints that the task's generator draws, with another seed for every claim.

@@ -36,9 +36,9 @@ class Same:
     flipped: tuple[str, ...]
 
 
-def measure(runs: int) -> Same:
+def measure(runs: int, circuits: int = len(CIRCUITS)) -> Same:
     """`runs` runs, shared among the circuits."""
-    variations = MUTATED[: len(CIRCUITS)]
+    variations = MUTATED[:circuits]
     each, digests, done, compared = -(-runs // len(variations)), set[tuple[str, str]](), 0, 0
     flipped: list[str] = []
     threads = torch.get_num_threads()

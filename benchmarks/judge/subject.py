@@ -1,4 +1,4 @@
-"""A planted model, pruned, with what judges specs about it: text -> parser and checker -> search -> match -> verdicts."""
+"""A planted model and what judges specs about it: text -> parser and checker -> search -> match -> verdicts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from circuitlang.site import Node
 
 AT_ONCE = 128
 """Datapoints of one forward pass: the models are so small that more at once are faster."""
-SAMPLES = (128, 512)
+SAMPLES = (128, 1024)
 """Datapoints at the first and the last look: true specs have room, false ones are to be caught with few datapoints."""
 
 TARGET, ROOM = 0.07, 0.02
@@ -63,7 +63,8 @@ class Variation:
         return make(self.noise, self.seed, self.size)
 
     def __str__(self) -> str:
-        return f"{self.circuit}, width {self.size.width}, {self.size.decoys} decoys, noise {self.noise}, seed {self.seed}"
+        size = f"width {self.size.width}, {self.size.decoys} decoys"
+        return f"{self.circuit}, {size}, noise {self.noise}, seed {self.seed}"
 
 
 Judge = Callable[[Spec, Meter, CircuitGraph], Sequence[Verdict]]

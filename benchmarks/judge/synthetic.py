@@ -30,7 +30,8 @@ GRID = 1_000_000
 @dataclass(frozen=True)
 class Drawn:
     """Values per prompt as a function of a uniform number; `prompts` of them make a datapoint. `mean`: exact where
-    given, else by the midpoint rule. `odd`: another function for every second datapoint, as where a draw is held out."""
+    given, else by the midpoint rule. `odd`: another function for every second datapoint, as where a draw is held
+    out."""
 
     name: str
     kind: Kind
@@ -113,7 +114,8 @@ def claim(relation: Relation, bound: float | Quantity) -> Claim:
 
 
 def nulls(start: int, stop: int) -> Iterator[Null]:
-    """Numbers start to stop, each with numbers of its own, going round: every distribution, relation and plan; then pairs of quantities and members of `each`."""
+    """Those with the numbers start to stop, each of its own random numbers: by turns a quantity at its mean (two of
+    four), two equal quantities, the members of `each`; of every distribution, relation and plan."""
     for number in range(start, stop):
         generator = np.random.default_rng((2026, number))
         made = (_single, _single, _paired, _each)[number % 4]

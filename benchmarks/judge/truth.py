@@ -1,8 +1,8 @@
 """What is true of a planted model: a claim's value over a large sample of its own, for the roles as they were written.
 
 The nodes of roles come from the hand that wrote them, not from the match; the prompts from a generator with another
-seed. What an intervention or a metric computes is shared with the judge: that it computes what its words say is what the
-true specs show, whose bounds follow from the weights.
+seed. What an intervention or a metric computes is shared with the judge: that it computes what its words say is shown
+by the true specs, whose bounds follow from the weights.
 """
 
 from __future__ import annotations
@@ -69,9 +69,10 @@ def binding(subject: Subject) -> Binding:
 
 @dataclass
 class Truth:
-    """True values of claims about one subject."""
+    """True values of claims about one subject, over so many datapoints."""
 
     subject: Subject
+    datapoints: int = LARGE
 
     @cached_property
     def assessor(self) -> Known:
@@ -88,11 +89,11 @@ class Truth:
             return None
         try:
             views = self.assessor.views(claim.left)
-            found = [self.assessor.measure(claim, view, None)(LARGE) for view in views.values()]
+            found = [self.assessor.measure(claim, view, None)(self.datapoints) for view in views.values()]
         except ValueError:
             return None
         means = [
-            (float(np.mean(v)), float(np.std(v)) / math.sqrt(LARGE))
+            (float(np.mean(v)), float(np.std(v)) / math.sqrt(self.datapoints))
             for v in found
             if isinstance(v, np.ndarray)
         ]

@@ -1,7 +1,7 @@
 """For every planted circuit a spec that is true of it, because of how the weights were written.
 
-One role, one arrow and one claim per line, so that benchmarks/judge can change one of them. Bounds are round numbers that
-leave room for what the weights say: a quantity that would be 1 is claimed to be 90 % or more, one that would be 0 at
+One role, one arrow and one claim per line, so that benchmarks/judge can change one of them. Bounds are round numbers,
+which leave room for what the weights say: a quantity that would be 1 is claimed to be 90 % or more, one that would be 0 at
 most 10 %, chance is ln 2 = 0.69 nats, and what is broken is claimed to cost half a nat or more. Where less is claimed:
 without its places the induction's middle head averages over all letters, and so knows the right one among the others;
 and a swap gives each bracket the value of another bracket, which is the same, while their number stays.

@@ -291,10 +291,10 @@ def eliminate(
         out = ranked[:many]
         if many == 1:
             least, missed = min((loss_without(small, [i]), i) for i in ranked[:TRIED])
-            if least > harmless and not stuck:
+            if least > now + HARMLESS and not stuck:
                 # A saturated node has no gradient and is needed all the same: four such hide what nobody needs.
                 least, missed = min((loss_without(small, [i]), i) for i in ranked)
-                stuck = least > harmless
+                stuck = least > now + HARMLESS
             out = [missed]
         gone += [left[i] for i in out]
         left = [node for i, node in enumerate(left) if i not in set(out)]
