@@ -1,10 +1,10 @@
 """For every planted circuit a spec that is true of it, because of how the weights were written.
 
 One role, one arrow and one claim per line, so that benchmarks/judge can change one of them. Bounds are round numbers,
-which leave room for what the weights say: a quantity that would be 1 is claimed to be 90 % or more, one that would be 0 at
-most 10 %, chance is ln 2 = 0.69 nats, and what is broken is claimed to cost half a nat or more. Where less is claimed:
-without its places the induction's middle head averages over all letters, and so knows the right one among the others;
-and a swap gives each bracket the value of another bracket, which is the same, while their number stays.
+which leave room for what the weights say: a quantity that would be 1 is claimed to be 90 % or more, one that would be
+0 at most 10 %, chance is ln 2 = 0.69 nats, and what is broken is claimed to cost half a nat or more. Where less is
+claimed: without its places the induction's middle head averages over all letters, and so knows the right one among
+the others; and a swap gives each bracket the value of another bracket, which is the same, while their number stays.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ SPECS = {
 
 
 def text(name: str, samples: tuple[int, int], loss: float) -> str:
-    """The whole spec of a planted circuit, without its task. `loss`: the target of the search, in nats."""
+    """The whole spec of a planted circuit, without its task. `loss`: the target of the search, in nats. One step of learning
+    taus: in circuits without redundancy that ends with a broken chain anyway, and all nodes are gone through instead."""
     low, high = samples
     return (
         f'spec planted {{\n  task = planted\n  model = "zoo:any"\n'
