@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,8 +28,12 @@ SYNTHETIC, SEEDS, ANEW, RUNS = 1000, 10, 20, 1000
 QUICK = (120, 1, 2, 8)
 QUICK_MUTATIONS = 12  # of each circuit
 QUICK_TASKS = (0, 2)  # populations: the first, with its own answers and with shuffled ones
-PARTS = 4
+PARTS = ("same", "nulls", "specs")
+PIECES = 4
 """Into which the synthetic nulls are split."""
+
+
+Job = tuple[Callable[..., object], tuple[object, ...]]
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Results:
         if self.mutations[Outcome.PASS] > MUTATED_PASSES * total:
             yield f"{self.mutations[Outcome.PASS]} of {total} mutated specs pass"
         passes, nulls = self.passes()
-        if passes > allowed(nulls):
+        if nulls and passes > allowed(nulls):
             yield f"{passes} of {nulls} nulls pass, {allowed(nulls)} may"
         if self.same.digests != self.same.circuits:
             yield f"{self.same.digests} different results of {self.same.circuits} circuits"
@@ -89,22 +93,26 @@ def share_limit(passes: int, nulls: int) -> float:
     return 1.0 if passes == nulls else float(betaincinv(passes + 1, nulls - passes, 0.95))
 
 
-def measure(quick: bool, processes: int) -> Results:
-    """`processes`: 1 works in this one."""
+def measure(quick: bool, processes: int, parts: Collection[str] = PARTS) -> Results:
+    """`processes`: 1 works in this one. `parts`: of PARTS, those to be measured."""
     start = perf_counter()
     count, seeds, anew, runs = QUICK if quick else (SYNTHETIC, SEEDS, ANEW, RUNS)
     variations = circuits.variations(quick)
     tasks = QUICK_TASKS if quick else range(len(population.populations()))
-    jobs: list[tuple[Callable[..., object], tuple[object, ...]]] = [
-        (same.measure, (runs, *([1] if quick else []))),
-        *((_population, (number, seeds, anew)) for number in tasks),
-        *((_synthetic, (number, count // PARTS)) for number in range(PARTS)),
-        *((circuits.run, (v, v in circuits.MUTATED, QUICK_MUTATIONS if quick else None)) for v in variations),
-    ]
-    found = list(_shared(jobs, processes))
+    jobs: dict[str, list[Job]] = {
+        "same": [(same.measure, (runs, *([1] if quick else [])))],
+        "nulls": [
+            *((_population, (number, seeds, anew)) for number in tasks),
+            *((_synthetic, (number, count // PIECES)) for number in range(PIECES)),
+        ],
+        "specs": [
+            (circuits.run, (v, v in circuits.MUTATED, QUICK_MUTATIONS if quick else None)) for v in variations
+        ],
+    }
+    found = list(_shared([job for part in parts for job in jobs[part]], processes))
     nulls = [null for part in found if isinstance(part, list) for null in part]
     parts = [part for part in found if isinstance(part, tuple)]
-    (repeated,) = (part for part in found if isinstance(part, Same))
+    repeated = next((part for part in found if isinstance(part, Same)), Same(0, 0, 0, 0, ()))
     pruned, mutated = circuits.joined(parts)
     return Results(pruned, mutated, nulls, repeated, perf_counter() - start)
 
@@ -118,9 +126,7 @@ def _population(number: int, seeds: int, anew: int) -> list[Null]:
     return [*one.nulls(range(1, 1 + seeds)), *one.anew(range(1000, 1000 + anew))]
 
 
-def _shared(
-    jobs: Sequence[tuple[Callable[..., object], tuple[object, ...]]], processes: int
-) -> Iterator[object]:
+def _shared(jobs: Sequence[Job], processes: int) -> Iterator[object]:
     if processes == 1:
         for function, arguments in jobs:
             yield function(*arguments)

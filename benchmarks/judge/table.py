@@ -13,15 +13,29 @@ from circuitlang.claims.verdict import Outcome
 
 def table(found: Results) -> Iterator[str]:
     """Line by line."""
-    yield from _pruning(found)
-    yield ""
-    yield from _mutations(found)
-    yield ""
-    yield from _nulls(found)
-    yield ""
+    for there, rows in (
+        (found.pruned, _pruning),
+        (found.mutations, _mutations),
+        (found.nulls, _nulls),
+        (found.same.runs, _same),
+    ):
+        if there:
+            yield from rows(found)
+            yield ""
+    for line in found.mutated.passed:
+        yield f"a mutation that passes: {line}"
+    for null in found.nulls:
+        if null.outcome is Outcome.PASS:
+            yield f"a null that passes: {null.kind}: {null.name}"
+    for line in found.wrong:
+        yield f"WRONG: {line}"
+    yield f"{found.seconds:.0f} s"
+
+
+def _same(found: Results) -> Iterator[str]:
     same = found.same
     yield from _rows(
-        ("the judging step", "", "")[:2],
+        ("the judging step", ""),
         [
             ("runs with the same seed", f"{same.runs}"),
             (
@@ -32,15 +46,6 @@ def table(found: Results) -> Iterator[str]:
             ("of those, changed", f"{len(same.flipped)}"),
         ],
     )
-    yield ""
-    for line in found.mutated.passed:
-        yield f"a mutation that passes: {line}"
-    for null in found.nulls:
-        if null.outcome is Outcome.PASS:
-            yield f"a null that passes: {null.kind}: {null.name}"
-    for line in found.wrong:
-        yield f"WRONG: {line}"
-    yield f"{found.seconds:.0f} s"
 
 
 def _pruning(found: Results) -> Iterator[str]:

@@ -125,8 +125,11 @@ SPECS = {
 
 
 def text(name: str, samples: tuple[int, int], loss: float) -> str:
-    """The whole spec of a planted circuit, without its task. `loss`: the target of the search, in nats. One step of learning
-    taus: in circuits without redundancy that ends with a broken chain anyway, and all nodes are gone through instead."""
+    """The whole spec of a planted circuit, without its task. `loss`: the target of the search, in nats.
+
+    One step of learning taus: in circuits without redundancy that ends with a broken chain anyway, and then all nodes
+    are gone through instead.
+    """
     low, high = samples
     return (
         f'spec planted {{\n  task = planted\n  model = "zoo:any"\n'
