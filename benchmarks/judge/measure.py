@@ -23,7 +23,7 @@ CONFIDENCE = 0.99
 """Of every null's verdict; the share of false passes has to be within the rest."""
 MUTATED_PASSES = 0.01
 """The largest share of mutated specs that may pass."""
-SYNTHETIC, SEEDS, ANEW, RUNS = 1000, 10, 20, 1000
+SYNTHETIC, SEEDS, ANEW, RUNS = 1100, 10, 20, 1000
 """Synthetic nulls; seeds of each population; nulls of each that are measured anew; runs of the judging step."""
 QUICK = (120, 1, 2, 8)
 QUICK_MUTATIONS = 12  # of each circuit

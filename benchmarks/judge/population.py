@@ -21,7 +21,8 @@ from benchmarks.judge.synthetic import Null
 from benchmarks.planted.circuits import Planted, brackets, quotes
 from circuitlang.circuit.extract import extract
 from circuitlang.claims.assess import Assessor
-from circuitlang.claims.judge import Measure, Plan, judge
+from circuitlang.claims.judge import Measure, judge
+from circuitlang.claims.looks import Plan
 from circuitlang.claims.measure import Meter
 from circuitlang.program.load import load_text
 from circuitlang.program.spec import Claim, PruneSettings, Spec
@@ -30,13 +31,14 @@ from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Datapoint, Prompt
 
 PLAN = Plan((64, 512), 0.99)
+"""Fewer datapoints than any of the tasks has, so that none is measured on all of them."""
 NOISE, EMBEDDED = 0.1, 0.3
 """Of the weights and of the embedding: so large that the models are wrong on a part of the prompts and losses vary."""
 AT_RANDOM = "with shuffled answers"
 
 _QUOTES = """
 task planted {
-  rule letter = "a" | "b" | "c" | "d"
+  rule letter = "a" | "b" | "c" | "d" | "e" | "f"
   draw first, second = "g" | "h" | "i" | "j" | "k" | "l" | "m" | "n"
   DRAW
   prompt "{first}{second}={open}{letter}{letter}"

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from circuitlang.claims.interval import Kind
-from circuitlang.claims.judge import Measure, Plan, judge, judge_each
+from circuitlang.claims.judge import Measure, judge, judge_each
+from circuitlang.claims.looks import Plan
 from circuitlang.claims.verdict import Outcome
 from circuitlang.program.spec import Claim, Quantity
 from circuitlang.source import Source, Span
