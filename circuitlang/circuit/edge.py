@@ -13,7 +13,7 @@ from circuitlang.circuit.cut import Kind
 from circuitlang.circuit.extract import MATRICES
 from circuitlang.circuit.intervene import Act, ablations, put, record
 from circuitlang.circuit.plugged import Plugged
-from circuitlang.model.transformer import Edit, Transformer
+from circuitlang.model.transformer import Attention, Edit, Transformer
 from circuitlang.prompts.encode import Batch
 from circuitlang.site import Node, Place, Site
 
@@ -63,7 +63,8 @@ def rewired(
     weight = model.get_parameter(name.format(edge.source.site.layer))[edge.target.index, edge.source.index]
     rise = _rise(model, batch, edit, edge, mean)
     if edge.source.site.place is Place.V:
-        changed.mix = _mixing(changed.mix, edge.source.index, rise)  # pyright: ignore[reportAttributeAccessIssue]
+        assert isinstance(changed, Attention)
+        changed.__dict__["mix"] = _mixing(changed.mix, edge.source.index, rise)  # of this copy alone
         changed._modules[matrix] = _LastUnit(inner, edge.target.index, weight)
     else:
         changed._modules[matrix] = _Reading(inner, edge, weight, rise)

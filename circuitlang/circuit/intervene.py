@@ -157,14 +157,16 @@ def _compacted(model: Transformer, mask: Mask | None, touched: set[Site]) -> Tra
     what their sub-layer writes: one that writes nothing is not computed at all."""
     if mask is None:
         return model
-    writes = {Site(site.layer, _WRITTEN.get(site.place, Place.MLP_OUT)) for site in touched}
+    writes = {
+        Site(site.layer, Place.ATTN_OUT if site.place in _ATTENTION else Place.MLP_OUT) for site in touched
+    }
     keep = {
         site: torch.ones_like(kept) if site in touched | writes else kept for site, kept in mask.keep.items()
     }
     return compact(model, Mask(keep, mask.mean))
 
 
-_WRITTEN = dict.fromkeys((Place.ATTN_IN, Place.Q, Place.K, Place.V, Place.ATTN_OUT), Place.ATTN_OUT)
+_ATTENTION = frozenset({Place.ATTN_IN, Place.Q, Place.K, Place.V, Place.ATTN_OUT})
 
 
 def put(

@@ -61,8 +61,8 @@ class Tokenizer:
 
     def bytes_of(self, token: int) -> bytes:
         """What the token stands for, in UTF-8; of END nothing. A token may hold a part of a character."""
-        text = "" if token == self.end else self._inner.id_to_token(token)
-        return bytes(_BYTES[character] for character in text)
+        text = None if token == self.end else self._inner.id_to_token(token)
+        return bytes(_BYTES[character] for character in text or "")
 
     def to_json(self) -> str:
         return self._text
