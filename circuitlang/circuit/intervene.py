@@ -18,12 +18,15 @@ from torch import Tensor
 from circuitlang.circuit.compact import compact
 from circuitlang.circuit.mask import Mask
 from circuitlang.circuit.partners import NONE, partners
+from circuitlang.circuit.shared import Trace, trace
 from circuitlang.model import score
 from circuitlang.model.transformer import Edit, Transformer, unchanged
 from circuitlang.prompts.encode import Batch
 from circuitlang.site import Node, Site
 
 Kind = Literal["keep", "drop", "swap", "set", "scale"]
+Recordings = dict[Trace, dict[Site, Tensor]]
+"""By what is ablated: site -> (prompt, position, unit), the values that other prompts' nodes can take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +84,26 @@ def run(model: Transformer, batch: Batch, acts: Sequence[Act], mean: Mapping[Sit
 
 @torch.no_grad()
 def prepared(
-    model: Transformer, batch: Batch, acts: Sequence[Act], mean: Mapping[Site, Tensor]
+    model: Transformer,
+    batch: Batch,
+    acts: Sequence[Act],
+    mean: Mapping[Site, Tensor],
+    recordings: Recordings | None = None,
 ) -> tuple[Transformer, Edit]:
-    """The model to run (without what the ablations make constant) and the edit to run it with, for this batch."""
-    mask = _mask(model, acts, mean)
+    """The model to run (without what the ablations make constant) and the edit to run it with, for this batch.
+    `recordings`: of the same weights on the same batch, to take from and to add to."""
+    mask = masked(model, acts, mean)
     touched = {node for act in acts if act.kind in ("swap", "set", "scale") or act.at for node in act.nodes}
     small = _compacted(model, mask, touched)
     puts: dict[Site, list[Put]] = {}
     swapped = [act for act in acts if act.kind == "swap"]
-    recorded = record(small, batch, mask or unchanged, {n.site for act in swapped for n in act.nodes})
+    sites = {n.site for act in swapped for n in act.nodes}
+    if recordings is None:
+        recorded = record(small, batch, mask or unchanged, sites)
+    else:
+        recorded = recordings.setdefault(trace(model.config, mask and mask.keep), {})
+        if not sites <= recorded.keys():  # all sites at once: another setting swaps another one
+            recorded.update(record(small, batch, mask or unchanged, set(model.config.sites())))
     for act in acts:
         if act.kind in ("swap", "set", "scale") or act.at is not None:
             for site in model.config.sites() if act.kind == "keep" else sorted({n.site for n in act.nodes}):
@@ -115,7 +129,7 @@ def record(model: Transformer, batch: Batch, edit: Edit, sites: set[Site]) -> di
     return found
 
 
-def _mask(model: Transformer, acts: Sequence[Act], mean: Mapping[Site, Tensor]) -> Mask | None:
+def masked(model: Transformer, acts: Sequence[Act], mean: Mapping[Site, Tensor]) -> Mask | None:
     """Everything that is ablated at every position; None where nothing is."""
     plain = [act for act in acts if act.kind in ("keep", "drop") and act.at is None]
     if not plain:

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from circuitlang.circuit.compact import compact
 from circuitlang.circuit.mask import Mask, keeping
+from circuitlang.circuit.shared import Shared, in_order, trace
 from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
 from circuitlang.program.spec import PruneSettings
@@ -271,10 +272,17 @@ def eliminate(
     batch = draw(settings.steps * settings.batch, RANKED)
     config = model.config
 
-    def loss_without(model: Transformer, out: Sequence[int]) -> float:
-        rest = [node for i, node in enumerate(left) if i not in set(out)]
-        return _loss(model, keeping(rest, config, mean), batch)
+    def losses_without(model: Transformer, outs: Sequence[Sequence[int]]) -> list[float]:
+        """The loss without some of `left`, by their numbers; one per choice of some."""
+        masks = [keeping([n for i, n in enumerate(left) if i not in set(out)], config, mean) for out in outs]
+        traces = [trace(config, mask.keep) for mask in masks]
+        losses = [0.0] * len(outs)
+        for i in in_order(traces):
+            logits = shared.logits(model, masks[i], traces[i])
+            losses[i] = float(score.loss(logits, batch).mean())
+        return losses
 
+    shared = Shared(batch)
     left, gone = list(survivors), []
     while left:
         mask = keeping(left, config, mean)
@@ -284,11 +292,12 @@ def eliminate(
             break
         ranked = sorted(range(len(left)), key=lambda i: (abs(effect[i]), left[i]))
         many = len(left) // 8 if len(left) > HASTE else 1
-        while many > 1 and loss_without(small, ranked[:many]) > max(now, settings.loss / 2) + HARMLESS:
+        while many > 1 and losses_without(small, [ranked[:many]])[0] > max(now, settings.loss / 2) + HARMLESS:
             many //= 2
         out = ranked[:many]
         if many == 1:
-            out = [min((loss_without(small, [i]), i) for i in ranked[:TRIED])[1]]
+            tried = ranked[:TRIED]
+            out = [min(zip(losses_without(small, [[i] for i in tried]), tried, strict=True))[1]]
         gone += [left[i] for i in out]
         left = [node for i, node in enumerate(left) if i not in set(out)]
         report("leaving out nodes", 0.7 + 0.3 * len(gone) / len(survivors))
@@ -310,11 +319,6 @@ def _effects(
         slope = by_site[node.site]
         rises.append(0.0 if slope is None else -float(slope[node.index]))
     return float(value.detach()), rises
-
-
-@torch.no_grad()
-def _loss(model: Transformer, mask: Mask, batch: Batch) -> float:
-    return float(score.loss(score.answer_logits(model, batch, mask), batch).mean())
 
 
 @torch.no_grad()

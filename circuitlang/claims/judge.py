@@ -7,7 +7,7 @@ so over all looks a false claim passes, or a true one fails, with probability at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from circuitlang.circuit.match import Match
 from circuitlang.claims.interval import Kind, Values, exact, interval
 from circuitlang.claims.looks import Plan
-from circuitlang.claims.verdict import Interval, Outcome, Verdict, worst
+from circuitlang.claims.verdict import UNMEASURED, Interval, Outcome, Verdict, worst
 from circuitlang.program.hypothesis import Circuit
 from circuitlang.program.spec import Claim
 
@@ -28,7 +28,6 @@ same datapoints where the right side is a quantity too. Called with growing n: w
 
 HYPOTHESIS = "circuit"
 """The name of the verdict on roles and arrows; no claim can be called like a word of the language."""
-_UNMEASURED = (ArithmeticError, ValueError, RuntimeError, MemoryError)  # others are bugs, and end the run
 
 
 def judge(claim: Claim, measure: Measure, kind: Kind, plan: Plan, seed: int | None = None) -> Verdict:
@@ -36,8 +35,18 @@ def judge(claim: Claim, measure: Measure, kind: Kind, plan: Plan, seed: int | No
     return _Question(claim, kind, plan, seed, 1).answer({"": measure})
 
 
+Ahead = Callable[[Sequence[str], int], None]
+"""(members, n): called before some members are looked at, each after n datapoints, so that they can be measured
+together."""
+
+
 def judge_each(
-    claim: Claim, members: Mapping[str, Measure], kind: Kind, plan: Plan, seed: int | None = None
+    claim: Claim,
+    members: Mapping[str, Measure],
+    kind: Kind,
+    plan: Plan,
+    seed: int | None = None,
+    ahead: Ahead = lambda members, size: None,
 ) -> Verdict:
     """The verdict of an `each` claim, which holds when it holds for every member: the worst one's.
 
@@ -49,7 +58,7 @@ def judge_each(
     question = _Question(claim, kind, plan, seed, len(members))
     if not members:
         return question.verdict(Outcome.NOT_MEASURED, note="there is no member to measure")
-    return question.answer(members)
+    return question.answer(members, ahead)
 
 
 def judge_count(claim: Claim, left: int, right: int | None = None, seed: int | None = None) -> Verdict:
@@ -101,11 +110,12 @@ class _Question:
         """What the interval is compared with: the claimed number, or no difference."""
         return float(self.claim.right) if isinstance(self.claim.right, int | float) else 0.0
 
-    def answer(self, members: Mapping[str, Measure]) -> Verdict:
+    def answer(self, members: Mapping[str, Measure], ahead: Ahead = lambda members, size: None) -> Verdict:
         """The worst member's verdict. A member is looked at until it is decided, all until one fails."""
         verdicts: dict[str, Verdict] = {}
         undecided = list(members)
         for size in self.plan.looks:
+            ahead(undecided, size)
             for member in undecided:
                 verdicts[member] = self.look(member, members[member], size)
             undecided = [member for member in undecided if verdicts[member].outcome is Outcome.UNDECIDED]
@@ -133,7 +143,7 @@ class _Question:
             if outcome is Outcome.FAIL and self.members > 1 and not self.plan.exhaustive:
                 strict = interval(values, kind, self.plan.alpha / self.members)
                 outcome = strict.outcome(self.claim.relation, self.bound)
-        except _UNMEASURED as error:
+        except UNMEASURED as error:
             return self.verdict(Outcome.NOT_MEASURED, note=f"{type(error).__name__}: {error}", member=member)
         mean = None if right is None else exact(right, self.plan.weights).value
         note = f"the worst of {self.members}" if self.members > 1 else ""

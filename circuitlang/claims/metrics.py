@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from circuitlang.circuit.match import Binding
-from circuitlang.claims.measure import Look, Meter, Setting, Table, Values
+from circuitlang.claims.measure import SCORES, Look, Meter, Setting, Table, Values
 from circuitlang.program.hypothesis import Port
 from circuitlang.program.plugins import metric_row
 from circuitlang.program.spec import Argument
@@ -143,6 +143,12 @@ METRICS: Mapping[str, tuple[Callable[[View, int], Values], Kind]] = {
     "auroc": (View.auroc, "share"),
 }
 """The sampled metrics of the vocabulary, each with the kind of its values; `nodes` and `edges` are counted."""
+
+LOOKS: Mapping[str, Look] = {
+    **dict.fromkeys(("loss", "accuracy", "rise", "agreement", "flip", "probability", "mass"), SCORES),
+    "kl": Look("divergence"),
+}
+"""What is read off for a metric, where settings that differ late can be measured together."""
 
 
 def measured(name: str) -> tuple[Callable[[View, int], Values], Kind]:

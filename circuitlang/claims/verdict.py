@@ -11,6 +11,10 @@ from typing import Literal
 Relation = Literal["<", "<=", ">", ">=", "=="]
 
 
+UNMEASURED = (ArithmeticError, ValueError, RuntimeError, MemoryError)
+"""What a measurement may raise; anything else is a bug, and ends the run."""
+
+
 class Outcome(StrEnum):
     """How a claim ended, from best to worst. Only `PASS` is green; none of them stands for another."""
 
