@@ -43,7 +43,8 @@ def quiet(_stage: str, _share: float) -> None:
 @dataclass(frozen=True)
 class Options:
     """How a check runs. `cache` None: the user's cache folder; `fresh`: use none. `told(stage, share done)`.
-    `controls`: whether the nulls are run, without which no claim can be void."""
+    `controls`: whether the nulls are run, without which no claim can be void. `jobs`: how many searches run at a time,
+    each in a process of its own; more than 1 only from a main module that can be imported without doing anything."""
 
     device: str = "auto"
     seed: int = 0
@@ -52,6 +53,7 @@ class Options:
     cache: Path | None = None
     command: tuple[str, ...] = ()
     controls: bool = True
+    jobs: int = 1
     told: Told = field(default=quiet, compare=False)
 
 
@@ -71,10 +73,7 @@ def check(spec: Spec, root: Path, options: Options) -> Report:
     verdicts: list[Verdict] = []
     bindings: list[Binding | None] = []
     if verdict_of_competence(able) is not Outcome.FAIL:
-        for number, seed in enumerate(spec.prune.seeds):
-            circuits.append(
-                finder.find(spec.prune, seed, options.budget, clock.within("prune", number, spec))
-            )
+        circuits = search(spec, finder, options, clock)
         clock.lap("prune")
         for number, found in enumerate(circuits):
             if found.pruned.stopped is not None:  # no circuit: none of its counts or losses may pass for one
@@ -170,11 +169,16 @@ def prune_and_write(path: Path, name: str | None, out: Path | None, options: Opt
 def prune(spec: Spec, root: Path, options: Options) -> list[Found]:
     """`prune`: the circuits only, one per seed."""
     finder, _ = prepare(spec, root, options)
-    clock = Clock(options.told)
-    return [
-        finder.find(spec.prune, seed, options.budget, clock.within("prune", number, spec))
-        for number, seed in enumerate(spec.prune.seeds)
-    ]
+    return search(spec, finder, options, Clock(options.told))
+
+
+def search(spec: Spec, finder: Finder, options: Options, clock: Clock) -> list[Found]:
+    """One circuit per seed."""
+    from circuitlang.circuit.parallel import Search, find_all
+
+    searches = [Search(finder, spec.prune, seed, options.budget) for seed in spec.prune.seeds]
+    tellers = [clock.within("prune", number, spec) for number in range(len(searches))]
+    return find_all(searches, options.jobs, lambda number, step, share: tellers[number](step, share))
 
 
 def show(stage: str, path: Path, name: str | None, seed: int) -> Shown:
