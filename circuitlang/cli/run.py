@@ -16,6 +16,7 @@ from circuitlang.cli.app import (
     DeviceOption,
     Format,
     Fresh,
+    Jobs,
     MistakeFormat,
     MistakesOption,
     Name,
@@ -60,6 +61,7 @@ def check(
     device: DeviceOption = Device.AUTO,
     seed: SeedOption = 0,
     fresh: Fresh = False,
+    jobs: Jobs = None,
     controls: Annotated[
         bool,
         typer.Option(
@@ -82,6 +84,7 @@ def check(
             say_checked(programs)
         return
     from circuitlang import pipeline
+    from circuitlang.circuit.parallel import cores
 
     found = [(spec, program) for program in programs for spec in program.specs.values()]
     if not found:
@@ -92,7 +95,13 @@ def check(
         tell(warnings, format if format in _LISTS else "text")
     with watched() as told, mistakes_as(format):
         options = pipeline.Options(
-            device.value, seed, fresh, command=tuple(sys.argv[1:]), controls=controls, told=told
+            device.value,
+            seed,
+            fresh,
+            command=tuple(sys.argv[1:]),
+            controls=controls,
+            jobs=jobs or cores(),
+            told=told,
         )
         reports = [
             pipeline.check_and_write(spec, program, out or Path("runs") / spec.name, options)
@@ -142,6 +151,7 @@ def prune(
     device: DeviceOption = Device.AUTO,
     seed: SeedOption = 0,
     fresh: Fresh = False,
+    jobs: Jobs = None,
     format: MistakesOption = MistakeFormat.TEXT,
 ) -> None:
     """Find a spec's circuits only, and draw them.
@@ -149,9 +159,13 @@ def prune(
     Example: `circuitlang prune specs/bracket_depth.cir --budget 20`
     """
     from circuitlang import pipeline
+    from circuitlang.circuit.parallel import cores
 
     with watched() as told, mistakes_as(format):
-        options = pipeline.Options(device.value, seed, fresh, budget, command=tuple(sys.argv[1:]), told=told)
+        command = tuple(sys.argv[1:])
+        options = pipeline.Options(
+            device.value, seed, fresh, budget, command=command, jobs=jobs or cores(), told=told
+        )
         say(pipeline.prune_and_write(spec, name, out, options))
 
 

@@ -16,6 +16,7 @@ from circuitlang.program.load import load_text
 from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.generate import Generator, SupportError
 from circuitlang.prompts.relabel import ShuffledAnswers
+from circuitlang.site import Node, Place, Site
 from circuitlang.source import ProgramError
 
 TASK = """task brackets {
@@ -49,19 +50,12 @@ def test_the_circuits_are_the_same_in_other_processes(finder):
 
 def test_an_error_of_a_search_is_raised_here(finder):
     """A node that the model does not have, in the second of them."""
-    other = replace(SETTINGS, temperature=0.0)
-    none = pickle.loads(pickle.dumps(Search(finder, other, 0, without=_no_such_node())))
+    none = Search(finder, SETTINGS, 0, without=(Node(Site(7, Place.V), 0),))
     with pytest.raises(ValueError, match="the model has no node"):
         find_all([Search(finder, SETTINGS, 0), none], 2)
     for process in multiprocessing.active_children():
         process.join(10)
     assert not multiprocessing.active_children()
-
-
-def _no_such_node():
-    from circuitlang.site import Node, Place, Site
-
-    return (Node(Site(7, Place.V), 0),)
 
 
 def test_no_process_is_started_for_what_one_can_do(finder, tmp_path, monkeypatch):
