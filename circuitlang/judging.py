@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from circuitlang.circuit.prune import Pruned
     from circuitlang.claims.check import Check
     from circuitlang.claims.control import Control
+    from circuitlang.claims.controls import Made
     from circuitlang.claims.measure import Meter
     from circuitlang.claims.verdict import Verdict
     from circuitlang.site import Node
@@ -31,7 +32,8 @@ def quiet(_stage: str, _share: float) -> None:
 class Options:
     """How a check runs. `cache` None: the user's cache folder; `fresh`: use none. `told(stage, share done)`.
     `controls`: whether the nulls are run, without which no claim can be void; `battery`: whether the circuits go
-    through it."""
+    through it. `jobs`: how many searches run at a time, each in a process of its own; more than 1 only from a main
+    module that can be imported without doing anything."""
 
     device: str = "auto"
     seed: int = 0
@@ -41,6 +43,7 @@ class Options:
     battery: bool = True
     command: tuple[str, ...] = ()
     controls: bool = True
+    jobs: int = 1
     told: Told = field(default=quiet, compare=False)
 
 
@@ -60,17 +63,15 @@ class Judged:
 def judge(spec: Spec, finder: Finder, meter: Meter, options: Options, clock: Clock) -> Judged:
     """Competence first; then every seed's circuit and its claims, the nulls, and the battery."""
     from circuitlang.claims.assess import competence, verdict_of_competence
-    from circuitlang.claims.controls import voided
+    from circuitlang.claims.controls import make_nulls, voided
     from circuitlang.claims.verdict import Outcome
 
     able = competence(meter, spec.verdict, spec.span)
     clock.lap("competence")
     if verdict_of_competence(able) not in (Outcome.PASS, Outcome.UNDECIDED):
         return Judged(able)
-    circuits = [
-        finder.find(spec.prune, seed, options.budget, clock.within("prune", number, spec))
-        for number, seed in enumerate(spec.prune.seeds)
-    ]
+    made = make_nulls(finder, spec.prune.seeds[0]) if options.controls else []
+    circuits, owns = search(spec, finder, made, options, clock)
     clock.lap("prune")
     bindings: list[Binding | None] = []
     verdicts: list[Verdict] = []
@@ -83,7 +84,7 @@ def judge(spec: Spec, finder: Finder, meter: Meter, options: Options, clock: Clo
         return Judged(able, circuits, bindings, verdicts)  # no circuit: nothing to hold against a null
     controls: list[Control] = []
     if options.controls:
-        controls = run_controls(spec, finder, meter, circuits[0], verdicts, clock)
+        controls = run_controls(spec, finder, meter, circuits[0], verdicts, made, owns, clock)
         verdicts = voided(verdicts, controls)
     checks = examine(spec, finder, meter, circuits, clock) if options.battery else ()
     return Judged(able, circuits, bindings, verdicts, controls, checks)
@@ -106,23 +107,51 @@ def judge_claims(spec: Spec, meter: Meter, found: Found, told: Told) -> tuple[Bi
     return assessor.match.binding if assessor.match else None, verdicts
 
 
+def search(
+    spec: Spec, finder: Finder, made: Sequence[Made], options: Options, clock: Clock
+) -> tuple[list[Found], list[Found | None]]:
+    """One circuit per seed, and one of every null that could be made; at most `options.jobs` searches at a time."""
+    from circuitlang.circuit.parallel import Search, find_all
+
+    searches = [Search(finder, spec.prune, seed, options.budget) for seed in spec.prune.seeds]
+    names = [f"seed {seed}" for seed in spec.prune.seeds]
+    for null in made:
+        if null.finder is not None:
+            searches.append(Search(null.finder, spec.prune, spec.prune.seeds[0], fallback=False))
+            names.append(f"control {null.null.name}")
+    shares = [0.0] * len(searches)
+
+    def told(number: int, step: str, share: float) -> None:
+        shares[number] = share
+        clock.told(f"prune: {names[number]}, {step}", sum(shares) / len(shares))
+
+    found = find_all(searches, options.jobs, told)
+    rest = iter(found[len(spec.prune.seeds) :])
+    owns = [None if null.finder is None else next(rest) for null in made]
+    return found[: len(spec.prune.seeds)], owns
+
+
 def run_controls(
-    spec: Spec, finder: Finder, meter: Meter, found: Found, verdicts: Sequence[Verdict], clock: Clock
+    spec: Spec,
+    finder: Finder,
+    meter: Meter,
+    found: Found,
+    verdicts: Sequence[Verdict],
+    made: Sequence[Made],
+    owns: Sequence[Found | None],
+    clock: Clock,
 ) -> list[Control]:
-    """Every null, against the first seed's circuit and the claims that pass."""
-    from circuitlang.claims.controls import NULLS, Controls
+    """Every null, against the first seed's circuit and the claims that pass. `owns`: what the nulls' searches found."""
+    from circuitlang.claims.controls import Controls
     from circuitlang.claims.verdict import Outcome
 
     passed = {v.name for v in verdicts} - {v.name for v in verdicts if v.outcome is not Outcome.PASS}
     controls = Controls(finder, meter, spec, found, [claim for claim in spec.claims if claim.name in passed])
     done = []
-    for number, null in enumerate(NULLS):
-
-        def told(step: str, share: float, name: str = null.name, number: int = number) -> None:
-            clock.told(f"controls: {name}, {step}", (number + share) / (len(NULLS) + 1))
-
-        done.append(controls.run(null, told))
-    clock.told("controls: random circuits", len(NULLS) / (len(NULLS) + 1))
+    for number, (null, own) in enumerate(zip(made, owns, strict=True)):
+        clock.told(f"controls: {null.null.name}", number / (len(made) + 1))
+        done.append(controls.run(null, own))
+    clock.told("controls: random circuits", len(made) / (len(made) + 1))
     done.append(controls.run_random())
     clock.lap("controls")
     return done

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from circuitlang.authoring import Shown, check_text, choose, show_light
 from circuitlang.cache import Cache, code_digest, default_folder, key_of
-from circuitlang.judging import Clock, Options, judge
+from circuitlang.judging import Clock, Options, judge, search
 from circuitlang.model.locate import locate
 from circuitlang.program.load import load, project_root
 from circuitlang.program.program import Program
@@ -91,11 +91,7 @@ def prune_and_write(path: Path, name: str | None, out: Path | None, options: Opt
 def prune(spec: Spec, root: Path, options: Options) -> list[Found]:
     """`prune`: the circuits only, one per seed."""
     finder, _ = prepare(spec, root, options)
-    clock = Clock(options.told)
-    return [
-        finder.find(spec.prune, seed, options.budget, clock.within("prune", number, spec))
-        for number, seed in enumerate(spec.prune.seeds)
-    ]
+    return search(spec, finder, (), options, Clock(options.told))[0]
 
 
 def plan(path: Path, name: str | None, options: Options) -> list[Forecast]:

@@ -151,6 +151,10 @@ class ProgramError(Exception):
         )
         super().__init__("\n\n".join(d.render() for d in self.diagnostics))
 
+    def __reduce__(self) -> tuple[type[ProgramError], tuple[tuple[Diagnostic, ...]]]:
+        """What a process hands to another."""
+        return ProgramError, (self.diagnostics,)
+
 
 class CommandError(Exception):
     """Something outside the program's text is wrong: a file, a folder, a checkpoint, an option. One clear sentence."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from circuitlang.circuit.mask import Mask
-from circuitlang.model.transformer import Edit, Transformer
+from circuitlang.model.transformer import Edit, Known, Transformer
 from circuitlang.site import Place, Site
 
 
@@ -24,7 +24,7 @@ class Constant(nn.Module):
         super().__init__()
         self.register_buffer("value", value, persistent=False)
 
-    def forward(self, residual: Tensor, _edit: Edit) -> Tensor:
+    def forward(self, residual: Tensor, _edit: Edit, _known: Known | None = None) -> Tensor:
         value = self.get_buffer("value")
         return value.expand_as(residual)
 

@@ -8,9 +8,11 @@ from math import isfinite
 import torch
 from torch import Tensor
 
+from circuitlang.circuit.compact import compact
 from circuitlang.circuit.graph import CircuitGraph, GraphEdge, GraphNode, attention_edges, residual_edges
 from circuitlang.circuit.mask import keeping
-from circuitlang.circuit.prune import per_prompt_loss
+from circuitlang.circuit.shared import Shared, in_order, trace
+from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.encode import NO_FOIL, Batch
 from circuitlang.prompts.tokenizer import Tokenizer
@@ -59,16 +61,15 @@ def node_costs(
     model: Transformer, mean: Mapping[Site, Tensor], nodes: Sequence[Node], select: Batch
 ) -> dict[Node, float]:
     """What the loss on `select` rises by when one node alone is ablated inside the circuit, exactly."""
-    whole = float(per_prompt_loss(model, keeping(nodes, model.config, mean), select).double().mean())
-    return {
-        node: float(
-            per_prompt_loss(model, keeping([n for n in nodes if n != node], model.config, mean), select)
-            .double()
-            .mean()
-        )
-        - whole
-        for node in nodes
-    }
+    masks = [keeping([n for n in nodes if n != out], model.config, mean) for out in (None, *nodes)]
+    traces = [trace(model.config, mask.keep) for mask in masks]
+    losses: list[list[Tensor]] = [[] for _ in masks]
+    for part in select.parts(score.PROMPTS_AT_ONCE):
+        shared = Shared(part)
+        for i in in_order(traces):
+            losses[i].append(score.loss(shared.logits(compact(model, masks[i]), masks[i], traces[i]), part))
+    whole, *others = (float(torch.cat(parts).double().mean()) for parts in losses)
+    return {node: other - whole for node, other in zip(nodes, others, strict=True)}
 
 
 def weight_edges(model: Transformer, nodes: Sequence[Node]) -> tuple[GraphEdge, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -28,6 +29,18 @@ SELECTED = 512
 """Datapoints of `select` on which circuits are compared."""
 COSTED = 64
 """Datapoints of `select` behind each node's cost, which colours the diagram and decides nothing."""
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """The number of threads decides the last bits of sums, and so, rarely, which of two nodes goes first. With these
+    sizes two threads are hardly faster than one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,8 @@ class Finder:
                 device = self.checkpoint.model.embed.device
                 sites = self.checkpoint.model.config.sites()
                 return {site: torch.from_numpy(arrays[str(site)]).to(device) for site in sites}
-        mean = stand_ins(self.checkpoint.model, self.checkpoint.reference, settings.ablate)
+        with one_thread():
+            mean = stand_ins(self.checkpoint.model, self.checkpoint.reference, settings.ablate)
         buffer = io.BytesIO()
         arrays = {str(site): value.cpu().numpy() for site, value in mean.items()}
         np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
@@ -84,13 +98,39 @@ class Finder:
     ) -> Found:
         """The smallest circuit that the search finds; with `budget`, its `budget` most needed nodes instead. `without`
         and `fallback` as in `prune`."""
-        # The number of threads decides the last bits of sums, and so, rarely, which of two nodes goes first.
+        known = self.known(settings, seed, budget, without, fallback)
+        if known is not None:
+            return known
+        with one_thread():
+            return self._search(settings, seed, budget, report, without, fallback)
+
+    def known(
+        self,
+        settings: PruneSettings,
+        seed: int,
+        budget: int | None = None,
+        without: Sequence[Node] = (),
+        fallback: bool = True,
+    ) -> Found | None:
+        """What `find` found before with the same arguments."""
+        stored = self.cache.get(self._key(settings, seed, budget, without, fallback))
+        return _read(stored, seed) if stored is not None else None
+
+    def _key(
+        self, settings: PruneSettings, seed: int, budget: int | None, without: Sequence[Node], fallback: bool
+    ) -> str:
         asked = repr((asdict(settings), seed, budget, fallback))
-        banned = sorted(map(str, set(without)))
-        key = key_of("circuit", self.key, asked, banned, torch.get_num_threads())
-        found = self.cache.get(key)
-        if found is not None:
-            return _read(found, seed)
+        return key_of("circuit", self.key, asked, sorted(map(str, set(without))))
+
+    def _search(
+        self,
+        settings: PruneSettings,
+        seed: int,
+        budget: int | None,
+        report: Callable[[str, float], None],
+        without: Sequence[Node],
+        fallback: bool,
+    ) -> Found:
         mean = self.mean(settings)
         select = self.prompts("select", 0, SELECTED)
         model = self.checkpoint.model
@@ -103,7 +143,7 @@ class Finder:
             pruned = _cut(pruned, budget, self, mean, select)
         shown = self.prompts("select", 0, COSTED)
         graph = extract(model, mean, pruned.nodes, shown, self.checkpoint.tokenizer)
-        self.cache.put(key, _write(pruned, graph))
+        self.cache.put(self._key(settings, seed, budget, without, fallback), _write(pruned, graph))
         return Found(seed, pruned, graph, False)
 
 

@@ -19,6 +19,7 @@ from circuitlang.circuit.compact import compact
 from circuitlang.circuit.mask import Mask
 from circuitlang.circuit.partners import NONE, partners
 from circuitlang.circuit.plugged import Plugged, Scene, changed
+from circuitlang.circuit.shared import Trace, trace
 from circuitlang.model import score
 from circuitlang.model.transformer import Edit, Transformer, unchanged
 from circuitlang.prompts.encode import Batch
@@ -27,6 +28,8 @@ from circuitlang.site import Node, Place, Site
 Kind = Literal["keep", "drop", "swap", "set", "scale", "change"]
 _GIVES = ("swap", "set", "scale", "change")
 """What gives nodes other values than their stand-ins."""
+Recordings = dict[Trace, dict[Site, Tensor]]
+"""By what is ablated: site -> (prompt, position, unit), the values that other prompts' nodes can take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +96,25 @@ def prepared(
     acts: Sequence[Act],
     mean: Mapping[Site, Tensor],
     looked_at: Iterable[Site] = (),
+    recordings: Recordings | None = None,
 ) -> tuple[Transformer, Edit]:
     """The model to run (without what the ablations make constant) and the edit to run it with, for this batch.
 
-    `looked_at`: sites that are computed all the same, as their values are read or changed later.
+    `looked_at`: sites that are computed all the same, as their values are read or changed later. `recordings`: of the
+    same weights on the same batch, to take from and to add to.
     """
-    mask = _mask(model, acts, mean)
+    mask = masked(model, acts, mean)
     touched = {n.site for act in acts if act.kind in _GIVES or act.at for n in act.nodes}
     small = _compacted(model, mask, touched | set(looked_at))
     puts: dict[Site, list[Put]] = {}
     swapped = [act for act in acts if act.kind == "swap"]
-    recorded = record(small, batch, mask or unchanged, {n.site for act in swapped for n in act.nodes})
+    sites = {n.site for act in swapped for n in act.nodes}
+    if recordings is None:
+        recorded = record(small, batch, mask or unchanged, sites)
+    else:
+        recorded = recordings.setdefault(trace(model.config, mask and mask.keep), {})
+        if not sites <= recorded.keys():  # all sites at once: another setting swaps another one
+            recorded.update(record(small, batch, mask or unchanged, set(model.config.sites())))
     for act in acts:
         if act.kind in _GIVES or act.at is not None:
             for site in model.config.sites() if act.kind == "keep" else sorted({n.site for n in act.nodes}):
@@ -134,7 +145,7 @@ def record(model: Transformer, batch: Batch, edit: Edit, sites: set[Site]) -> di
     return found
 
 
-def _mask(model: Transformer, acts: Sequence[Act], mean: Mapping[Site, Tensor]) -> Mask | None:
+def masked(model: Transformer, acts: Sequence[Act], mean: Mapping[Site, Tensor]) -> Mask | None:
     """Everything that is ablated at every position; None where nothing is."""
     plain = [act for act in acts if act.kind in ("keep", "drop") and act.at is None]
     if not plain:

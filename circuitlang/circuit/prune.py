@@ -26,6 +26,7 @@ from torch import Tensor
 
 from circuitlang.circuit.compact import compact
 from circuitlang.circuit.mask import Mask, keeping
+from circuitlang.circuit.shared import Shared, in_order, trace
 from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
 from circuitlang.program.spec import PruneSettings
@@ -271,10 +272,20 @@ def eliminate(
     batch = draw(settings.steps * settings.batch, RANKED)
     config = model.config
 
-    def loss_without(model: Transformer, out: Sequence[int]) -> float:
-        rest = [node for i, node in enumerate(left) if i not in set(out)]
-        return _loss(model, keeping(rest, config, mean), batch)
+    def losses_without(model: Transformer, outs: Sequence[Sequence[int]]) -> list[float]:
+        """The loss without some of `left`, by their numbers; one per choice of some."""
+        masks = [keeping([n for i, n in enumerate(left) if i not in set(out)], config, mean) for out in outs]
+        traces = [trace(config, mask.keep) for mask in masks]
+        losses = [0.0] * len(outs)
+        for i in in_order(traces):
+            logits = shared.logits(model, masks[i], traces[i])
+            losses[i] = float(score.loss(logits, batch).mean())
+        return losses
 
+    def least_missed(model: Transformer, tried: Sequence[int]) -> tuple[float, int]:
+        return min(zip(losses_without(model, [[i] for i in tried]), tried, strict=True))
+
+    shared = Shared(batch)
     left, gone = list(survivors), []
     stuck = False  # whether it is known that no single node can go unmissed
     while left:
@@ -286,14 +297,14 @@ def eliminate(
         ranked = sorted(range(len(left)), key=lambda i: (abs(effect[i]), left[i]))
         many = len(left) // 8 if len(left) > HASTE else 1
         harmless = max(now, settings.loss / 2) + HARMLESS
-        while many > 1 and loss_without(small, ranked[:many]) > harmless:
+        while many > 1 and losses_without(small, [ranked[:many]])[0] > harmless:
             many //= 2
         out = ranked[:many]
         if many == 1:
-            least, missed = min((loss_without(small, [i]), i) for i in ranked[:TRIED])
+            least, missed = least_missed(small, ranked[:TRIED])
             if least > now + HARMLESS and not stuck:
                 # A saturated node has no gradient and is needed all the same: four such hide what nobody needs.
-                least, missed = min((loss_without(small, [i]), i) for i in ranked)
+                least, missed = least_missed(small, ranked)
                 stuck = least > now + HARMLESS
             out = [missed]
         gone += [left[i] for i in out]
@@ -317,11 +328,6 @@ def _effects(
         slope = by_site[node.site]
         rises.append(0.0 if slope is None else -float(slope[node.index]))
     return float(value.detach()), rises
-
-
-@torch.no_grad()
-def _loss(model: Transformer, mask: Mask, batch: Batch) -> float:
-    return float(score.loss(score.answer_logits(model, batch, mask), batch).mean())
 
 
 @torch.no_grad()

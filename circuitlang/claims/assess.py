@@ -26,7 +26,7 @@ from circuitlang.claims.judge import (
 )
 from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS, SCREENED, Plan
 from circuitlang.claims.measure import UNTOUCHED, Meter, Setting, Values
-from circuitlang.claims.metrics import Unbound, View, measured
+from circuitlang.claims.metrics import LOOKS, Unbound, View, measured
 from circuitlang.claims.nulls import alive_nodes, random_circuits
 from circuitlang.claims.reach import BINARY
 from circuitlang.claims.subject import Subject
@@ -123,7 +123,14 @@ class Assessor:
         kind = self.kind(claim.left)
         if len(measures) == 1 and not note:
             return judge(claim, next(iter(measures.values())), kind, plan, self.seed)
-        found = judge_each(claim, measures, kind, plan, self.seed)
+
+        def ahead(members: Sequence[str], size: int) -> None:
+            for side, quantity in enumerate((claim.left, claim.right)):
+                if isinstance(quantity, Quantity) and quantity.metric in LOOKS:
+                    views = [view for name in members if (view := pairs[name][side]) is not None]
+                    self.meter.ahead([view.setting for view in views], size, LOOKS[quantity.metric])
+
+        found = judge_each(claim, measures, kind, plan, self.seed, ahead)
         if note and found.outcome is Outcome.NOT_MEASURED:
             note = f"{found.note}; {note}"
         return replace(found, note=note) if note else found

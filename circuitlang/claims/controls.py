@@ -105,6 +105,31 @@ NULLS = (
     ),
     Null("one_answer", "the first case's answer for every case", False, False, _one_answer),
 )
+
+
+@dataclass(frozen=True)
+class Made:
+    """A null of one task and model. `finder`: what searches it; None where it cannot be built, and `why`."""
+
+    null: Null
+    finder: Finder | None
+    why: str = ""
+
+
+def make_nulls(finder: Finder, seed: int) -> list[Made]:
+    """Every null of what the finder searches. `seed`: of the pruning; it draws what the null is made of."""
+    made = []
+    for null in NULLS:
+        try:
+            checkpoint, relabel = null.make(finder, seed)
+        except ValueError as reason:
+            made.append(Made(null, None, str(reason)))
+            continue
+        key = key_of(finder.key, "null", null.name, seed)
+        made.append(Made(null, replace(finder, checkpoint=checkpoint, relabel=relabel, key=key)))
+    return made
+
+
 RANDOM = "random"
 
 
@@ -140,18 +165,13 @@ class Controls:
         """What the real circuit's loss on `select` had to be, or is where it missed that."""
         return max(self.spec.prune.loss, self.found.pruned.loss)
 
-    def run(self, null: Null, told: Told = lambda step, share: None) -> Control:
-        """One null: searched for, cut to the real circuit's size, and judged."""
-        seed = self.found.seed
+    def run(self, made: Made, own: Found | None) -> Control:
+        """One null: cut to the real circuit's size, and judged. `own`: what its search found, if it could be made."""
+        null, finder = made.null, made.finder
         control = Control(null.name, null.text, null.voids)
-        try:
-            checkpoint, relabel = null.make(self.finder, seed)
-        except ValueError as reason:
-            return replace(control, note=f"not built: {reason}")
-        key = key_of(self.finder.key, "null", null.name, seed)
-        finder = replace(self.finder, checkpoint=checkpoint, relabel=relabel, key=key)
-        own = finder.find(self.spec.prune, seed, report=told, fallback=False)
-        judge = _NullJudge(self, finder, own, relabel)
+        if finder is None or own is None:
+            return replace(control, note=f"not built: {made.why}")
+        judge = _NullJudge(self, finder, own)
         control = replace(
             control,
             nodes=own.graph.node_count if own.pruned.reached else None,
@@ -204,7 +224,6 @@ class _NullJudge:
     controls: Controls
     finder: Finder
     own: Found
-    relabel: Relabel
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
@@ -241,7 +260,7 @@ class _NullJudge:
             mean,
             finder.cache,
             key_of(finder.key, spec.prune.ablate),
-            relabel=self.relabel,
+            relabel=finder.relabel,
         )
         return Assessor(meter, graph, spec.verdict, self.own.seed, spec.circuit)
 

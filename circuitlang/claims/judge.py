@@ -7,7 +7,7 @@ so over all looks a false claim passes, or a true one fails, with probability at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from circuitlang.circuit.match import Match
 from circuitlang.circuit.plugged import PluginFailed
 from circuitlang.claims.interval import Kind, Values, exact, interval
 from circuitlang.claims.looks import Plan
-from circuitlang.claims.verdict import Interval, Outcome, Verdict, worst
+from circuitlang.claims.verdict import UNMEASURED, Interval, Outcome, Verdict, worst
 from circuitlang.program.hypothesis import Circuit
 from circuitlang.program.spec import Claim
 from circuitlang.source import CommandError, ProgramError
@@ -30,9 +30,6 @@ same datapoints where the right side is a quantity too. Called with growing n: w
 
 HYPOTHESIS = "circuit"
 """The name of the verdict on roles and arrows; no claim can be called like a word of the language."""
-UNMEASURED = (ArithmeticError, ValueError, RuntimeError, MemoryError, CommandError, ProgramError)
-"""What a measurement may raise: also that prompts do not fit the model, or that there are none. Others are bugs, and
-end the run."""
 
 
 def judge(claim: Claim, measure: Measure, kind: Kind, plan: Plan, seed: int | None = None) -> Verdict:
@@ -40,8 +37,18 @@ def judge(claim: Claim, measure: Measure, kind: Kind, plan: Plan, seed: int | No
     return _Question(claim, kind, plan, seed, 1).answer({"": measure})
 
 
+Ahead = Callable[[Sequence[str], int], None]
+"""(members, n): called before some members are looked at, each after n datapoints, so that they can be measured
+together."""
+
+
 def judge_each(
-    claim: Claim, members: Mapping[str, Measure], kind: Kind, plan: Plan, seed: int | None = None
+    claim: Claim,
+    members: Mapping[str, Measure],
+    kind: Kind,
+    plan: Plan,
+    seed: int | None = None,
+    ahead: Ahead = lambda members, size: None,
 ) -> Verdict:
     """The verdict of an `each` claim, which holds when it holds for every member: the worst one's.
 
@@ -53,7 +60,7 @@ def judge_each(
     question = _Question(claim, kind, plan, seed, len(members))
     if not members:
         return question.verdict(Outcome.NOT_MEASURED, note="there is no member to measure")
-    return question.answer(members)
+    return question.answer(members, ahead)
 
 
 def judge_count(claim: Claim, left: int, right: int | None = None, seed: int | None = None) -> Verdict:
@@ -105,11 +112,12 @@ class _Question:
         """What the interval is compared with: the claimed number, or no difference."""
         return float(self.claim.right) if isinstance(self.claim.right, int | float) else 0.0
 
-    def answer(self, members: Mapping[str, Measure]) -> Verdict:
+    def answer(self, members: Mapping[str, Measure], ahead: Ahead = lambda members, size: None) -> Verdict:
         """The worst member's verdict. A member is looked at until it is decided, all until one fails."""
         verdicts: dict[str, Verdict] = {}
         undecided = list(members)
         for size in self.plan.looks:
+            ahead(undecided, size)
             for member in undecided:
                 verdicts[member] = self.look(member, members[member], size)
             undecided = [member for member in undecided if verdicts[member].outcome is Outcome.UNDECIDED]

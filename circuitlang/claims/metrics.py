@@ -11,7 +11,7 @@ import numpy as np
 
 from circuitlang.circuit.match import Binding
 from circuitlang.circuit.plugged import PluginFailed
-from circuitlang.claims.measure import LACKS_MARK, NO_CHOICE, Look, Meter, Setting, Table, Values
+from circuitlang.claims.measure import LACKS_MARK, NO_CHOICE, SCORES, Look, Meter, Setting, Table, Values
 from circuitlang.claims.text import exceeds
 from circuitlang.program.hypothesis import Port
 from circuitlang.program.plugins import metric_row
@@ -185,6 +185,12 @@ METRICS: Mapping[str, tuple[Callable[[View, int], Values], Kind]] = {
     "auroc": (View.auroc, "share"),
 }
 """The sampled metrics of the vocabulary, each with the kind of its values; `nodes` and `edges` are counted."""
+
+LOOKS: Mapping[str, Look] = {
+    **dict.fromkeys(("loss", "accuracy", "rise", "agreement", "flip", "probability", "mass"), SCORES),
+    "kl": Look("divergence"),
+}
+"""What is read off for a metric, where settings that differ late can be measured together."""
 
 
 def measured(name: str) -> tuple[Callable[[View, int], Values], Kind]:

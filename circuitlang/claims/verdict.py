@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
+from circuitlang.source import CommandError, ProgramError
+
 Relation = Literal["<", "<=", ">", ">=", "=="]
+
+
+UNMEASURED = (ArithmeticError, ValueError, RuntimeError, MemoryError, CommandError, ProgramError)
+"""What a measurement may raise: also that prompts do not fit the model, or that there are none. Others are bugs, and
+end the run."""
 
 
 class Outcome(StrEnum):

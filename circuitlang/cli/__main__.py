@@ -2,4 +2,5 @@
 
 from circuitlang.cli import main
 
-main()
+if __name__ == "__main__":  # processes that search import this file too
+    main()

@@ -56,6 +56,10 @@ MistakesOption = Annotated[
     MistakeFormat, typer.Option("--format", help="How mistakes in the program are printed.")
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the prompts.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, help="How many searches run at a time; default: as many as there are cores."),
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Ignore the cache of earlier results.")]
 Name = Annotated[
     str | None, typer.Argument(help="Which block of the file; may be left out where there is one.")

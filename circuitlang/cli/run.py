@@ -16,6 +16,7 @@ from circuitlang.cli.app import (
     DeviceOption,
     Format,
     Fresh,
+    Jobs,
     MistakeFormat,
     MistakesOption,
     Name,
@@ -60,6 +61,7 @@ def check(
     device: DeviceOption = Device.AUTO,
     seed: SeedOption = 0,
     fresh: Fresh = False,
+    jobs: Jobs = None,
     controls: Annotated[
         bool,
         typer.Option(
@@ -89,6 +91,7 @@ def check(
             say_checked(programs)
         return
     from circuitlang import pipeline
+    from circuitlang.circuit.parallel import cores
 
     found = [(spec, program) for program in programs for spec in program.specs.values()]
     if not found:
@@ -105,6 +108,7 @@ def check(
             battery=battery,
             controls=controls,
             command=tuple(sys.argv[1:]),
+            jobs=jobs or cores(),
             told=told,
         )
         reports = [
@@ -189,6 +193,7 @@ def prune(
     device: DeviceOption = Device.AUTO,
     seed: SeedOption = 0,
     fresh: Fresh = False,
+    jobs: Jobs = None,
     format: MistakesOption = MistakeFormat.TEXT,
 ) -> None:
     """Find a spec's circuits only, and draw them.
@@ -196,9 +201,13 @@ def prune(
     Example: `circuitlang prune specs/bracket_depth.cir --budget 20`
     """
     from circuitlang import pipeline
+    from circuitlang.circuit.parallel import cores
 
     with watched() as told, mistakes_as(format):
-        options = pipeline.Options(device.value, seed, fresh, budget, command=tuple(sys.argv[1:]), told=told)
+        command = tuple(sys.argv[1:])
+        options = pipeline.Options(
+            device.value, seed, fresh, budget, command=command, jobs=jobs or cores(), told=told
+        )
         say(pipeline.prune_and_write(spec, name, out, options))
 
 

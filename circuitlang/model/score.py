@@ -6,17 +6,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from circuitlang.model.transformer import Edit, Transformer, unchanged
+from circuitlang.model.transformer import Edit, Known, Transformer, unchanged
 from circuitlang.prompts.encode import NO_FOIL, Batch
 
 PROMPTS_AT_ONCE = 256
 """Prompts of one forward pass while measuring. Fixed, so that sums are taken in one order on every machine."""
 
 
-def answer_logits(model: Transformer, batch: Batch, edit: Edit = unchanged) -> Tensor:
+def answer_logits(
+    model: Transformer, batch: Batch, edit: Edit = unchanged, known: Known | None = None
+) -> Tensor:
     """(prompt, vocabulary) logits at the position where the answer is predicted."""
     device = model.embed.device
-    return model(torch.from_numpy(batch.tokens).to(device), edit, torch.from_numpy(batch.end).to(device))
+    tokens, end = torch.from_numpy(batch.tokens).to(device), torch.from_numpy(batch.end).to(device)
+    return model(tokens, edit, end, known)
 
 
 def candidates(logits: Tensor, batch: Batch) -> Tensor:

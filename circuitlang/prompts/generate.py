@@ -58,6 +58,10 @@ class Generator:
         self._keys = {name: numbered(key, name) for name in (*SPLITS, "unsplit")}
         self._ranges = self._drawer.ranges({})
 
+    def __reduce__(self) -> tuple[type[Generator], tuple[Task, int]]:
+        """What a process hands to another: everything else follows."""
+        return Generator, (self.task, self.seed)
+
     @cached_property
     def feature(self) -> Feature:
         """What of a prompt decides its split; it depends on the task only, not on its wording or the seed."""

@@ -16,7 +16,7 @@ from circuitlang.circuit.find import Finder, Found
 from circuitlang.circuit.prune import Pruned
 from circuitlang.claims.assess import Assessor
 from circuitlang.claims.control import Control
-from circuitlang.claims.controls import NULLS, Controls, about_a_circuit, shuffled, voided
+from circuitlang.claims.controls import NULLS, Controls, about_a_circuit, make_nulls, shuffled, voided
 from circuitlang.claims.judge import HYPOTHESIS
 from circuitlang.claims.measure import Meter
 from circuitlang.claims.verdict import Outcome
@@ -71,7 +71,13 @@ def run(name: str) -> Control:
     _, those = controls()
     if name == "random":
         return those.run_random()
-    return those.run(next(null for null in NULLS if null.name == name))
+    return search_and_run(those, name)
+
+
+def search_and_run(those: Controls, name: str) -> Control:
+    made = next(made for made in make_nulls(those.finder, 0) if made.null.name == name)
+    assert made.finder is not None
+    return those.run(made, made.finder.find(those.spec.prune, 0, fallback=False))
 
 
 def test_the_true_circuit_is_told_from_every_null() -> None:
@@ -112,8 +118,27 @@ def test_random_circuits_have_no_node_of_the_circuit_and_do_not_do_the_task() ->
 
 def test_the_same_seed_gives_the_same_null() -> None:
     _, those = controls()
-    null = next(null for null in NULLS if null.name == "nonsense")
-    assert those.run(null) == run("nonsense")
+    assert search_and_run(those, "nonsense") == run("nonsense")
+
+
+def test_a_null_that_cannot_be_built_says_why() -> None:
+    task = (
+        "task planted {"
+        + """
+  draw first, second, third = "g" | "h" | "i" | "j" | "k" | "l" | "m" | "n"
+  prompt "{first}{second}='ab{third}"
+  case only answer "'" foil '"'
+}
+"""
+    )
+    _, those = controls()
+    alone = load_text(task, "alone.task").tasks["planted"]
+    finder = replace(those.finder, generator=Generator(alone, 0))
+    notes = {
+        made.null.name: those.run(made, None).note for made in make_nulls(finder, 0) if made.finder is None
+    }
+    assert set(notes) == {"nonsense", "shuffled_answers", "one_answer"}
+    assert all(note.startswith("not built: the task has one case") for note in notes.values())
 
 
 def test_only_what_passes_becomes_void() -> None:

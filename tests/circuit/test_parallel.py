@@ -1,0 +1,90 @@
+"""Searches in processes of their own: the same circuits, the same errors, nothing left behind."""
+
+import multiprocessing
+import pickle
+from dataclasses import replace
+
+import pytest
+import torch
+
+from circuitlang.cache import Cache
+from circuitlang.circuit import parallel as module
+from circuitlang.circuit.find import Finder
+from circuitlang.circuit.parallel import Search, cores, find_all
+from circuitlang.model.checkpoint import Checkpoint
+from circuitlang.program.load import load_text
+from circuitlang.program.spec import PruneSettings
+from circuitlang.prompts.generate import Generator, SupportError
+from circuitlang.prompts.relabel import ShuffledAnswers
+from circuitlang.site import Node, Place, Site
+from circuitlang.source import ProgramError
+
+TASK = """task brackets {
+  draw a, b = "rows" | "grid" | "items" | "x" | "y" | "z" | "left" | "right" | "names" | "n"
+  prompt "{a} = {open}{b}"
+  case square with open = "[" answer "]"
+  case round with open = "(" answer ")"
+}
+"""
+SETTINGS = PruneSettings(loss=0.6, steps=4, batch=4, penalty=(1e-2,))
+
+
+@pytest.fixture
+def finder(make_model, tokenizer) -> Finder:
+    model = make_model(layers=1, width=4, heads=2, hidden=4, vocabulary=tokenizer.size, context=32)
+    reference = torch.randint(0, tokenizer.size, (4, 12), generator=torch.Generator().manual_seed(0))
+    checkpoint = Checkpoint("tiny", model, tokenizer, reference, "digest", {})
+    return Finder(checkpoint, Generator(load_text(TASK).tasks["brackets"], 0), Cache(None), "key")
+
+
+def test_the_circuits_are_the_same_in_other_processes(finder):
+    searches = [Search(finder, SETTINGS, 0), Search(finder, SETTINGS, 1)]
+    searches.append(Search(replace(finder, relabel=ShuffledAnswers(0)), SETTINGS, 0, fallback=False))
+    told: list[int] = []
+    alone = find_all(searches)
+    together = find_all(searches, 2, lambda number, stage, share: told.append(number))
+    assert [(f.seed, f.pruned, f.graph) for f in together] == [(f.seed, f.pruned, f.graph) for f in alone]
+    assert sorted(told) == [0, 1, 2]
+    assert not multiprocessing.active_children()
+
+
+def test_an_error_of_a_search_is_raised_here(finder):
+    """A node that the model does not have, in the second of them."""
+    none = Search(finder, SETTINGS, 0, without=(Node(Site(7, Place.V), 0),))
+    with pytest.raises(ValueError, match="the model has no node"):
+        find_all([Search(finder, SETTINGS, 0), none], 2)
+    for process in multiprocessing.active_children():
+        process.join(10)
+    assert not multiprocessing.active_children()
+
+
+def test_no_process_is_started_for_what_one_can_do(finder, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "ProcessPoolExecutor", None)
+    cached = replace(finder, cache=Cache(tmp_path))
+    first = find_all([Search(cached, SETTINGS, 0)], 8)
+    again = find_all([Search(cached, SETTINGS, 0), Search(cached, SETTINGS, 0)], 8)
+    assert [f.pruned for f in again] == [first[0].pruned] * 2
+    assert all(f.cached for f in again)
+
+
+def test_a_search_takes_one_thread_and_gives_the_others_back(finder, monkeypatch):
+    seen: list[int] = []
+    search = Finder._search
+    monkeypatch.setattr(Finder, "_search", lambda *a: seen.append(torch.get_num_threads()) or search(*a))
+    torch.set_num_threads(2)
+    try:
+        finder.find(SETTINGS, 0)
+        assert seen == [1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_what_goes_to_another_process_comes_back_equal(finder):
+    copy = pickle.loads(pickle.dumps(finder))
+    assert copy.prompts("train", 3, 2).tokens.tolist() == finder.prompts("train", 3, 2).tokens.tolist()
+    error = SupportError(finder.generator.task, "prompt")
+    back = pickle.loads(pickle.dumps(error))
+    assert isinstance(back, ProgramError)
+    assert str(back) == str(error)
+    assert cores() >= 1
