@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from circuitlang.cache import Cache
+from circuitlang.circuit.edge import EdgeCut
 from circuitlang.circuit.intervene import Act
 from circuitlang.claims.measure import Setting
 from circuitlang.pipeline import Options, prepare
@@ -38,7 +39,7 @@ def main() -> None:
     graph = finder.find(spec.prune, spec.prune.seeds[0]).graph
     nodes = [found.node for found in graph.nodes]
     edges = [
-        (e.source, e.target)
+        EdgeCut(e.source, e.target)
         for e in graph.edges
         if e.kind == "weight" and isinstance(e.source, Node) and isinstance(e.target, Node)
     ]

@@ -45,6 +45,8 @@ HASTE = 24
 """While more nodes than this are left, up to an eighth of them go per round, the ones with the smallest gradients."""
 HARMLESS = 0.005
 """Nats that leaving out several nodes at once may cost; if it costs more, half as many are tried."""
+EVERY = 64
+"""Nodes of which all are tried where those with the smallest gradients are missed; of more it would take minutes."""
 RANKED = 32
 """Datapoints of `train` that the second stage looks at."""
 ROUGH = 96
@@ -302,7 +304,7 @@ def eliminate(
         out = ranked[:many]
         if many == 1:
             least, missed = least_missed(small, ranked[:TRIED])
-            if least > now + HARMLESS and not stuck:
+            if least > now + HARMLESS and not stuck and len(left) <= EVERY:
                 # A saturated node has no gradient and is needed all the same: four such hide what nobody needs.
                 least, missed = least_missed(small, ranked)
                 stuck = least > now + HARMLESS

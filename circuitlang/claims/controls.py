@@ -27,7 +27,7 @@ from circuitlang.claims.nulls import alive_nodes, random_circuits
 from circuitlang.claims.verdict import Outcome, Verdict, void
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.transformer import Transformer
-from circuitlang.program.spec import Claim, Intervention, Quantity, Spec
+from circuitlang.program.spec import Claim, Intervention, Quantity, Spec, VerdictSettings
 from circuitlang.prompts.relabel import (
     Nonsense,
     Relabel,
@@ -198,7 +198,7 @@ class Controls:
             for site, indices in alive_nodes(model, self.meter.prompts("select", (), 0)).items()
         }
         judges = [
-            Assessor(self.meter, bare(model, drawn), self.spec.verdict, self.found.seed)
+            Assessor(self.meter, bare(model, drawn), one_look(self.spec.verdict), self.found.seed)
             for drawn in random_circuits(nodes, alive, RANDOM_CIRCUITS, self.found.seed)
         ]
         best = min(
@@ -262,7 +262,7 @@ class _NullJudge:
             key_of(finder.key, spec.prune.ablate),
             relabel=finder.relabel,
         )
-        return Assessor(meter, graph, spec.verdict, self.own.seed, spec.circuit)
+        return Assessor(meter, graph, one_look(spec.verdict), self.own.seed, spec.circuit)
 
     def reached(self) -> tuple[str, ...]:
         claims = tuple(claim.name for claim in self.controls.claims if self.reaches(claim))
@@ -298,6 +298,12 @@ class _NullJudge:
         else:
             judged = self.assessor.judge(claim)
         return judged.outcome is Outcome.PASS
+
+
+def one_look(settings: VerdictSettings) -> VerdictSettings:
+    """Nulls are looked at once, at the first look's size, with the whole budget of error: that passes no fewer of them
+    than the first of several looks would."""
+    return replace(settings, samples=(settings.samples[0], settings.samples[0]))
 
 
 def _random_reaches(judges: Sequence[Assessor], claim: Claim) -> bool:
