@@ -33,6 +33,11 @@ spec quick {
 """
 
 
+def quickly(**options) -> Options:
+    """Without the battery and the nulls, which take longer than a test may."""
+    return Options(battery=False, controls=False, **options)
+
+
 def spec_of(text: str) -> Spec:
     return load_text(text, "quick.cir", ROOT).specs["quick"]
 
@@ -50,7 +55,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(quick: Spec, cache: Path) -> Report:
-    return check(quick, ROOT, Options(battery=False, cache=cache))
+    return check(quick, ROOT, quickly(cache=cache))
 
 
 def test_the_report_says_what_happened(report: Report) -> None:
@@ -71,8 +76,8 @@ def test_the_report_says_what_happened(report: Report) -> None:
 def test_the_same_check_gives_the_same_bytes_with_and_without_the_cache(
     quick: Spec, report: Report, cache: Path
 ) -> None:
-    again = check(quick, ROOT, Options(battery=False, cache=cache))
-    afresh = check(quick, ROOT, Options(battery=False, fresh=True))
+    again = check(quick, ROOT, quickly(cache=cache))
+    afresh = check(quick, ROOT, quickly(fresh=True))
     assert (report.cached, again.cached, afresh.cached) == (False, True, False)
     assert again.to_json(timings=False) == report.to_json(timings=False)
     assert afresh.to_json(timings=False) == report.to_json(timings=False)
@@ -81,14 +86,14 @@ def test_the_same_check_gives_the_same_bytes_with_and_without_the_cache(
 def test_a_changed_claim_reuses_the_circuit_and_a_changed_search_does_not(
     quick: Spec, report: Report, cache: Path
 ) -> None:
-    assert check(replace(quick, claims=quick.claims[2:]), ROOT, Options(battery=False, cache=cache)).cached
+    assert check(replace(quick, claims=quick.claims[2:]), ROOT, quickly(cache=cache)).cached
     other = replace(quick, prune=replace(quick.prune, steps=41))
-    assert not check(other, ROOT, Options(battery=False, cache=cache)).cached
+    assert not check(other, ROOT, quickly(cache=cache)).cached
 
 
 def test_a_model_that_cannot_do_the_task_is_not_pruned(quick: Spec) -> None:
     hard = replace(quick, verdict=replace(quick.verdict, mass=0.99))
-    found = check(hard, ROOT, Options(battery=False, fresh=True))
+    found = check(hard, ROOT, quickly(fresh=True))
     assert found.verdict is Outcome.FAIL
     assert found.circuit is None
     assert found.claims == ()
@@ -100,7 +105,7 @@ def test_the_files_are_written_and_fit_the_schema(
 ) -> None:
     program = load_text(SPEC, str(ROOT / "quick.cir"), ROOT)
     folder = tmp_path / "out"
-    written, notes = check_and_write(quick, program, folder, Options(battery=False, cache=cache))
+    written, notes = check_and_write(quick, program, folder, quickly(cache=cache))
     assert notes[0] == f"files in {folder}"
     names = {path.name for path in folder.iterdir()}
     assert {"report.json", "report.md", "circuit.json", "circuit.dot"} <= names
@@ -116,7 +121,7 @@ def test_from_python(report: Report, cache: Path, tmp_path: Path) -> None:
     (path.parent / "pyproject.toml").write_text("")
     shutil.copytree(ROOT / "tasks", path.parent, dirs_exist_ok=True)
     path.write_text(SPEC.replace("tasks/python.task", "python.task"))
-    found = check_file(path, options=Options(battery=False, cache=cache))
+    found = check_file(path, options=quickly(cache=cache))
     assert found.cached
     assert found.circuit is not None
     assert found.circuit.graph().number_of_nodes() >= found.circuit.nodes
@@ -124,7 +129,7 @@ def test_from_python(report: Report, cache: Path, tmp_path: Path) -> None:
 
 def test_a_search_that_stopped_early_leaves_nothing_that_could_pass(quick: Spec, cache: Path) -> None:
     hopeless = replace(quick, prune=replace(quick.prune, loss=1e-4))
-    found = check(hopeless, ROOT, Options(battery=False, cache=cache))
+    found = check(hopeless, ROOT, quickly(cache=cache))
     assert found.circuit is not None
     assert not any(circuit.reached for circuit in found.circuit.per_seed)
     assert {claim.verdict for claim in found.claims} == {Outcome.NOT_MEASURED}

@@ -13,8 +13,9 @@ from circuitlang.claims.verdict import Interval
 from circuitlang.model import score
 from circuitlang.site import Node
 
-FURTHER = 3
-"""How often the circuit's nodes are forbidden and another one is searched for."""
+FURTHER = 1
+"""How often the circuit's nodes are forbidden and another one is searched for. One answers whether it is the only one;
+each more costs as long as the circuit did."""
 RANKED = 16
 """Datapoints of `select` that every random set is dropped on, to find the ones that the model misses most."""
 NEGLIGIBLE = 0.001

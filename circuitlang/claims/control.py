@@ -35,6 +35,6 @@ class Control:
 
 
 def held(claim: str, controls: Sequence[Control]) -> str | None:
-    """`held`, or the nulls that reach a claim; None where none was run."""
-    reached = [control.name for control in controls if claim in control.reaches]
+    """`held`, or the nulls that reach a claim and must not; None where none was run."""
+    reached = [control.name for control in controls if control.voids and claim in control.reaches]
     return ", ".join(reached) or "held" if controls else None

@@ -17,8 +17,9 @@ from circuitlang.circuit.graph import CircuitGraph, GraphNode
 from circuitlang.circuit.norms import logits_with_scales, scales_of
 from circuitlang.circuit.prune import Pruned, every_node
 from circuitlang.circuit.reference import stand_ins
+from circuitlang.claims import battery_need
 from circuitlang.claims.battery import CHECKS, battery, claimed_wheres, measured
-from circuitlang.claims.battery_need import FURTHER, NEGLIGIBLE
+from circuitlang.claims.battery_need import NEGLIGIBLE
 from circuitlang.claims.battery_runs import Context
 from circuitlang.claims.battery_same import BELOW, TOO_GOOD, calibrated, fit
 from circuitlang.claims.check import Check, worst_over_seeds
@@ -225,7 +226,8 @@ def test_frozen_norms_are_the_model_with_other_norms() -> None:
     torch.testing.assert_close(score.answer_logits(model, batch, mask), found, atol=1e-4, rtol=1e-4)
 
 
-def test_redundancy_goes_on_until_nothing_reaches_the_loss() -> None:
+def test_redundancy_goes_on_until_nothing_reaches_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(battery_need, "FURTHER", 3)
     planted = quotes()
     context = context_of(planted, planted.nodes)
     asked: list[tuple[Node, ...]] = []
@@ -244,7 +246,7 @@ def test_redundancy_goes_on_until_nothing_reaches_the_loss() -> None:
     assert asked[0] == context.nodes
     assert set(asked[2]) == {*context.nodes, further[1], further[2]}
     context.again = lambda nodes: Pruned(nodes, 0.1, 0.0, True, 0.0, ())
-    assert measured(context, "redundancy").numbers["further circuits"].value == FURTHER
+    assert measured(context, "redundancy").numbers["further circuits"].value == 3
     context.again = lambda nodes: None
     assert measured(context, "redundancy").note == "not run"
 
