@@ -17,7 +17,7 @@ from circuitlang.program.task import Task
 from circuitlang.source import Diagnostic
 
 if TYPE_CHECKING:
-    from circuitlang.claims.measure import Table
+    from circuitlang.claims.look import Table
     from circuitlang.model.checkpoint import Checkpoint
     from circuitlang.model.train import Progress
 

@@ -24,8 +24,9 @@ from circuitlang.claims.judge import (
     not_measured,
     reason,
 )
+from circuitlang.claims.look import Values
 from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS, SCREENED, Plan
-from circuitlang.claims.measure import UNTOUCHED, Meter, Setting, Values
+from circuitlang.claims.measure import UNTOUCHED, Meter, Setting
 from circuitlang.claims.metrics import LOOKS, Unbound, View, measured
 from circuitlang.claims.nulls import alive_nodes, random_circuits
 from circuitlang.claims.reach import BINARY

@@ -16,7 +16,8 @@ from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.mask import Mask, keeping
 from circuitlang.circuit.prune import Pruned
 from circuitlang.claims.interval import Kind, Values, interval
-from circuitlang.claims.measure import CHUNK, Meter, Table, Where, scores
+from circuitlang.claims.look import Table, scores
+from circuitlang.claims.measure import CHUNK, Meter, Where
 from circuitlang.claims.verdict import Interval, Outcome
 from circuitlang.model import score
 from circuitlang.model.transformer import Transformer

@@ -13,7 +13,8 @@ from circuitlang.circuit.norms import logits_with_scales, scales_of
 from circuitlang.claims.battery_runs import HALF, LOOKED, WAYS, Context, counted, over_cases
 from circuitlang.claims.check import Answer
 from circuitlang.claims.interval import Values
-from circuitlang.claims.measure import CHUNK, Table
+from circuitlang.claims.look import Table
+from circuitlang.claims.measure import CHUNK
 from circuitlang.claims.verdict import Interval, Outcome
 from circuitlang.prompts.encode import NO_FOIL, Batch
 from circuitlang.prompts.prompt import Split

@@ -11,7 +11,8 @@ import numpy as np
 
 from circuitlang.circuit.match import Binding
 from circuitlang.circuit.plugged import PluginFailed
-from circuitlang.claims.measure import LACKS_MARK, NO_CHOICE, SCORES, Look, Meter, Setting, Table, Values
+from circuitlang.claims.look import LACKS_MARK, NO_CHOICE, SCORES, Look, Table, Values
+from circuitlang.claims.measure import Meter, Setting
 from circuitlang.claims.text import exceeds
 from circuitlang.program.hypothesis import Port
 from circuitlang.program.plugins import metric_row

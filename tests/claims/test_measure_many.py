@@ -15,7 +15,8 @@ from circuitlang.circuit.edge import EdgeCut
 from circuitlang.circuit.extract import weight_edges
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.intervene import Act, Kind
-from circuitlang.claims.measure import SCORES, SHARED_LOOKS, Meter, Setting
+from circuitlang.claims.look import SCORES, SHARED_LOOKS
+from circuitlang.claims.measure import Meter, Setting
 from circuitlang.program.load import load_text
 from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.generate import Generator
