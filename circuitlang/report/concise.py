@@ -14,6 +14,7 @@ def concise(report: Report, path: str) -> str:
         f"{path}:{max(claim.line, 1)}: {claim.verdict.value} {claim.name}: {words.sentence(claim)}"
         for claim in report.claims
     ]
+    lines += [f"{path}:1: {g.outcome.value} {g.name} of {report.spec}: {g.said}" for g in words.gates(report)]
     if report.task.outcome is not Outcome.PASS:
         said = report.task.note or report.note or words.meaning(report)
         lines.insert(0, f"{path}:1: {report.task.outcome.value} competence of {report.spec}: {said}")

@@ -1,4 +1,4 @@
-"""Report -> annotations for GitHub Actions: one line per claim that does not hold, at the line that claims it."""
+"""Report -> annotations for GitHub Actions: one line per claim that does not hold, at its line."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ def github(report: Report, path: str) -> str:
             lines.append(
                 _command(claim.verdict, path, claim.line, f"{claim.name}: {claim.verdict.value}", said)
             )
+    for gate in words.gates(report):
+        if gate.outcome is not Outcome.PASS:
+            title = f"{report.spec}, {gate.name}: {gate.outcome.value}"
+            lines.append(_command(gate.outcome, path, 1, title, gate.said))
     title = f"{report.spec}: {report.verdict.value}"
     lines.append(_command(report.verdict, path, 1, title, words.meaning(report)))
     return "\n".join(lines) + "\n"

@@ -23,7 +23,7 @@ def junit(report: Report, path: str) -> str:
     )
     _judged(competence, report.task.outcome, report.task.note or report.note)
     suite = ElementTree.Element("testsuite", name=visible(report.spec))
-    suite.extend([competence, *cases])
+    suite.extend([competence, *cases, *(_gate(gate, report.spec, path) for gate in words.gates(report))])
     for kind, tag in (("failures", "failure"), ("errors", "error")):
         suite.set(kind, str(len(suite.findall(f"testcase/{tag}"))))
     return _written(suite)
@@ -55,6 +55,14 @@ def _written(suite: ElementTree.Element) -> str:
     ElementTree.indent(suite, " ")
     text = ElementTree.tostring(suite, encoding="unicode")
     return f"<?xml version='1.0' encoding='utf-8'?>\n{text}\n"
+
+
+def _gate(gate: words.Gate, spec: str, path: str) -> ElementTree.Element:
+    case = ElementTree.Element(
+        "testcase", classname=visible(spec), name=visible(gate.name), file=visible(path)
+    )
+    _judged(case, gate.outcome, gate.said)
+    return case
 
 
 def _case(claim: ClaimResult, spec: str, path: str) -> ElementTree.Element:

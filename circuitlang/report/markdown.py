@@ -144,6 +144,11 @@ def _checks(report: Report) -> Iterator[str]:
                 for control in report.controls
             ),
         )
+        for control in report.controls:
+            said = "; ".join(filter(None, (control.text, control.note)))
+            if said:
+                yield f"* {code(control.name)}: {code(said)}"
+        yield ""
     if report.battery:
         yield from _battery(report.battery)
 

@@ -127,6 +127,14 @@ def _judged(report: Report, source: Source) -> list[tuple[str, dict[str, Any]]]:
         for claim in report.claims
         if claim.verdict.value in _CLAIM_RULES
     ]
+    found += [
+        (
+            gate.outcome.value,
+            _verdict(gate.outcome.value, 1, f"{report.spec}, {gate.name}: {gate.said}", source),
+        )
+        for gate in words.gates(report)
+        if gate.outcome.value in _CLAIM_RULES
+    ]
     competence = report.task.outcome.value
     if competence in _CLAIM_RULES:
         said = f"{report.spec}: {report.task.note or report.note or words.meaning(report)}"

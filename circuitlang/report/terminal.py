@@ -149,6 +149,9 @@ def _checks(report: Report) -> Iterator[RenderableType]:
                 for control in report.controls
             ],
         )
+        for control in report.controls:
+            if control.note:
+                yield Padding(_text(f"{control.name}: {control.note}", "dim"), (0, 0, 0, 2))
     if report.battery:
         yield Text()
         yield Text("battery: is it the model's own computation? What informs does not count.", "dim")

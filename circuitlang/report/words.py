@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report.report import (
@@ -35,10 +36,33 @@ def meaning(report: Report) -> str:
         found.append(f"{report.task.outcome.value}: competence")
     for outcome in reversed(Outcome):
         names = [claim.name for claim in report.claims if claim.verdict is outcome]
-        names += [check.name for check in report.battery if check.gates and check.verdict is outcome]
+        names += [gate.name for gate in gates(report) if gate.outcome is outcome]
         if names and outcome is not Outcome.PASS:
             found.append(f"{outcome.value}: {', '.join(names)}")
     return "; ".join(found)
+
+
+class Gate(NamedTuple):
+    """What counts in the verdict beside the claims: a check of the battery, or a null that is too small."""
+
+    name: str
+    outcome: Outcome
+    said: str
+
+
+def gates(report: Report) -> list[Gate]:
+    """In the order of the report."""
+    found = [
+        Gate(f"control {control.name}", control.verdict, control.note)
+        for control in report.controls
+        if control.verdict is Outcome.FAIL
+    ]
+    for check in report.battery:
+        if check.gates and check.verdict is not None:
+            what, value, interval = headline(check)
+            measured = " ".join(filter(None, (what, value))) + (f" ({interval})" if interval else "")
+            found.append(Gate(check.name, check.verdict, "; ".join(filter(None, (measured, check.note)))))
+    return found
 
 
 def number(value: float) -> str:
