@@ -87,11 +87,6 @@ def test_a_right_program_is_found_right(project: Path) -> None:
             ["check", "one.cir"],
             r"error\[CIR-211\]: a prompt of case `flat` has \d+ tokens; the model's context is 256",
         ),
-        (
-            {"one.cir": SPEC.replace("keep(circuit)", "swap(each edge)").encode()},
-            ["check", "one.cir"],
-            r"not built yet",
-        ),
         ({}, ["check", "one.cir", "--device", "mps"], r"there is no device `mps` here; there are: .*cpu"),
         ({}, ["preview", "colours.task", "--where", "length=3"], r"task colours has no param `length`"),
         ({}, ["preview", "colours.task", "--where", "length"], r"write a param and a number"),

@@ -9,6 +9,7 @@ from circuitlang.claims.verdict import Outcome
 from circuitlang.report.concise import concise
 from circuitlang.report.github import github
 from circuitlang.report.junit import junit
+from circuitlang.report.words import gates
 
 HOSTILE = [
     "a\n::set-env name=x::y",
@@ -43,7 +44,7 @@ def test_text_cannot_add_a_command(make, text):
 
 def test_only_what_passes_is_green(make):
     suite = ElementTree.fromstring(junit(make(), "specs/quotes.cir").encode())
-    assert suite.attrib == {"name": "single_double_quote", "failures": "1", "errors": "1", "tests": "7"}
+    assert suite.attrib == {"name": "single_double_quote", "failures": "1", "errors": "1", "tests": "8"}
     found = {case.get("name"): [(part.tag, part.get("type")) for part in case] for case in suite}
     assert found == {
         "competence": [],
@@ -53,6 +54,7 @@ def test_only_what_passes_is_green(make):
         "minimal": [("failure", "fail")],
         "small": [],
         "dilutes": [("error", "not measured")],
+        "agreement": [],
     }
     assert suite.find("testcase[@name='minimal']").get("line") == "24"
 
@@ -60,14 +62,14 @@ def test_only_what_passes_is_green(make):
 @pytest.mark.parametrize("text", HOSTILE)
 def test_text_cannot_add_an_element(make, text):
     suite = ElementTree.fromstring(junit(make(text), text).encode("utf-8"))
-    assert [case.tag for case in suite] == ["testcase"] * 7
+    assert [case.tag for case in suite] == ["testcase"] * 8
     assert sum(len(case) for case in suite) == 2
 
 
 def test_concise_is_a_line_per_claim(make):
     report = make()
     lines = concise(report, "specs/quotes.cir").splitlines()
-    assert len(lines) == len(report.claims)
+    assert len(lines) == len(report.claims) + len(gates(report)) == len(report.claims) + 1
     assert lines[3] == (
         "specs/quotes.cir:24: fail minimal: rise given drop(each node) >= 0.01; "
         "0.000 (-0.005 … 0.006); 16,384 prompts; 1.attn_in[21]: the worst of 12"
@@ -82,4 +84,4 @@ def test_concise_is_a_line_per_claim(make):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_text_cannot_add_a_line(make, text):
-    assert len(concise(make(text), text).splitlines()) == len(make().claims)
+    assert len(concise(make(text), text).splitlines()) == len(make().claims) + len(gates(make()))
