@@ -213,7 +213,7 @@ def learn(
     sizes = [model.config.size(site) for site in sites]
     device = model.embed.device
     allowed = _allowed(model, mean, without) if without else None
-    patience = math.ceil(PATIENCE * settings.steps)
+    patience = max(math.ceil(PATIENCE * settings.steps), round(1 / SMOOTH))  # a running mean needs steps to be one
     generator = torch.Generator().manual_seed(seed)
     start = INITIAL + NOISE * torch.randn(sum(sizes), generator=generator)
     tau = start.clamp(-1, 1).to(device).requires_grad_()
