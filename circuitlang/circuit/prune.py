@@ -213,7 +213,8 @@ def learn(
     sizes = [model.config.size(site) for site in sites]
     device = model.embed.device
     allowed = _allowed(model, mean, without) if without else None
-    patience = max(math.ceil(PATIENCE * settings.steps), round(1 / SMOOTH))  # a running mean needs steps to be one
+    # Not before the running mean is one.
+    patience = max(math.ceil(PATIENCE * settings.steps), round(1 / SMOOTH))
     generator = torch.Generator().manual_seed(seed)
     start = INITIAL + NOISE * torch.randn(sum(sizes), generator=generator)
     tau = start.clamp(-1, 1).to(device).requires_grad_()
