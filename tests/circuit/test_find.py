@@ -67,7 +67,7 @@ def test_other_settings_seeds_and_budgets_are_searched_for(finder):
 
 
 def test_an_early_stop_is_read_back_too(finder):
-    settings = replace(SETTINGS, loss=1e-6)
+    settings = replace(SETTINGS, loss=1e-6, steps=30)
     first, again = finder.find(settings, 0), finder.find(settings, 0)
     assert first.pruned.stopped is not None
     assert not first.graph.nodes
