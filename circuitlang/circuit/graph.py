@@ -105,6 +105,20 @@ class CircuitGraph:
         return len(self.nodes)
 
     @property
+    def kept(self) -> tuple[Node, ...]:
+        """The nodes, in order of computation."""
+        return tuple(found.node for found in self.nodes)
+
+    @property
+    def weights(self) -> tuple[tuple[Node, Node], ...]:
+        """The two ends of every edge that `edge_count` counts, in order."""
+        return tuple(
+            (edge.source, edge.target)
+            for edge in self.edges
+            if edge.kind == "weight" and isinstance(edge.source, Node) and isinstance(edge.target, Node)
+        )
+
+    @property
     def edge_count(self) -> int:
         """Nonzero weights between two kept nodes: the paper's measure of a circuit's size."""
         return self._count("weight")
@@ -232,8 +246,8 @@ def attention_edges(nodes: Iterable[GraphNode]) -> tuple[GraphEdge, ...]:
 
 def jaccard(first: CircuitGraph, second: CircuitGraph) -> tuple[float, float]:
     """Overlap of two circuits of one model, shared over all: of nodes; of weight edges. Empty sets: 1."""
-    nodes = [{n.node for n in graph.nodes} for graph in (first, second)]
-    edges = [{(e.source, e.target) for e in g.edges if e.kind == "weight"} for g in (first, second)]
+    nodes = [set(graph.kept) for graph in (first, second)]
+    edges = [set(graph.weights) for graph in (first, second)]
     return _share(*nodes), _share(*edges)
 
 

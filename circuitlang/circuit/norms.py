@@ -15,13 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from circuitlang.model import score
-from circuitlang.model.transformer import Edit, Transformer, unchanged
+from circuitlang.model.transformer import EPSILON, Edit, Transformer, unchanged
 from circuitlang.prompts.encode import Batch
 from circuitlang.site import Place, Site
 
 _READS = (Place.ATTN_IN, Place.MLP_IN)
 _WRITES = (Place.ATTN_OUT, Place.MLP_OUT)
-_EPSILON = 1e-6  # as in the model's norms
 
 Scales = Mapping[Site, Tensor]
 """Site that a norm feeds, or the last residual -> (prompt, position, 1)."""
@@ -44,7 +43,7 @@ class _Watched:
     def __call__(self, site: Site, x: Tensor) -> Tensor:
         if site.place in _READS or site.place is Place.FINAL:
             here = x if site.place is Place.FINAL else self.residual
-            self.own[site] = (here.square().mean(-1, keepdim=True) + _EPSILON).sqrt()
+            self.own[site] = (here.square().mean(-1, keepdim=True) + EPSILON).sqrt()
         if site.place in _READS and self.scales is not None:
             x = x * (self.own[site] / self.scales[site])
         x = self.edit(site, x)

@@ -30,7 +30,7 @@ from circuitlang.circuit.shared import Shared, in_order, trace
 from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
 from circuitlang.program.spec import PruneSettings
-from circuitlang.prompts.encode import NO_FOIL, Batch
+from circuitlang.prompts.encode import Batch
 from circuitlang.site import Node, Site
 
 INITIAL, NOISE = 0.1, 0.01
@@ -186,8 +186,7 @@ def every_node(model: Transformer, without: Sequence[Node] = ()) -> list[Node]:
 
 def chance(batch: Batch) -> float:
     """Mean nats per prompt of knowing nothing: all candidates alike; an even chance in a one-sided task."""
-    candidates = 2 if batch.one_sided else 1 + (batch.foils != NO_FOIL).sum(1)
-    return float(np.log(candidates).mean())
+    return float(np.log(batch.choices).mean())
 
 
 def pressure(loss: float, target: float) -> float:

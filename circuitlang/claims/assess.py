@@ -76,7 +76,7 @@ class Assessor:
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
-        return tuple(sorted(found.node for found in self.graph.nodes))
+        return self.graph.kept
 
     @cached_property
     def randoms(self) -> dict[str, tuple[Node, ...]]:

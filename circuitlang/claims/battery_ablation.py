@@ -60,7 +60,7 @@ def task_mean(context: Context) -> dict[Site, Tensor]:
     count = 0
     for chunk in range(-(-WAYS // CHUNK)):
         batch = context.meter.prompts("select", (), chunk)
-        real = real_positions(batch).to(context.model.embed.device)
+        real = torch.from_numpy(batch.real).to(context.model.embed.device)
         count += int(real.sum())
 
         def add(site: Site, x: Tensor, real: Tensor = real) -> Tensor:
@@ -70,11 +70,6 @@ def task_mean(context: Context) -> dict[Site, Tensor]:
 
         score.answer_logits(context.model, batch, add)
     return {site: (total / count).float() for site, total in totals.items()}
-
-
-def real_positions(batch: Batch) -> Tensor:
-    """(prompt, position): where there is a token of the prompt, or the one in front of it."""
-    return torch.arange(batch.tokens.shape[1]) <= torch.from_numpy(batch.end).unsqueeze(1)
 
 
 @torch.no_grad()

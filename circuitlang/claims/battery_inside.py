@@ -13,7 +13,6 @@ from torch import Tensor
 
 from circuitlang.circuit.compact import compact
 from circuitlang.circuit.intervene import record
-from circuitlang.claims.battery_ablation import real_positions
 from circuitlang.claims.battery_runs import HALF, WAYS, Context, Run, counted, over_cases, worst_outcome
 from circuitlang.claims.check import Answer
 from circuitlang.claims.interval import Values
@@ -46,9 +45,7 @@ def interchange(context: Context) -> Answer:
     model = context.untouched(WAYS)
     for name, found in tables.items():
         numbers[f"{name}: accuracy"] = context.accuracy(found)
-        numbers[f"{name}: agreement"] = context.interval(
-            over_cases(found["choice"] == model["choice"]), "binary" if context.meter.cases == 1 else "share"
-        )
+        numbers[f"{name}: agreement"] = context.share(over_cases(found["choice"] == model["choice"]))
         numbers[f"{name}: loss"] = context.loss(found)
     alike = _alike(context)
     if alike.correlations:
@@ -176,7 +173,7 @@ def _alike(context: Context) -> _Alike:
     count, signs = 0, []
     for chunk in range(-(-WAYS // CHUNK)):
         batch = context.meter.prompts("test", (), chunk)
-        real = real_positions(batch).to(context.model.embed.device)
+        real = torch.from_numpy(batch.real).to(context.model.embed.device)
         recorded = _recorded(context, chunk)
         count += int(real.sum())
         same = torch.zeros(len(batch), dtype=torch.float64, device=real.device)
@@ -231,7 +228,7 @@ def _variation(context: Context, heads: list[Head]) -> dict[Head, tuple[Values, 
     found: defaultdict[Head, list[tuple[Values, Values]]] = defaultdict(list)
     for chunk in range(-(-WAYS // CHUNK)):
         batch = context.meter.prompts("test", (), chunk)
-        real = real_positions(batch).to(context.model.embed.device)
+        real = torch.from_numpy(batch.real).to(context.model.embed.device)
         end = torch.from_numpy(batch.end).to(real.device)
         shape = (batch.datapoints, batch.cases)
         apart = _recorded(context, chunk).apart

@@ -16,13 +16,13 @@ from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.mask import Mask, keeping
 from circuitlang.circuit.prune import Pruned
 from circuitlang.claims.interval import Kind, Values, interval
-from circuitlang.claims.look import Table, scores
+from circuitlang.claims.look import Table, divergence, scores
 from circuitlang.claims.measure import CHUNK, Meter, Where
 from circuitlang.claims.verdict import Interval, Outcome
 from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
 from circuitlang.program.spec import VerdictSettings
-from circuitlang.prompts.encode import NO_FOIL, Batch
+from circuitlang.prompts.encode import Batch
 from circuitlang.prompts.prompt import Split
 from circuitlang.site import Node, Site
 
@@ -58,7 +58,7 @@ class Context:
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
-        return tuple(sorted(found.node for found in self.graph.nodes))
+        return self.graph.kept
 
     @property
     def model(self) -> Transformer:
@@ -107,13 +107,13 @@ class Context:
             at = (split, where, chunk)
             if at not in self._logits:
                 self._logits[at] = score.answer_logits(self.model, batch)
-            ours, models = (two_way(each, batch) for each in (logits, self._logits[at]))
+            ours, models = (score.sides(each, batch) for each in (logits, self._logits[at]))
             tables = scores(logits, batch)
             found = {
                 "loss": tables["loss"],
                 "choice": tables["choice"],
                 "kl": divergence(self._logits[at], logits),
-                "binary": divergence(models, ours),
+                "binary": divergence(models, ours, models == -torch.inf),  # a foil that a prompt has not
             }
             shape = (batch.datapoints, batch.cases)
             self._found[place] = {key: values.reshape(shape) for key, values in found.items()}
@@ -135,13 +135,15 @@ class Context:
         found = []
         for chunk in range(-(-datapoints // CHUNK)):
             batch = self.meter.prompts("test", (), chunk)
-            choices = 2 if batch.one_sided else 1 + (batch.foils != NO_FOIL).sum(1)
-            share = np.broadcast_to(1 / np.asarray(choices, np.float64), len(batch))
-            found.append(share.reshape(batch.datapoints, batch.cases).mean(1))
+            found.append((1 / batch.choices).reshape(batch.datapoints, batch.cases).mean(1))
         return np.concatenate(found)[:datapoints]
 
     def accuracy(self, tables: Mapping[str, Table]) -> Interval:
-        return self.interval(right(tables), "binary" if self.meter.cases == 1 else "share")
+        return self.share(right(tables))
+
+    def share(self, values: Values) -> Interval:
+        """Of the share of a datapoint's prompts."""
+        return self.interval(values, "binary" if self.meter.cases == 1 else "share")
 
     def loss(self, tables: Mapping[str, Table]) -> Interval:
         return self.interval(over_cases(tables["loss"]), "loss")
@@ -157,27 +159,6 @@ def under(model: Transformer, mask: Mask) -> Run:
     """The model under a mask, without what the mask makes constant."""
     small = compact(model, mask)
     return lambda batch, _: score.answer_logits(small, batch, mask)
-
-
-def two_way(logits: Tensor, batch: Batch) -> Tensor:
-    """(prompt, answer and foils): what the binary loss is the softmax of, the right one first. One-sided prompts: the
-    log-probabilities of what is right and of what is wrong."""
-    if not batch.one_sided:
-        return score.candidates(logits, batch)
-    answer = torch.from_numpy(batch.answer).to(logits.device).unsqueeze(1)
-    log_p = logits.log_softmax(1).gather(1, answer)
-    other = torch.log1p(-log_p.exp().clamp(max=1 - 1e-7))
-    negated = torch.from_numpy(batch.negated).to(logits.device).unsqueeze(1)
-    return torch.where(negated, torch.cat([other, log_p], 1), torch.cat([log_p, other], 1))
-
-
-def divergence(untouched: Tensor, changed: Tensor) -> Table:
-    """(prompt) Kullback-Leibler divergence of the changed from the untouched prediction, in nats."""
-    p, q = untouched.double().log_softmax(1), changed.double().log_softmax(1)
-    parts = torch.where(
-        p == -torch.inf, 0.0, p.exp() * (p - q)
-    )  # a prompt with fewer foils has no such choice
-    return parts.sum(1).clamp(min=0).cpu().numpy()
 
 
 def over_cases(table: Table) -> Values:

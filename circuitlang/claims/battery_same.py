@@ -41,7 +41,7 @@ def agreement(context: Context) -> Answer:
     rise = context.interval(over_cases(kept["loss"]) - over_cases(model["loss"]), "real")
     outcome, said = over.outcome(">=", 0.0), []
     numbers = {
-        "agreement": context.interval(agreed, "binary" if context.meter.cases == 1 else "share"),
+        "agreement": context.share(agreed),
         "agreement over the bar": over,
         "loss minus the model's": rise,
         "KL over answer and foils": context.interval(over_cases(kept["binary"]), "loss"),
@@ -69,7 +69,7 @@ def norms(context: Context) -> Answer:
     tables, model = context.tables("frozen norms", frozen, WAYS), context.untouched(WAYS)
     same = over_cases(tables["choice"] == model["choice"])
     numbers = {
-        "agreement": context.interval(same, "binary" if context.meter.cases == 1 else "share"),
+        "agreement": context.share(same),
         "loss": context.loss(tables),
         "loss with norms of its own": context.loss(context.kept(WAYS)),
     }

@@ -81,10 +81,13 @@ def _says(chosen: NDArray[np.integer], batch: Batch) -> Table:
     return (same * (1 << np.arange(batch.cases, dtype=np.int64))).sum(1)
 
 
-def divergence(untouched: Tensor, changed: Tensor) -> Table:
-    """(prompt) Kullback-Leibler divergence of the changed from the untouched prediction, in nats."""
+def divergence(untouched: Tensor, changed: Tensor, absent: Tensor | None = None) -> Table:
+    """(prompt) Kullback-Leibler divergence of the changed from the untouched prediction, in nats. `absent`: what is no
+    choice of a prompt, and has no part in it."""
     p, q = untouched.double().log_softmax(1), changed.double().log_softmax(1)
-    return (p.exp() * (p - q)).sum(1).clamp(min=0).cpu().numpy()
+    parts = p.exp() * (p - q)
+    parts = parts if absent is None else parts.masked_fill(absent, 0.0)
+    return parts.sum(1).clamp(min=0).cpu().numpy()
 
 
 def attention(model: Transformer, batch: Batch, edit: Edit, look: Look) -> Table:

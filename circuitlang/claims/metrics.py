@@ -167,9 +167,7 @@ def _known(values: Table, *choices: Table) -> Values:
 
 def _order(n: int) -> list[int]:
     """A fixed random order: in `test` every second datapoint has a held-out choice, and no two kinds may be tied."""
-    stream = Stream(derive("auroc", n))
-    left = list(range(n))
-    return [left.pop(stream.below(len(left))) for _ in range(n)]
+    return Stream(derive("auroc", n)).pick(range(n), n)
 
 
 METRICS: Mapping[str, tuple[Callable[[View, int], Values], Kind]] = {

@@ -19,7 +19,7 @@ from circuitlang.site import Node, Place, Site
 def alive_nodes(model: Transformer, batch: Batch) -> dict[Site, tuple[int, ...]]:
     """Units that are not the same number everywhere on the prompts: site -> indices."""
     found: dict[Site, tuple[int, ...]] = {}
-    real = torch.arange(batch.tokens.shape[1]) <= torch.from_numpy(batch.end).unsqueeze(1)
+    real = torch.from_numpy(batch.real)
 
     def look(site: Site, x: Tensor) -> Tensor:
         if site.place is not Place.FINAL:
@@ -44,8 +44,6 @@ def random_circuits(
         stream = Stream(derive("random circuit", seed, number))
         drawn: list[Node] = []
         for site, size in sizes:
-            left = list(alive[site])
-            for _ in range(min(size, len(left))):
-                drawn.append(Node(site, left.pop(stream.below(len(left)))))
+            drawn += [Node(site, index) for index in stream.pick(alive[site], size)]
         circuits.append(tuple(sorted(drawn)))
     return circuits

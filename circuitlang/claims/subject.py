@@ -33,10 +33,6 @@ class Subject:
     randoms: Mapping[str, Nodes]
     cases: Sequence[str]
 
-    @property
-    def nodes(self) -> Nodes:
-        return tuple(sorted(found.node for found in self.graph.nodes))
-
     def settings(self, quantity: Quantity) -> dict[str, Setting]:
         """By the name of the member that it is taken for; one without a name where nothing is taken one at a time.
 
@@ -59,18 +55,14 @@ class Subject:
         """What one intervention does, by member."""
         target = act.target
         if act.each == "edge":
-            pairs = [
-                (e.source, e.target)
-                for e in self.graph.edges
-                if e.kind == "weight" and isinstance(e.source, Node) and isinstance(e.target, Node)
-            ]
             return {
-                f"{source} -> {end}": Setting(edges=(self._edge(act, source, end),)) for source, end in pairs
+                f"{source} -> {end}": Setting(edges=(self._edge(act, source, end),))
+                for source, end in self.graph.weights
             }
         if isinstance(target, Arrow):
             return {"": Setting(cuts=(self._cut(target, act),))}
         if act.each == "node":
-            return {str(node): self._nodes(act, (node,)) for node in self.nodes}
+            return {str(node): self._nodes(act, (node,)) for node in self.graph.kept}
         if act.each == "role":
             assert isinstance(target, Port)
             return {part.name: self._nodes(act, part.nodes) for part in self._parts(target.role)}
@@ -78,7 +70,7 @@ class Subject:
             return {"": self._nodes(act, self._side(target))}
         if target == "random":
             return {name: self._nodes(act, nodes) for name, nodes in self.randoms.items()}
-        return {"": self._nodes(act, self.nodes)}
+        return {"": self._nodes(act, self.graph.kept)}
 
     def _nodes(self, act: Intervention, nodes: Nodes) -> Setting:
         return Setting((Act(_kind(act), nodes, act.value, act.at, self._case(act.to), _package(act)),))

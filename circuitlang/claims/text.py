@@ -104,6 +104,4 @@ def exceeds(here: Values, there: Values) -> Values:
 
 def _order(n: int) -> NDArray[np.int64]:
     """A fixed random order: the text has one kind of document after the other, and a look may stop before the end."""
-    stream = Stream(derive("documents", n))
-    left = list(range(n))
-    return np.array([left.pop(stream.below(len(left))) for _ in range(n)])
+    return np.array(Stream(derive("documents", n)).pick(range(n), n))

@@ -38,13 +38,20 @@ def loss(logits: Tensor, batch: Batch) -> Tensor:
     not count (Gao et al.'s contrast loss, halved: theirs is the sum over a pair). One-sided tasks: -log p(x) where `x`
     is the answer and -log(1 - p(x)) where it is not, p over the whole vocabulary.
     """
+    found = sides(logits, batch)
+    return -(found if batch.one_sided else found.log_softmax(1))[:, 0]
+
+
+def sides(logits: Tensor, batch: Batch) -> Tensor:
+    """(prompt, answer and foils): what the loss is the softmax of, the right one first; in a one-sided task the
+    log-probabilities of what is right and of what is wrong."""
     if not batch.one_sided:
-        return -candidates(logits, batch).log_softmax(1)[:, 0]
-    answer = torch.from_numpy(batch.answer).to(logits.device)
-    log_p = logits.log_softmax(1).gather(1, answer.unsqueeze(1)).squeeze(1)
-    negated = torch.from_numpy(batch.negated).to(logits.device)
+        return candidates(logits, batch)
+    answer = torch.from_numpy(batch.answer).to(logits.device).unsqueeze(1)
+    log_p = logits.log_softmax(1).gather(1, answer)
     other = torch.log1p(-log_p.exp().clamp(max=1 - 1e-7))
-    return -torch.where(negated, other, log_p)
+    negated = torch.from_numpy(batch.negated).to(logits.device).unsqueeze(1)
+    return torch.where(negated, torch.cat([other, log_p], 1), torch.cat([log_p, other], 1))
 
 
 def choice(logits: Tensor, batch: Batch) -> Tensor:

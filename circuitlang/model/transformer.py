@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from circuitlang.model.config import Config
 from circuitlang.site import Place, Site
 
+EPSILON = 1e-6  # in every norm's mean square
 Edit = Callable[[Site, Tensor], Tensor]
 """Called once per site with the site's value, (batch, position, unit); what it returns is used instead."""
 Known = dict[Site, Tensor]
@@ -80,7 +81,7 @@ class Attention(nn.Module):
     def __init__(self, config: Config, layer: int) -> None:
         super().__init__()
         self.config, self.layer = config, layer
-        self.norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.norm = nn.RMSNorm(config.width, eps=EPSILON)
         self.query = nn.Linear(config.width, config.width)
         self.key = nn.Linear(config.width, config.width)
         self.value = nn.Linear(config.width, config.width)
@@ -144,7 +145,7 @@ class Mlp(nn.Module):
     def __init__(self, config: Config, layer: int) -> None:
         super().__init__()
         self.config, self.layer = config, layer
-        self.norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.norm = nn.RMSNorm(config.width, eps=EPSILON)
         self.up = nn.Linear(config.width, config.hidden)
         self.down = nn.Linear(config.hidden, config.width)
         self.fixed: dict[Place, Tensor] = {}
@@ -172,7 +173,7 @@ class Transformer(nn.Module):
         self.embed = nn.Parameter(torch.empty(config.vocabulary, config.width))
         self.attention = nn.ModuleList(Attention(config, layer) for layer in range(config.layers))
         self.mlp = nn.ModuleList(Mlp(config, layer) for layer in range(config.layers))
-        self.norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.norm = nn.RMSNorm(config.width, eps=EPSILON)
         self.unembed = nn.Parameter(torch.empty(config.vocabulary, config.width))
         table = torch.zeros(config.vocabulary, config.vocabulary) if config.bigram else None
         self.bigram = nn.Parameter(table) if table is not None else None

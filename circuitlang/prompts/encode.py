@@ -47,6 +47,18 @@ class Batch:
     def datapoints(self) -> int:
         return len(self.tokens) // self.cases
 
+    @property
+    def real(self) -> NDArray[np.bool_]:
+        """(prompt, position): where there is a token of the prompt, or the one in front of it."""
+        return np.arange(self.tokens.shape[1]) <= self.end[:, None]
+
+    @property
+    def choices(self) -> Ids:
+        """(prompt): among how many answers one is chosen; in a one-sided task between a text and anything else."""
+        if self.one_sided:
+            return np.full(len(self), 2, np.int64)
+        return 1 + (self.foils != NO_FOIL).sum(1)
+
     def parts(self, rows: int) -> Iterator[Batch]:
         """Consecutive pieces of at most `rows` prompts, whole datapoints each, in order."""
         step = max(1, rows // self.cases) * self.cases

@@ -54,8 +54,7 @@ def nonsense_tokens(tokenizer: Tokenizer, used: Collection[int], cases: int, see
         raise ValueError(
             f"the vocabulary has {len(left)} tokens that the task does not use, {cases} are needed"
         )
-    stream = Stream(derive("nonsense", seed))
-    return tuple(left.pop(stream.below(len(left))) for _ in range(cases))
+    return tuple(Stream(derive("nonsense", seed)).pick(left, cases))
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,7 @@ class ShuffledAnswers:
     def _rows(self, batch: Batch, place: str, start: int) -> Iterator[Ids]:
         for number in range(batch.datapoints):
             stream = Stream(derive("shuffled answers", self.seed, place, start + number))
-            left = list(range(batch.cases))
-            order = [left.pop(stream.below(len(left))) for _ in range(batch.cases)]
+            order = stream.pick(range(batch.cases), batch.cases)
             yield number * batch.cases + np.array(order, np.int64)
 
 

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import chain, count
 from struct import Struct
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 WORDS = 1 << 64  # how many values a word has
 _BLOCK = Struct("<8Q")
 _FIRST = tuple(block.to_bytes(8, "little") for block in range(8))  # most streams end here
 
+T = TypeVar("T")
 Word = Callable[[], int]  # gives the next uniform integer of [0, 2^64)
 Open = Callable[[bytes], Word]
 
@@ -105,6 +106,11 @@ class Stream:
         while value >= limit:
             value = self.word()
         return value % n
+
+    def pick(self, choices: Sequence[T], count: int) -> list[T]:
+        """`count` of the choices (all where there are fewer) in random order, without replacement."""
+        left = list(choices)
+        return [left.pop(self.below(len(left))) for _ in range(min(count, len(left)))]
 
     def share(self) -> float:
         """A uniform float of [0, 1) with 53 random bits."""
