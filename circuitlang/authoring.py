@@ -15,7 +15,7 @@ from circuitlang.program.fit import fit_layers
 from circuitlang.program.load import Reader, bytes_of, find_project, load, project_root, read, read_text
 from circuitlang.program.once import Once
 from circuitlang.program.program import Program
-from circuitlang.program.spec import Quantity, Spec
+from circuitlang.program.spec import Spec
 from circuitlang.program.task import Task
 from circuitlang.program.unbuilt import unbuilt, unbuilt_bridge
 from circuitlang.prompts.plenty import plenty
@@ -126,10 +126,7 @@ def _asked(spec: Spec, tokens: Path, context: int) -> list[Diagnostic]:
         text = tokens.read_text(encoding="utf-8")
     except (OSError, ValueError):
         text = ""  # which `load_tokenizer` explains
-    sides = [
-        side for claim in spec.claims for side in (claim.left, claim.right) if isinstance(side, Quantity)
-    ]
-    pins = sorted({str(sorted(side.where.items())) for side in sides})
+    pins = sorted({str(sorted(side.where.items())) for claim in spec.claims for side in claim.quantities})
     cache, key = Cache(default_folder()), key_of("admit", spec.task.text, text, context, pins, code_digest())
     if cache.get(key) is not None:
         return []

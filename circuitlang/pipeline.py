@@ -149,8 +149,7 @@ def prepare(spec: Spec, root: Path, options: Options) -> tuple[Finder, Meter]:
         checkpoint.digest, spec.task.text, options.seed, code_digest(), torch.__version__, device.type
     )
     finder = Finder(checkpoint, generator, cache, key)
-    mean = finder.mean(spec.prune)
-    return finder, Meter(checkpoint, generator, mean, cache, key_of(key, spec.prune.ablate))
+    return finder, Meter.of(finder, spec.prune)
 
 
 def choose_device(name: str) -> torch.device:

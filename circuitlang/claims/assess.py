@@ -16,7 +16,6 @@ from circuitlang.circuit.match import Match, match
 from circuitlang.claims.counterexample import SHOWN, counterexample
 from circuitlang.claims.judge import (
     UNMEASURED,
-    Kind,
     judge,
     judge_binding,
     judge_count,
@@ -24,12 +23,12 @@ from circuitlang.claims.judge import (
     not_measured,
     reason,
 )
+from circuitlang.claims.kind import kind_of
 from circuitlang.claims.look import Values
 from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS, SCREENED, Plan
 from circuitlang.claims.measure import UNTOUCHED, Meter, Setting
 from circuitlang.claims.metrics import LOOKS, Unbound, View, measured
 from circuitlang.claims.nulls import alive_nodes, random_circuits
-from circuitlang.claims.reach import BINARY
 from circuitlang.claims.subject import Subject
 from circuitlang.claims.verdict import Outcome, Verdict
 from circuitlang.program.hypothesis import Circuit
@@ -121,7 +120,7 @@ class Assessor:
             pairs, note = self.hardest(claim, pairs)
         plan, pairs = self.planned(claim, pairs)
         measures = {name: self.measure(claim, *pair) for name, pair in pairs.items()}
-        kind = self.kind(claim.left)
+        kind = kind_of(claim.left, self.meter.cases)
         if len(measures) == 1 and not note:
             return judge(claim, next(iter(measures.values())), kind, plan, self.seed)
 
@@ -155,20 +154,17 @@ class Assessor:
 
     def _over_text(self, claim: Claim, view: View) -> Verdict:
         """One look at all the documents that there are, as there are few."""
-        metric, kind = measured(claim.left.metric)
+        metric = measured(claim.left.metric)
         try:
             documents = len(metric(view, self.settings.samples[1]))
         except UNMEASURED as error:
             return not_measured(claim, reason(error), self.seed)
         plan = Plan((documents, documents), self.settings.confidence)
-        verdict = judge(claim, lambda n: metric(view, n), kind, plan, self.seed)
+        verdict = judge(
+            claim, lambda n: metric(view, n), kind_of(claim.left, self.meter.cases), plan, self.seed
+        )
         note = f"over {documents} documents of pretraining text"
         return replace(verdict, note=f"{verdict.note}; {note}" if verdict.note else note)
-
-    def kind(self, quantity: Quantity) -> Kind:
-        kind = measured(quantity.metric)[1]
-        one = self.meter.cases == 1 or quantity.case is not None
-        return "binary" if quantity.metric in BINARY and one else kind
 
     def views(self, quantity: Quantity) -> dict[str, View]:
         """The settings that a quantity is about: one, or one per member, by the member's name."""
@@ -194,11 +190,11 @@ class Assessor:
     def measure(
         self, claim: Claim, left: View, right: View | None
     ) -> Callable[[int], Values | tuple[Values, Values]]:
-        metric = measured(claim.left.metric)[0]
+        metric = measured(claim.left.metric)
         if right is None:
             return lambda n: metric(left, n)
         assert isinstance(claim.right, Quantity)
-        other = measured(claim.right.metric)[0]
+        other = measured(claim.right.metric)
         return lambda n: (metric(left, n), other(right, n))
 
     def hardest(self, claim: Claim, pairs: Pairs) -> tuple[Pairs, str]:
@@ -211,11 +207,7 @@ class Assessor:
         """How far inside the claimed side the mean is on a few datapoints of `select`; of several members the worst
         one's. None where there is nothing to measure."""
         try:
-            left = self.views(claim.left)
-            right = self.views(claim.right) if isinstance(claim.right, Quantity) else {"": None}
-            return min(
-                (self._margin(claim, a, b) for a in left.values() for b in right.values()), default=None
-            )
+            return min((self._margin(claim, *pair) for pair in self.pairs(claim).values()), default=None)
         except Unbound:
             return None
 
@@ -233,8 +225,7 @@ class Assessor:
 
     @staticmethod
     def _is_random(claim: Claim) -> bool:
-        sides = [claim.left, *([claim.right] if isinstance(claim.right, Quantity) else [])]
-        return any(act.target == "random" for side in sides for act in side.interventions)
+        return any(act.target == "random" for side in claim.quantities for act in side.interventions)
 
 
 def planned(

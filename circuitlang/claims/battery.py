@@ -18,9 +18,10 @@ from circuitlang.claims.battery_need import NEGLIGIBLE, idle_nodes, necessity, r
 from circuitlang.claims.battery_runs import Context as Context
 from circuitlang.claims.battery_same import agreement, calibration, held_out, norms
 from circuitlang.claims.check import Answer, Check
-from circuitlang.claims.measure import Where
+from circuitlang.claims.judge import UNMEASURED, reason
+from circuitlang.claims.measure import Where, where_of
 from circuitlang.claims.verdict import Interval, Outcome
-from circuitlang.program.spec import Claim, Quantity
+from circuitlang.program.spec import Claim
 
 
 class _Row(NamedTuple):
@@ -54,7 +55,6 @@ CHECKS: Mapping[str, _Row] = {
     ),
 }
 """By name, in the order of the report: what computes a check, whether it gates, and what it asks."""
-_UNMEASURED = (ArithmeticError, ValueError, RuntimeError, MemoryError)  # others are bugs, and end the run
 
 
 def battery(
@@ -70,12 +70,7 @@ def battery(
 
 def claimed_wheres(claims: Iterable[Claim]) -> tuple[Where, ...]:
     """The values of params that claims name, each once, in their order."""
-    quantities = [
-        side for claim in claims for side in (claim.left, claim.right) if isinstance(side, Quantity)
-    ]
-    found = (
-        tuple(sorted((name, low, high) for name, (low, high) in each.where.items())) for each in quantities
-    )
+    found = (where_of(side) for claim in claims for side in claim.quantities)
     return tuple(dict.fromkeys(where for where in found if where))
 
 
@@ -84,8 +79,8 @@ def measured(context: Context, name: str) -> Check:
     compute, gates, text = CHECKS[name]
     try:
         answer = compute(context)
-    except _UNMEASURED as error:
-        answer = Answer(Outcome.NOT_MEASURED, {}, f"{type(error).__name__}: {error}")
+    except UNMEASURED as error:
+        answer = Answer(Outcome.NOT_MEASURED, {}, reason(error))
     return Check(name, text, gates, *answer)
 
 

@@ -8,7 +8,7 @@ from circuitlang.circuit.mask import keeping
 from circuitlang.claims.battery_runs import WAYS, Context, Run, counted, over_cases, under, worst_outcome
 from circuitlang.claims.check import Answer
 from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS
-from circuitlang.claims.nulls import alive_nodes, random_circuits
+from circuitlang.claims.nulls import random_outside
 from circuitlang.claims.verdict import Interval
 from circuitlang.model import score
 from circuitlang.site import Node
@@ -26,16 +26,9 @@ NEGLIGIBLE = 0.001
 def necessity(context: Context) -> Answer:
     """7: dropping the circuit against dropping random sets of other live nodes, as many at every site. None of the
     circuit's own: a set with some of them is missed because of them."""
-    alive = {
-        site: [index for index in indices if Node(site, index) not in set(context.nodes)]
-        for site, indices in alive_nodes(context.model, context.meter.prompts("select", (), 0)).items()
-    }
-    randoms = {
-        f"random set {number}": nodes
-        for number, nodes in enumerate(random_circuits(context.nodes, alive, RANDOM_CIRCUITS, context.seed))
-    }
-
     batch = context.meter.prompts("select", (), 0)
+    drawn = random_outside(context.model, batch, context.nodes, RANDOM_CIRCUITS, context.seed)
+    randoms = {f"random set {number}": nodes for number, nodes in enumerate(drawn)}
     few = next(batch.parts(RANKED * batch.cases))
 
     @torch.no_grad()

@@ -1,7 +1,7 @@
 """Controls: nulls that go through the same pruning, at the same budget, and through the same claims.
 
 Pruning finds small circuits for tasks with nothing in them, and in models without structure; what such a null does as
-well as the circuit in question shows nothing. What reaching a claim means is in `_reaches`.
+well as the circuit in question shows nothing. What reaching a claim means is in `_NullJudge.reaches`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from circuitlang.claims.control import Control
 from circuitlang.claims.judge import HYPOTHESIS
 from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS, SCREENED
 from circuitlang.claims.measure import Meter, Setting
-from circuitlang.claims.nulls import alive_nodes, random_circuits
+from circuitlang.claims.nulls import random_outside
 from circuitlang.claims.verdict import Outcome, Verdict, void
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.transformer import Transformer
@@ -39,7 +39,6 @@ from circuitlang.prompts.relabel import (
 from circuitlang.prompts.relabel import asked as tokens_asked
 from circuitlang.site import Node
 
-Told = Callable[[str, float], None]
 PERFORMANCE = frozenset({"loss", "accuracy"})
 """Metrics of how well the task is done: a null that passes such a claim about what it keeps has reached it."""
 
@@ -191,15 +190,11 @@ class Controls:
 
     def run_random(self) -> Control:
         """As many nodes at the same sites, drawn from the live nodes outside the circuit. No search is needed."""
-        nodes = tuple(sorted(found.node for found in self.real.nodes))
-        model = self.meter.checkpoint.model
-        alive = {
-            site: tuple(index for index in indices if Node(site, index) not in set(nodes))
-            for site, indices in alive_nodes(model, self.meter.prompts("select", (), 0)).items()
-        }
+        model, seed = self.meter.checkpoint.model, self.found.seed
+        batch = self.meter.prompts("select", (), 0)
         judges = [
-            Assessor(self.meter, bare(model, drawn), one_look(self.spec.verdict), self.found.seed)
-            for drawn in random_circuits(nodes, alive, RANDOM_CIRCUITS, self.found.seed)
+            Assessor(self.meter, bare(model, drawn), one_look(self.spec.verdict), seed)
+            for drawn in random_outside(model, batch, self.real.kept, RANDOM_CIRCUITS, seed)
         ]
         best = min(
             float(
@@ -251,17 +246,8 @@ class _NullJudge:
     @cached_property
     def assessor(self) -> Assessor:
         finder, spec = self.finder, self.controls.spec
-        mean = finder.mean(spec.prune)
-        shown = finder.prompts("select", 0, COSTED)
-        graph = extract(finder.checkpoint.model, mean, self.nodes, shown, finder.checkpoint.tokenizer)
-        meter = Meter(
-            finder.checkpoint,
-            finder.generator,
-            mean,
-            finder.cache,
-            key_of(finder.key, spec.prune.ablate),
-            relabel=finder.relabel,
-        )
+        meter, shown = Meter.of(finder, spec.prune), finder.prompts("select", 0, COSTED)
+        graph = extract(finder.checkpoint.model, meter.mean, self.nodes, shown, finder.checkpoint.tokenizer)
         return Assessor(meter, graph, one_look(spec.verdict), self.own.seed, spec.circuit)
 
     def reached(self) -> tuple[str, ...]:
@@ -290,9 +276,8 @@ class _NullJudge:
             small = own.graph.node_count <= real.node_count and own.graph.edge_count <= real.edge_count
             if not (own.pruned.reached and small):
                 return False
-            judged = Assessor(self.assessor.meter, own.graph, self.controls.spec.verdict, own.seed).judge(
-                claim
-            )
+            verdict = self.controls.spec.verdict
+            judged = Assessor(self.controls.meter, own.graph, verdict, own.seed).judge(claim)  # only counts
         elif not performs(claim) and self.loss > self.controls.target:
             return False
         else:
@@ -330,7 +315,7 @@ def _random_reaches(judges: Sequence[Assessor], claim: Claim) -> bool:
 
 def about_a_circuit(claim: Claim) -> bool:
     """Whether another circuit could change a claim's outcome; not so for one on the untouched model."""
-    return any(side.metric in COUNTED or side.interventions or side.arguments for side in _sides(claim))
+    return any(side.metric in COUNTED or side.interventions or side.arguments for side in claim.quantities)
 
 
 def performs(claim: Claim) -> bool:
@@ -344,11 +329,7 @@ def performs(claim: Claim) -> bool:
 
 
 def _speaks_of(claim: Claim, such: Callable[[Intervention], bool]) -> bool:
-    return any(such(act) for side in _sides(claim) for act in side.interventions)
-
-
-def _sides(claim: Claim) -> list[Quantity]:
-    return [claim.left, *([claim.right] if isinstance(claim.right, Quantity) else [])]
+    return any(such(act) for side in claim.quantities for act in side.interventions)
 
 
 def voided(verdicts: Sequence[Verdict], controls: Sequence[Control]) -> list[Verdict]:

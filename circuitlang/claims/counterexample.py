@@ -14,9 +14,9 @@ from random import Random
 import numpy as np
 
 from circuitlang.cache import Cache
+from circuitlang.claims.kind import BINARY
 from circuitlang.claims.measure import Meter, Setting
 from circuitlang.claims.metrics import View, measured
-from circuitlang.claims.reach import BINARY
 from circuitlang.claims.verdict import Counterexample, Verdict
 from circuitlang.program.spec import Claim, Quantity
 from circuitlang.prompts.encode import encode
@@ -73,7 +73,7 @@ class _Search:
         columns = []
         for case in self.cases:
             numbers = [
-                measured(quantity.metric)[0](_of_case(replace(view, meter=meter), case), n)
+                measured(quantity.metric)(_of_case(replace(view, meter=meter), case), n)
                 for quantity, view in sides
             ]
             columns.append(self._breaks(numbers[0] - numbers[1] if len(numbers) == 2 else numbers[0]))

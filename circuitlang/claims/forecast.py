@@ -17,8 +17,9 @@ from scipy.special import betaincinv
 
 from circuitlang.claims.control import SEARCHED
 from circuitlang.claims.interval import hinge_limit
+from circuitlang.claims.kind import kind_of_claim
 from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS, SCREENED, Plan
-from circuitlang.claims.reach import Short, kind_of, short
+from circuitlang.claims.reach import Short, short
 from circuitlang.program.plugins import metric_row
 from circuitlang.program.spec import Claim, Quantity, Spec
 from circuitlang.prompts.generate import Generator
@@ -109,12 +110,12 @@ def forecast(spec: Spec, controls: bool = True, costs: Costs | None = None) -> F
 
 
 def _claim(spec: Spec, claim: Claim, generator: Generator, cases: int, costs: Costs | None) -> ClaimForecast:
-    line, kind = claim.span.line, kind_of(claim, cases)
+    line, kind = claim.span.line, kind_of_claim(claim, cases)
     if metric_row(claim.left.metric).counts:
         return ClaimForecast(
             claim.name, claim.text, line, (), False, "count", 0.0, None, None, 0, False, None
         )
-    sides = _sides(claim)
+    sides = claim.quantities
     settings = len(
         {_setting(side) for side in sides} | {_untouched(side) for side in sides if _compared(side)}
     )
@@ -191,10 +192,6 @@ def _normal(deviation: float, n: int, alpha: float) -> float:
     return (z(1 - alpha / 2) + z(POWER)) * deviation / sqrt(n)
 
 
-def _sides(claim: Claim) -> list[Quantity]:
-    return [claim.left, *([claim.right] if isinstance(claim.right, Quantity) else [])]
-
-
 def _compared(side: Quantity) -> bool:
     return side.metric in _COMPARED
 
@@ -213,7 +210,7 @@ def _measured(spec: Spec, found: tuple[ClaimForecast, ...]) -> Iterator[tuple[tu
     looks = {_untouched(Quantity("accuracy")): Plan(spec.verdict.samples, spec.verdict.confidence).looks}
     times: dict[tuple[object, ...], int] = {}
     for claim, seen in zip(spec.claims, found, strict=True):
-        for side in _sides(claim) if seen.looks else ():
+        for side in claim.quantities if seen.looks else ():
             for key in (_setting(side), *([_untouched(side)] if _compared(side) else [])):
                 looks.setdefault(key, seen.looks)
                 if key == _setting(side) and any(act.target == "random" for act in side.interventions):

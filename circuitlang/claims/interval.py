@@ -26,16 +26,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtrc, betaincinv, stdtrit
 
+from circuitlang.claims.kind import Kind
 from circuitlang.claims.reach import UNSEEN
 from circuitlang.claims.verdict import Interval
 
-Kind = Literal["binary", "share", "difference", "loss", "real"]
 Values = NDArray[np.float64]
 
 EVERY = "every datapoint"  # the method of a mean over all there are

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from circuitlang.circuit.match import Match
 from circuitlang.circuit.plugged import PluginFailed
-from circuitlang.claims.interval import Kind, Values, exact, interval
+from circuitlang.claims.interval import Values, exact, interval
+from circuitlang.claims.kind import Kind, of_difference
 from circuitlang.claims.looks import Plan
 from circuitlang.claims.verdict import UNMEASURED, Interval, Outcome, Verdict, worst
 from circuitlang.program.hypothesis import Circuit
@@ -135,7 +136,7 @@ class _Question:
                 note = f"{size - int(finite.sum())} of {size} values are not finite"
                 return self.verdict(Outcome.NOT_MEASURED, note=note, member=member)
             values = left if right is None else left - right
-            kind = self.kind if right is None else _of_difference(self.kind)
+            kind = self.kind if right is None else of_difference(self.kind)
             found = (
                 exact(values, self.plan.weights)
                 if self.plan.exhaustive
@@ -192,8 +193,3 @@ def reason(error: Exception) -> str:
         return error.diagnostics[0].message
     ours = isinstance(error, ValueError | CommandError | PluginFailed)
     return str(error) if ours else f"{type(error).__name__}: {error}"
-
-
-def _of_difference(kind: Kind) -> Kind:
-    """The kind of left minus right, datapoint by datapoint."""
-    return "difference" if kind in ("binary", "share", "difference") else "real"

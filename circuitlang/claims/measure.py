@@ -15,6 +15,7 @@ from torch import Tensor
 from circuitlang.cache import Cache, key_of
 from circuitlang.circuit.cut import Cut, run_without, without
 from circuitlang.circuit.edge import EdgeCut, rewired
+from circuitlang.circuit.find import Finder
 from circuitlang.circuit.intervene import Act, Recordings, masked, prepared, record
 from circuitlang.circuit.shared import Shared, Trace, in_order, stage, trace
 from circuitlang.claims import text
@@ -35,6 +36,7 @@ from circuitlang.claims.verdict import UNMEASURED
 from circuitlang.model import score
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.transformer import Edit, Transformer
+from circuitlang.program.spec import PruneSettings, Quantity
 from circuitlang.prompts.encode import Batch, encode
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.population import Population, population
@@ -47,6 +49,7 @@ CHUNK = 32
 sizes the last digits may differ, and no verdict does (benchmarks/judge)."""
 
 Where = tuple[tuple[str, int, int], ...]
+"""(param, lowest, highest), in the order of their names."""
 Asked = Split | Literal["every"]
 """A split whose datapoints are drawn; `every`: all that `test` has, each once, in the order of `Meter.population`."""
 
@@ -100,6 +103,11 @@ class _Together:
     recordings: Recordings = field(default_factory=dict)
 
 
+def where_of(quantity: Quantity) -> Where:
+    """What a quantity's `where` pins."""
+    return tuple(sorted((name, low, high) for name, (low, high) in quantity.where.items()))
+
+
 @dataclass
 class Meter:
     """Measures one model on one task, and remembers. `key` names everything that decides a number but the setting.
@@ -118,6 +126,13 @@ class Meter:
     _found: dict[tuple[Setting, Look, int], dict[str, Table]] = field(default_factory=dict)
     _keys: dict[tuple[Setting, Look], str] = field(default_factory=dict)
     _populations: dict[tuple[Where, int], Population | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, finder: Finder, settings: PruneSettings) -> Meter:
+        """What measures the model that a finder searches; what is ablated has the value that it has in the search."""
+        key = key_of(finder.key, settings.ablate)
+        mean = finder.mean(settings)
+        return cls(finder.checkpoint, finder.generator, mean, finder.cache, key, relabel=finder.relabel)
 
     @property
     def cases(self) -> int:

@@ -170,20 +170,20 @@ def _order(n: int) -> list[int]:
     return Stream(derive("auroc", n)).pick(range(n), n)
 
 
-METRICS: Mapping[str, tuple[Callable[[View, int], Values], Kind]] = {
-    "loss": (View.loss, "loss"),
-    "accuracy": (View.accuracy, "share"),
-    "rise": (View.rise, "real"),
-    "agreement": (View.agreement, "share"),
-    "kl": (View.kl, "loss"),
-    "flip": (View.flip, "share"),
-    "probability": (View.probability, "share"),
-    "mass": (View.mass, "share"),
-    "attention": (View.attention, "share"),
-    "activation": (View.activation, "real"),
-    "auroc": (View.auroc, "share"),
+METRICS: Mapping[str, Callable[[View, int], Values]] = {
+    "loss": View.loss,
+    "accuracy": View.accuracy,
+    "rise": View.rise,
+    "agreement": View.agreement,
+    "kl": View.kl,
+    "flip": View.flip,
+    "probability": View.probability,
+    "mass": View.mass,
+    "attention": View.attention,
+    "activation": View.activation,
+    "auroc": View.auroc,
 }
-"""The sampled metrics of the vocabulary, each with the kind of its values; `nodes` and `edges` are counted."""
+"""The sampled metrics of the vocabulary; `nodes` and `edges` are counted."""
 
 LOOKS: Mapping[str, Look] = {
     **dict.fromkeys(("loss", "accuracy", "rise", "agreement", "flip", "probability", "mass"), SCORES),
@@ -192,13 +192,12 @@ LOOKS: Mapping[str, Look] = {
 """What is read off for a metric, where settings that differ late can be measured together."""
 
 
-def measured(name: str) -> tuple[Callable[[View, int], Values], Kind]:
-    """The function that measures a metric, and the kind of its values; a plug-in's by the words of its row."""
+def measured(name: str) -> Callable[[View, int], Values]:
+    """The function that measures a metric; a plug-in's by the words of its row."""
     if name in METRICS:
         return METRICS[name]
-    row = metric_row(name)
-    kind = "share" if row.unit == "share" else "loss" if row.unit == "nats" and row.low == 0 else "real"
-    return lambda view, n: _by_package(row.measure, view, n), kind
+    path = metric_row(name).measure
+    return lambda view, n: _by_package(path, view, n)
 
 
 def _by_package(path: str, view: View, n: int) -> Values:

@@ -47,3 +47,15 @@ def random_circuits(
             drawn += [Node(site, index) for index in stream.pick(alive[site], size)]
         circuits.append(tuple(sorted(drawn)))
     return circuits
+
+
+def random_outside(
+    model: Transformer, batch: Batch, nodes: Sequence[Node], count: int, seed: int
+) -> list[tuple[Node, ...]]:
+    """Such circuits of nodes that are alive on the batch and none of `nodes`: as little of the circuit as can be."""
+    kept = set(nodes)
+    alive = {
+        site: [index for index in indices if Node(site, index) not in kept]
+        for site, indices in alive_nodes(model, batch).items()
+    }
+    return random_circuits(nodes, alive, count, seed)

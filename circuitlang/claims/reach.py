@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import cbrt, sqrt
 
+from circuitlang.claims.kind import kind_of_claim
 from circuitlang.claims.looks import Plan
 from circuitlang.program.plugins import metric_row
 from circuitlang.program.spec import Claim, Quantity, Spec, VerdictSettings
+from circuitlang.program.vocabulary import VERDICT
 from circuitlang.source import Diagnostic
 
-BINARY = frozenset({"accuracy", "agreement", "flip"})
-"""Shares whose value for one prompt is 0 or 1."""
 UNSEEN = 4.0
 """Nats per datapoint: what a datapoint that the sample has not shown may cost, at most (claims/interval.py)."""
-MOST = 10_000_000
+_MOST = next(int(found.high) for found in VERDICT.settings if found.name == "samples" and found.high)
 """Datapoints: the largest last look that `samples` may name."""
 
 
@@ -34,21 +34,11 @@ class Short:
     enough: int | None
 
 
-def kind_of(claim: Claim, cases: int) -> str:
-    """The kind of a sampled claim's values, as claims/interval.py has them."""
-    row = metric_row(claim.left.metric)
-    if isinstance(claim.right, Quantity):
-        return "difference" if row.unit == "share" else "real"
-    if row.unit == "share":
-        return "binary" if claim.left.metric in BINARY and (cases == 1 or claim.left.case) else "share"
-    return "loss" if row.unit == "nats" and row.low == 0 else "real"
-
-
 def short(claim: Claim, settings: VerdictSettings, cases: int) -> Short | None:
     """What is wrong with a claim whose prompts are drawn; None where it can pass."""
     if metric_row(claim.left.metric).counts or isinstance(claim.right, Quantity) or claim.relation == "==":
         return None
-    kind, last = kind_of(claim, cases), settings.samples[1]
+    kind, last = kind_of_claim(claim, cases), settings.samples[1]
 
     def shows(first: int, n: int) -> bool:
         best = _best(kind, claim.relation, n, Plan((min(first, n), n), settings.confidence).alpha)
@@ -121,8 +111,8 @@ def _holds(limit: float, relation: str, bound: float) -> bool:
 def _first(shows: Callable[[int], bool], last: int) -> int | None:
     """The smallest power-of-two multiple of the last look that shows it: what looks double to."""
     n = last
-    while n < MOST:
-        n = min(2 * n, MOST)
+    while n < _MOST:
+        n = min(2 * n, _MOST)
         if shows(n):
             return n
     return None

@@ -14,7 +14,7 @@ from circuitlang.circuit.intervene import Kind as ActKind
 from circuitlang.circuit.match import Binding
 from circuitlang.circuit.parts import Part
 from circuitlang.circuit.plugged import Plugged
-from circuitlang.claims.measure import Setting, Where
+from circuitlang.claims.measure import Setting, where_of
 from circuitlang.claims.metrics import Unbound
 from circuitlang.program.hypothesis import ANSWER, Arrow, Port
 from circuitlang.program.plugins import intervention_row
@@ -38,7 +38,7 @@ class Subject:
 
         Raises Unbound where it speaks of a role that nothing plays.
         """
-        where: Where = tuple(sorted((name, low, high) for name, (low, high) in quantity.where.items()))
+        where = where_of(quantity)
         each = [self._one(act) for act in quantity.interventions]
         found: dict[str, Setting] = {}
         for combination in product(*(done.items() for done in each)):

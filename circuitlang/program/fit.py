@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from circuitlang.program.hypothesis import Arrow
 from circuitlang.program.order import check_order, outside
-from circuitlang.program.spec import Quantity, Spec
+from circuitlang.program.spec import Spec
 from circuitlang.source import Diagnostic
 
 
@@ -18,8 +18,7 @@ def fit_layers(spec: Spec, layers: int) -> list[Diagnostic]:
     found = outside(circuit, layers) or check_order(circuit, layers)
     if found:
         return found
-    sides = [side for claim in spec.claims for side in (claim.left, claim.right)]
-    acts = [act for side in sides if isinstance(side, Quantity) for act in side.interventions]
+    acts = (act for claim in spec.claims for side in claim.quantities for act in side.interventions)
     for act in acts:
         if isinstance(act.target, Arrow):
             found += check_order(replace(circuit, arrows=(*circuit.claimed, act.target)), layers)

@@ -101,6 +101,11 @@ class Claim:
     text: str
     span: Span = field(compare=False, repr=False)
 
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """The sides that are measured: the left one, and the right one where it is no number."""
+        return (self.left, self.right) if isinstance(self.right, Quantity) else (self.left,)
+
 
 @record
 class Spec:

@@ -20,9 +20,8 @@ def unbuilt(spec: Spec, severity: Severity) -> list[Diagnostic]:
     """One diagnostic for each word of the spec that is right and that nothing measures."""
     missing = list(_circuit(spec))
     for claim in spec.claims:
-        for side in (claim.left, claim.right):
-            if isinstance(side, Quantity):
-                missing += _quantity(side)
+        for side in claim.quantities:
+            missing += _quantity(side)
     return [not_built(span or spec.span, what, severity) for span, what in missing]
 
 

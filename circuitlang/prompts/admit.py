@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from circuitlang.program.spec import Quantity, Spec
+from circuitlang.program.spec import Spec
 from circuitlang.program.task import Task
 from circuitlang.prompts.generate import Generator, SupportError
 from circuitlang.prompts.one_token import TokenError, fitting
@@ -55,7 +55,7 @@ def admit_pinned(spec: Spec, tokenizer: Tokenizer, context: int) -> list[Diagnos
     seen: dict[Where, Diagnostic | None] = {}
     found: list[Diagnostic] = []
     for claim in spec.claims:
-        sides = [side for side in (claim.left, claim.right) if isinstance(side, Quantity) and side.where]
+        sides = [side for side in claim.quantities if side.where]
         for where in (ends for side in sides for ends in _ends(side.where)):
             key = tuple(sorted(where.items()))
             if key not in seen:
