@@ -1,0 +1,33 @@
+"""Quantity -> the kind of its values per datapoint, which says which interval stands for their mean."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from circuitlang.program.plugins import metric_row
+from circuitlang.program.spec import Claim, Quantity
+
+Kind = Literal["binary", "share", "difference", "loss", "real"]
+"""What each is, and its interval: the table in claims/interval.py."""
+BINARY = frozenset({"accuracy", "agreement", "flip"})
+"""Shares whose value for one prompt is 0 or 1."""
+
+
+def kind_of(quantity: Quantity, cases: int) -> Kind:
+    """By the unit and the range of its metric's row. `cases`: of the task; of one, a datapoint is a prompt."""
+    row = metric_row(quantity.metric)
+    if row.unit == "share":
+        one = cases == 1 or quantity.case is not None
+        return "binary" if quantity.metric in BINARY and one else "share"
+    return "loss" if row.unit == "nats" and row.low == 0 else "real"
+
+
+def of_difference(kind: Kind) -> Kind:
+    """The kind of left minus right, datapoint by datapoint."""
+    return "difference" if kind in ("binary", "share", "difference") else "real"
+
+
+def kind_of_claim(claim: Claim, cases: int) -> Kind:
+    """The kind of what is held against the claim's bound."""
+    kind = kind_of(claim.left, cases)
+    return of_difference(kind) if isinstance(claim.right, Quantity) else kind
