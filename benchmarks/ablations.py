@@ -21,7 +21,6 @@ from circuitlang.circuit.intervene import Act
 from circuitlang.claims.measure import Setting
 from circuitlang.pipeline import Options, prepare
 from circuitlang.program.load import load, project_root
-from circuitlang.site import Node
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,13 +36,9 @@ def main() -> None:
     spec = next(iter(load(options.spec).specs.values()))
     finder, meter = prepare(spec, project_root(options.spec), Options())
     graph = finder.find(spec.prune, spec.prune.seeds[0]).graph
-    nodes = [found.node for found in graph.nodes]
-    edges = [
-        EdgeCut(e.source, e.target)
-        for e in graph.edges
-        if e.kind == "weight" and isinstance(e.source, Node) and isinstance(e.target, Node)
-    ]
-    circuit = Act("keep", tuple(nodes))
+    nodes = graph.kept
+    edges = [EdgeCut(*ends) for ends in graph.weights]
+    circuit = Act("keep", nodes)
     kinds = {
         "drop(each node)": [Setting((Act("drop", (node,)),)) for node in nodes],
         "drop(each edge)": [Setting(edges=(edge,)) for edge in edges],

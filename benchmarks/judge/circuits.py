@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.judge.mutate import Mutation, Mutator, without_weight
-from benchmarks.judge.subject import Subject, Variation, edges_of, outcome, precision_and_recall
+from benchmarks.judge.subject import Subject, Variation, outcome, precision_and_recall
 from benchmarks.judge.truth import Truth
 from benchmarks.planted.circuits import CIRCUITS, Size, induction, quotes
 from circuitlang.claims.verdict import Outcome
@@ -79,7 +79,7 @@ def true_spec(subject: Subject) -> Pruned:
     return Pruned(
         subject.variation,
         precision_and_recall(nodes, set(planted.nodes)),
-        precision_and_recall(edges_of(found.graph), known),
+        precision_and_recall(set(found.graph.weights), known),
         len(nodes & planted.decoys),
         outcome(verdicts),
         tuple(f"{v.name}: {v.outcome}, {v.interval}" for v in verdicts if v.outcome is not Outcome.PASS),

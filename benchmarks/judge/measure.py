@@ -25,7 +25,7 @@ MUTATED_PASSES = 0.01
 """The largest share of mutated specs that may pass."""
 SYNTHETIC, SEEDS, ANEW, RUNS = 1100, 10, 20, 1000
 """Synthetic nulls; seeds of each population; nulls of each that are measured anew; runs of the judging step."""
-QUICK = (120, 1, 2, 8)
+QUICK = (148, 1, 2, 8)
 QUICK_MUTATIONS = 12  # of each circuit
 QUICK_TASKS = (0, 2)  # populations: the first, with its own answers and with shuffled ones
 PARTS = ("same", "nulls", "specs")

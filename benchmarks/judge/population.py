@@ -22,6 +22,7 @@ from benchmarks.planted.circuits import Planted, brackets, quotes
 from circuitlang.circuit.extract import extract
 from circuitlang.claims.assess import Assessor
 from circuitlang.claims.judge import Measure, judge
+from circuitlang.claims.kind import kind_of
 from circuitlang.claims.looks import Plan
 from circuitlang.claims.measure import Meter
 from circuitlang.program.load import load_text
@@ -185,7 +186,10 @@ class Population:
                     places = [self.places[_name(next(drawn).prompts)] for _ in range(PLAN.samples[1])]
                     sample = values[places]
                     found = judge(
-                        self.false(claim, values, turned), _first(sample), assessor.kind(claim.left), PLAN
+                        self.false(claim, values, turned),
+                        _first(sample),
+                        kind_of(claim.left, assessor.meter.cases),
+                        PLAN,
                     )
                     yield Null(self.kind, found.text, found.outcome)
 

@@ -39,8 +39,7 @@ def finder_of(checkpoint: Checkpoint, generator: Generator) -> Finder:
 def meter_of(
     checkpoint: Checkpoint, generator: Generator, settings: PruneSettings, chunk: int = AT_ONCE
 ) -> Meter:
-    mean = finder_of(checkpoint, generator).mean(settings)
-    return Meter(checkpoint, generator, mean, NOTHING, "", chunk=chunk)
+    return replace(Meter.of(finder_of(checkpoint, generator), settings), chunk=chunk)
 
 
 def spec_of(planted: Planted, text: str) -> Spec:
@@ -145,15 +144,6 @@ class Subject:
 
 def outcome(verdicts: Sequence[Verdict]) -> Outcome:
     return overall(verdict.outcome for verdict in verdicts)
-
-
-def edges_of(graph: CircuitGraph) -> set[tuple[Node, Node]]:
-    """The weights between kept nodes."""
-    return {
-        (e.source, e.target)
-        for e in graph.edges
-        if e.kind == "weight" and isinstance(e.source, Node) and isinstance(e.target, Node)
-    }
 
 
 def precision_and_recall(found: set[object], known: set[object]) -> Mapping[str, float]:

@@ -6,10 +6,8 @@ MiB of address space and two seconds of processor time beyond its start; random 
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from time import process_time
 
-from benchmarks.promises.samples import CHUNK, child, program_texts
+from benchmarks.promises.samples import CHUNK, child, command, program_texts
 from circuitlang.program.load import load
 from circuitlang.prompts.document import RuleDocuments
 from circuitlang.prompts.generate import Generator
@@ -174,18 +172,5 @@ def _try(path: Path) -> str:
     return "accepted and generated"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=300, help="random programs")
-    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        print(json.dumps(work(options.child)))
-        return
-    held, figure = measure(options.count)
-    print(figure)
-    sys.exit(not held)
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, work, measure, 300, "random programs")

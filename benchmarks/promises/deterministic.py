@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import sys
 import tempfile
 from hashlib import blake2b
 from pathlib import Path
 
-from benchmarks.promises.samples import child, task_texts
+from benchmarks.promises.samples import child, command, task_texts
 from circuitlang.program.load import load_text
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import SPLITS
@@ -65,18 +63,5 @@ def work(path: Path) -> dict[str, object]:
     return {"tasks": len(texts), "prompts": prompts, "bytes": size, "digest": digest.hexdigest()}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=10_000, help="tasks")
-    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        print(json.dumps(work(options.child)))
-        return
-    held, figure = measure(options.count)
-    print(figure)
-    sys.exit(not held)
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, work, measure, 10_000, "tasks")

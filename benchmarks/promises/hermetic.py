@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.promises.audit import Watch
-from benchmarks.promises.samples import child, program_texts
+from benchmarks.promises.samples import child, command, program_texts
 from circuitlang.program.load import load
 from circuitlang.prompts.document import RuleDocuments, real_files
 from circuitlang.prompts.generate import Generator
@@ -83,18 +81,5 @@ def work(folder: Path) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=1000, help="programs")
-    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        print(json.dumps(work(options.child)))
-        return
-    held, figure = measure(options.count)
-    print(figure)
-    sys.exit(not held)
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, work, measure, 1000, "programs")

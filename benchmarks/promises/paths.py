@@ -6,16 +6,13 @@ file with a secret lies; links in the project lead to it. An audit hook sees eve
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 from benchmarks.promises.audit import Watch
-from benchmarks.promises.samples import child
+from benchmarks.promises.samples import child, command
 from circuitlang.program.load import load
 from circuitlang.prompts.document import real_files
 from circuitlang.source import CommandError, ProgramError
@@ -221,17 +218,5 @@ def _try(place: Path, folder: Path) -> str:
     return "read inside" if texts else "accepted"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        print(json.dumps(work(options.child)))
-        return
-    held, figure = measure()
-    print(figure)
-    sys.exit(not held)
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, work, measure)

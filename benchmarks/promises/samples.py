@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,26 @@ def child(module: str, *arguments: str | Path, environment: Mapping[str, str] | 
     if done.returncode:
         raise RuntimeError(f"{module} ended with status {done.returncode}: {done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def command(
+    doc: str | None,
+    work: Callable[[Path], object],
+    measure: Callable[..., tuple[bool, str]],
+    count: int | None = None,
+    what: str = "",
+) -> None:
+    """The command of one promise: prints its figure; the exit status is 1 where it is broken. `count`: how many (of
+    `what`) are measured, unless `--count` says otherwise; None where there is nothing to count. As `child` calls it,
+    it works on one file or folder and prints what comes of it."""
+    parser = argparse.ArgumentParser(description=doc)
+    if count is not None:
+        parser.add_argument("--count", type=int, default=count, help=what)
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps(work(options.child)))
+        return
+    held, figure = measure() if count is None else measure(options.count)
+    print(figure)
+    sys.exit(not held)

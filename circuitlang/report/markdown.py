@@ -131,18 +131,8 @@ def _checks(report: Report) -> Iterator[str]:
         yield "## Controls"
         yield ""
         yield from _table(
-            ("control", "nodes", "edges", "loss at the circuit's size", "ratio", "reaches"),
-            (
-                (
-                    code(control.name),
-                    words.optional(control.nodes),
-                    words.optional(control.edges),
-                    words.optional(control.loss_at_size),
-                    words.optional(control.ratio),
-                    ", ".join(map(code, control.reaches)) or "nothing",
-                )
-                for control in report.controls
-            ),
+            words.CONTROL_HEADS,
+            (words.control_row(control, code) for control in report.controls),
         )
         for control in report.controls:
             said = "; ".join(filter(None, (control.text, control.note)))

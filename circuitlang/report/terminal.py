@@ -136,18 +136,8 @@ def _checks(report: Report) -> Iterator[RenderableType]:
         yield Text()
         yield _table(
             "controls: nulls through the same pruning",
-            ("control", "nodes", "edges", "loss at size", "ratio", "reaches"),
-            [
-                (
-                    control.name,
-                    words.optional(control.nodes),
-                    words.optional(control.edges),
-                    words.optional(control.loss_at_size),
-                    words.optional(control.ratio),
-                    ", ".join(control.reaches) or "nothing",
-                )
-                for control in report.controls
-            ],
+            words.CONTROL_HEADS,
+            [words.control_row(control) for control in report.controls],
         )
         for control in report.controls:
             if control.note:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from circuitlang.claims.verdict import Outcome
+from circuitlang.report.control import ControlResult
 from circuitlang.report.report import (
     BatteryResult,
     CircuitResult,
@@ -211,3 +213,18 @@ def circuit_row(circuit: SeedCircuit) -> tuple[str, ...]:
 
 
 CIRCUIT_HEADS = ("seed", "nodes", "edges", "select", "test", "without it", "target")
+
+
+def control_row(control: ControlResult, name: Callable[[str], str] = str) -> tuple[str, ...]:
+    """Under the heads of `CONTROL_HEADS`. `name`: how the format writes a name."""
+    return (
+        name(control.name),
+        optional(control.nodes),
+        optional(control.edges),
+        optional(control.loss_at_size),
+        optional(control.ratio),
+        ", ".join(map(name, control.reaches)) or "nothing",
+    )
+
+
+CONTROL_HEADS = ("control", "nodes", "edges", "loss at size", "ratio", "reaches")

@@ -28,7 +28,7 @@ def finder(planted: Planted) -> Finder:
 
 
 def test_the_planted_nodes_do_the_task_and_nothing_else_does(planted: Planted, finder: Finder) -> None:
-    meter = Meter(planted.checkpoint, finder.generator, finder.mean(SETTINGS), Cache(None), "")
+    meter = Meter.of(finder, SETTINGS)
     nodes = tuple(sorted(planted.nodes))
     assert (meter.table(UNTOUCHED, "choice", 128) == 0).all()
     assert meter.table(UNTOUCHED, "mass", 128).mean() > 0.05

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.planted.circuits import CIRCUITS, LOOKUP, QUOTES, lookup, quotes
+from benchmarks.planted.known import assessor_of
 from circuitlang.cache import Cache
-from circuitlang.circuit.extract import extract
 from circuitlang.circuit.find import Finder
 from circuitlang.claims.assess import Assessor
 from circuitlang.claims.measure import UNTOUCHED, Meter, Setting
@@ -43,14 +43,7 @@ def spec(task: str, body: str) -> Spec:
 
 def assessor(planted, body: str) -> tuple[Spec, Assessor]:
     found = spec({"quotes": QUOTES, "lookup": LOOKUP}[planted.name], body)
-    generator = Generator(found.task, 0)
-    finder = Finder(planted.checkpoint, generator, Cache(None), "")
-    mean = finder.mean(PruneSettings())
-    model, tokenizer = planted.checkpoint.model, planted.checkpoint.tokenizer
-    nodes = tuple(sorted(planted.nodes))
-    graph = extract(model, mean, nodes, finder.prompts("select", 0, 16), tokenizer)
-    meter = Meter(planted.checkpoint, generator, mean, Cache(None), "")
-    return found, Assessor(meter, graph, found.verdict, 0, found.circuit)
+    return found, assessor_of(planted, found)
 
 
 def judged(planted, body: str) -> dict[str, Verdict]:
@@ -151,9 +144,7 @@ def test_looking_is_the_same_in_pieces(make) -> None:
     planted = make(0.02, 0)
     generator = Generator(planted.program.tasks["planted"], 0)
     finder = Finder(planted.checkpoint, generator, Cache(None), "")
-    meters = [
-        Meter(planted.checkpoint, generator, finder.mean(PruneSettings()), Cache(None), "") for _ in range(2)
-    ]
+    meters = [Meter.of(finder, PruneSettings()) for _ in range(2)]
     setting = Setting.keep(tuple(sorted(planted.nodes)))
     small, large = meters[0].table(setting, "loss", 40), meters[1].table(setting, "loss", 100)
     assert np.array_equal(small, large[:40])

@@ -58,11 +58,12 @@ def controls(text: str = SPEC) -> tuple[Spec, Controls]:
     spec = load_text(QUOTES + text, "planted.cir").specs["planted"]
     checkpoint = planted().checkpoint
     finder = Finder(checkpoint, Generator(spec.task, 0), Cache(None), "key")
-    mean = finder.mean(spec.prune)
+    meter = Meter.of(finder, spec.prune)
     nodes = tuple(sorted(planted().nodes))
-    graph = extract(checkpoint.model, mean, nodes, finder.prompts("select", 0, 16), checkpoint.tokenizer)
+    graph = extract(
+        checkpoint.model, meter.mean, nodes, finder.prompts("select", 0, 16), checkpoint.tokenizer
+    )
     found = Found(0, Pruned(nodes, 0.05, 0.0, True, 0.0, (), nodes), graph, False)
-    meter = Meter(checkpoint, finder.generator, mean, Cache(None), "key")
     return spec, Controls(finder, meter, spec, found, spec.claims)
 
 

@@ -7,14 +7,10 @@ from collections.abc import Mapping
 import pytest
 
 from benchmarks.planted.circuits import BRACKETS, QUOTES, brackets, quotes
-from circuitlang.cache import Cache
-from circuitlang.circuit.extract import extract
-from circuitlang.circuit.find import Finder
+from benchmarks.planted.known import assessor_of
 from circuitlang.claims.assess import Assessor
-from circuitlang.claims.measure import Meter
 from circuitlang.claims.verdict import Counterexample, Outcome, Verdict
 from circuitlang.program.load import load_text
-from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.generate import Generator
 
 SPEC = """
@@ -41,13 +37,8 @@ TASKS = {"quotes": QUOTES, "brackets": BRACKETS}
 def assessor(planted, claims: str) -> tuple[Assessor, Generator, list]:
     text = TASKS[planted.name] + SPEC.replace("CLAIMS", claims)
     spec = load_text(text, "planted.cir").specs["planted"]
-    generator = Generator(spec.task, 0)
-    finder = Finder(planted.checkpoint, generator, Cache(None), "")
-    mean = finder.mean(PruneSettings())
-    model, tokenizer = planted.checkpoint.model, planted.checkpoint.tokenizer
-    graph = extract(model, mean, tuple(sorted(planted.nodes)), finder.prompts("select", 0, 16), tokenizer)
-    meter = Meter(planted.checkpoint, generator, mean, Cache(None), "")
-    return Assessor(meter, graph, spec.verdict, 0, spec.circuit), generator, list(spec.claims)
+    judge = assessor_of(planted, spec)
+    return judge, judge.meter.generator, list(spec.claims)
 
 
 def explained(planted, claims: str) -> Mapping[str, Verdict]:

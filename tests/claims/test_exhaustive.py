@@ -8,18 +8,15 @@ import numpy as np
 import pytest
 
 from benchmarks.planted.circuits import QUOTES, quotes
-from circuitlang.cache import Cache
-from circuitlang.circuit.extract import extract
-from circuitlang.circuit.find import Finder
+from benchmarks.planted.known import assessor_of
 from circuitlang.claims.assess import Assessor, competence
 from circuitlang.claims.interval import EVERY, exact, interval
 from circuitlang.claims.judge import Plan
-from circuitlang.claims.measure import Meter, Setting
+from circuitlang.claims.measure import Setting
 from circuitlang.claims.metrics import View
 from circuitlang.claims.verdict import Outcome
 from circuitlang.program.load import load_text
-from circuitlang.program.spec import PruneSettings, Spec
-from circuitlang.prompts.generate import Generator
+from circuitlang.program.spec import Spec
 
 CLAIMS = """
 spec few {
@@ -37,14 +34,7 @@ spec few {
 
 def small(text: str) -> tuple[Spec, Assessor]:
     found = load_text(text + CLAIMS, "few.cir").specs["few"]
-    planted = quotes()
-    generator = Generator(found.task, 0)
-    finder = Finder(planted.checkpoint, generator, Cache(None), "")
-    mean = finder.mean(PruneSettings())
-    model, tokenizer = planted.checkpoint.model, planted.checkpoint.tokenizer
-    graph = extract(model, mean, tuple(sorted(planted.nodes)), finder.prompts("select", 0, 16), tokenizer)
-    meter = Meter(planted.checkpoint, generator, mean, Cache(None), "")
-    return found, Assessor(meter, graph, found.verdict, 0, None)
+    return found, assessor_of(quotes(), found)
 
 
 def test_exact_is_rounded_once_and_weighs() -> None:

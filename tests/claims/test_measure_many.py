@@ -9,17 +9,14 @@ import numpy as np
 import pytest
 
 from benchmarks.planted.circuits import QUOTES, quotes
-from circuitlang.cache import Cache
+from benchmarks.planted.known import finder_of
 from circuitlang.circuit.cut import Cut
 from circuitlang.circuit.edge import EdgeCut
 from circuitlang.circuit.extract import weight_edges
-from circuitlang.circuit.find import Finder
 from circuitlang.circuit.intervene import Act, Kind
 from circuitlang.claims.look import SCORES, SHARED_LOOKS
 from circuitlang.claims.measure import Meter, Setting
 from circuitlang.program.load import load_text
-from circuitlang.program.spec import PruneSettings
-from circuitlang.prompts.generate import Generator
 from circuitlang.site import Node, Place, Site
 
 SPEC = QUOTES + '\nspec planted { task = planted  model = "zoo:any"  claim c: nodes >= 1 }\n'
@@ -31,9 +28,8 @@ VALUES: dict[str, float] = {"set": 0.7, "scale": 0.5}
 
 def fresh() -> Meter:
     """Remembers nothing."""
-    generator = Generator(load_text(SPEC, "planted.cir").specs["planted"].task, 0)
-    mean = Finder(PLANTED.checkpoint, generator, Cache(None), "").mean(PruneSettings())
-    return Meter(PLANTED.checkpoint, generator, mean, Cache(None), "")
+    spec = load_text(SPEC, "planted.cir").specs["planted"]
+    return Meter.of(finder_of(PLANTED, spec), spec.prune)
 
 
 def of_every_kind() -> list[Setting]:
