@@ -26,17 +26,31 @@ if TYPE_CHECKING:
     from circuitlang.circuit.find import Finder, Found
     from circuitlang.claims.forecast import Costs, Forecast
     from circuitlang.claims.measure import Meter
+    from circuitlang.report.exhibit import Exhibit
     from circuitlang.report.report import Report
 
 
 def check(spec: Spec, root: Path, options: Options) -> Report:
     """`check`: one spec, judged. Nothing is pruned where the model is not competent, or where nobody can tell."""
+    return check_and_exhibit(spec, root, options, show=False)[0]
+
+
+def check_and_exhibit(
+    spec: Spec, root: Path, options: Options, show: bool = True
+) -> tuple[Report, Exhibit | None]:
+    """One spec judged, and what a page shows of its first seed's circuit, where there is one."""
+    from circuitlang.exhibits.make import exhibit
     from circuitlang.write_up import write_up
 
     clock = Clock(options.told)
     finder, meter = prepare(spec, root, options)
     clock.lap("load")
-    return write_up(spec, meter, judge(spec, finder, meter, options, clock), options, clock.seconds)
+    judged = judge(spec, finder, meter, options, clock)
+    report = write_up(spec, meter, judged, options, clock.seconds)
+    if not show or not judged.circuits:
+        return report, None
+    clock.told("page", 0.0)
+    return report, exhibit(spec, finder, judged.circuits[0], report.provenance.hashes)
 
 
 def check_and_write(spec: Spec, program: Program, folder: Path, options: Options) -> tuple[Report, list[str]]:
@@ -45,8 +59,8 @@ def check_and_write(spec: Spec, program: Program, folder: Path, options: Options
 
     choose_device(options.device)  # before anything is made on disk
     require_writable(folder)
-    report = check(spec, project_root(Path(program.source.name)), options)
-    files, notes = contents(report)
+    report, shown = check_and_exhibit(spec, project_root(Path(program.source.name)), options)
+    files, notes = contents(report, shown)
     write_files(folder, files)
     return report, [f"files in {folder}", *notes]
 

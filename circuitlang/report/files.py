@@ -11,15 +11,20 @@ from xml.sax.saxutils import escape
 
 from circuitlang.report import words
 from circuitlang.report.diagram import dot
+from circuitlang.report.exhibit import Exhibit
 from circuitlang.report.markdown import markdown
+from circuitlang.report.page.write import page
 from circuitlang.report.render import draw
 from circuitlang.report.report import Report
 from circuitlang.source import CommandError
 from circuitlang.storage import write_whole
 
 
-def contents(report: Report) -> tuple[dict[str, str | bytes], tuple[str, ...]]:
-    """File name -> content, and what could not be made, one sentence each. The first seed's circuit is drawn."""
+def contents(
+    report: Report, exhibit: Exhibit | None = None
+) -> tuple[dict[str, str | bytes], tuple[str, ...]]:
+    """File name -> content, and what could not be made, one sentence each. The first seed's circuit is drawn.
+    `exhibit`: what the page shows beyond the report."""
     files: dict[str, str | bytes] = {"report.json": report.to_json()}
     notes: list[str] = []
     picture = None
@@ -37,6 +42,9 @@ def contents(report: Report) -> tuple[dict[str, str | bytes], tuple[str, ...]]:
             files["circuit.svg"] = with_metadata(drawn.data.decode(), json.dumps(origin))
             picture = "circuit.svg"
     files["report.md"] = markdown(report, picture)
+    if exhibit is not None:
+        files["exhibit.json"] = exhibit.to_json()
+    files["report.html"] = page(report, exhibit)
     return files, tuple(notes)
 
 

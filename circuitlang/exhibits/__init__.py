@@ -1,0 +1,1 @@
+"""MODEL + CIRCUIT -> WHAT A PAGE SHOWS OF THEM. Decides nothing, and sees no prompt of `test`."""

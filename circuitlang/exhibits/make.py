@@ -1,0 +1,63 @@
+"""Finder + a circuit that it found -> Exhibit, from the cache where it was made before.
+
+Everything is of `select` or of pretraining text: whoever looks at a page and then changes a claim has not seen the
+prompts that will judge it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from circuitlang.cache import key_of
+from circuitlang.circuit.find import Finder, Found, one_thread
+from circuitlang.exhibits.contexts import Contexts
+from circuitlang.exhibits.inside import Inside
+from circuitlang.exhibits.sizes import ordered, sizes
+from circuitlang.program.spec import Spec
+from circuitlang.report.exhibit import Exhibit
+
+SAME = ("model", "prune", "task")
+"""Hashes of a report that say whether an exhibit is of the same circuit; claims and code may differ."""
+
+
+def exhibit(spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str]) -> Exhibit | None:
+    """None where the search ended without a circuit. `hashes`: of the report."""
+    if found.pruned.stopped is not None or not found.pruned.nodes:
+        return None
+    code = [path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
+    kept = [str(node) for node in found.pruned.nodes]
+    key = key_of("exhibit", finder.key, spec.name, repr(spec.prune), found.seed, kept, code)
+    stored = finder.cache.get(key)
+    if stored is not None:
+        with suppress(ValueError):  # written by a version with other fields
+            return Exhibit.from_json(stored)
+    with one_thread():
+        made = _make(spec, finder, found, hashes)
+    finder.cache.put(key, made.to_json().encode())
+    return made
+
+
+def _make(spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str]) -> Exhibit:
+    mean = finder.mean(spec.prune)
+    inside = Inside.of(finder, found.pruned.nodes, mean)
+    contexts = Contexts.of(finder.checkpoint, found.pruned.nodes)
+    curve, model_loss, prompts = sizes(finder, found.pruned, mean)
+    return Exhibit(
+        spec=spec.name,
+        seed=found.seed,
+        hashes={name: hashes[name] for name in SAME if name in hashes},
+        prompts=inside.prompts(),
+        nodes=tuple(
+            inside.node(node).model_copy(update=contexts.node(node)) for node in found.pruned.nodes
+        ),
+        heads=inside.heads(),
+        sink=finder.checkpoint.model.config.sink,
+        words=contexts.words,
+        text=contexts.text,
+        order=tuple(map(str, ordered(found.pruned))),
+        sizes=curve,
+        model_loss=model_loss,
+        sized_on=prompts,
+    )

@@ -1,0 +1,155 @@
+// The page's start: zooming, the panel, the theme, places to go to.
+
+function setView([x, y, width, height]) {
+  const [, , whole, tall] = drawing.whole;
+  const wide = Math.min(Math.max(width, whole / 12), whole);
+  const high = (height * wide) / width;
+  drawing.view = [Math.min(Math.max(x, -wide / 2), whole - wide / 2), Math.min(Math.max(y, -high / 2), tall - high / 2), wide, high];
+  if (wide === whole) drawing.view = [...drawing.whole];
+  drawing.svg.setAttribute("viewBox", drawing.view.map((value) => value.toFixed(1)).join(" "));
+  drawing.svg.style.touchAction = wide === whole ? "pan-y" : "none"; // one finger scrolls the page until one zooms
+}
+
+const fit = () => setView(drawing.whole);
+
+// Around a point of the drawing; its middle unless told.
+function zoom(factor, at = null) {
+  const [x, y, width, height] = drawing.view;
+  const [cx, cy] = at ?? [x + width / 2, y + height / 2];
+  setView([cx - (cx - x) * factor, cy - (cy - y) * factor, width * factor, height * factor]);
+}
+
+function placeOf(event) {
+  const found = new DOMPoint(event.clientX, event.clientY).matrixTransform(drawing.svg.getScreenCTM().inverse());
+  return [found.x, found.y];
+}
+
+function enableMoving(root) {
+  const fingers = new Map();
+  let moved = 0;
+  root.style.touchAction = "pan-y";
+  root.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey && !event.metaKey) return;
+    event.preventDefault();
+    zoom(Math.exp(event.deltaY / 300), placeOf(event));
+  }, { passive: false });
+  root.addEventListener("pointerdown", (event) => { fingers.set(event.pointerId, event); if (fingers.size === 1) moved = 0; });
+  root.addEventListener("pointermove", (event) => {
+    const before = fingers.get(event.pointerId);
+    if (!before) return;
+    const scale = drawing.view[2] / root.getBoundingClientRect().width;
+    const [dx, dy] = [event.clientX - before.clientX, event.clientY - before.clientY];
+    moved += Math.abs(dx) + Math.abs(dy);
+    const other = [...fingers.values()].find((finger) => finger.pointerId !== event.pointerId);
+    if (other) {
+      const apart = (finger) => Math.hypot(finger.clientX - other.clientX, finger.clientY - other.clientY) || 1;
+      zoom(apart(before) / apart(event), placeOf(other));
+    } else if (moved > 4) {
+      root.classList.add("moving");
+      setView([drawing.view[0] - dx * scale, drawing.view[1] - dy * scale, drawing.view[2], drawing.view[3]]);
+    }
+    fingers.set(event.pointerId, event);
+  });
+  for (const kind of ["pointerup", "pointercancel", "pointerleave"])
+    root.addEventListener(kind, (event) => { fingers.delete(event.pointerId); root.classList.remove("moving"); });
+  root.addEventListener("click", (event) => { if (moved > 4) event.stopPropagation(); }, { capture: true }); // a drag is no click
+}
+
+// --- the panel -------------------------------------------------------------------------------------------
+
+let opened = null; // what the panel shows, so that only opening it moves the focus
+
+function showPanel() {
+  const panel = byId("panel");
+  const node = state.node === undefined ? null : findNode(state.node);
+  const page = node ? nodePage(node) : state.head === undefined ? null : headPage(state.head);
+  const wanted = page ? `${seedShown()} ${node ? state.node : `head ${state.head}`}` : null;
+  const held = document.activeElement?.id;
+  panel.hidden = page === null;
+  byId("workbench").classList.toggle("open", page !== null);
+  panel.replaceChildren(...(page ?? []));
+  for (const [name, group] of drawing.nodes) group.classList.toggle("chosen", name === state.node);
+  for (const box of drawing.svg.querySelectorAll(".headbox")) box.classList.toggle("chosen", box.dataset.head === state.head);
+  if (wanted !== opened && page) {
+    panel.scrollTop = 0;
+    panel.focus({ preventScroll: true });
+    unpoint();
+    if (node) rove(state.node);
+  } else if (held && page) byId(held)?.focus({ preventScroll: true }); // the slider was made anew while it is moved
+  opened = wanted;
+}
+
+function closePanel() {
+  if (!opened) return;
+  go({ node: null, head: null, show: null, from: null, prompt: null }, true);
+  drawing.nodes.get(drawing.focus)?.focus({ preventScroll: true });
+}
+
+// --- theme, places, seeds --------------------------------------------------------------------------------
+
+const THEMES = ["auto", "light", "dark"];
+
+function showTheme() {
+  const theme = THEMES.includes(state.theme) ? state.theme : "auto";
+  if (theme === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  byId("theme").textContent = `theme: ${theme}`;
+}
+
+// `claims`, or `claim:NAME`, `check:NAME`, `control:NAME`: scrolled to, and marked.
+function showPlace(scroll) {
+  const [kind, ...rest] = (state.at ?? "").split(":");
+  for (const element of document.querySelectorAll("[data-find]")) {
+    const here = element.dataset.find === kind && element.dataset.name === rest.join(":");
+    element.classList.toggle("found", here);
+    if (here && scroll) element.scrollIntoView({ block: "center" });
+  }
+  if (scroll && !rest.length && state.at) document.querySelector(`main > [id="${CSS.escape(state.at)}"]`)?.scrollIntoView();
+}
+
+function showAll() {
+  showTheme();
+  if (!graphs.size || !byId("graph")) return;
+  if (drawing.seed !== seedShown()) drawGraph();
+  byId("seed").value = seedShown();
+  showPanel();
+  showSize();
+}
+
+function legend() {
+  const names = ["under 0.001", "to 0.01", "to 0.03", "to 0.1", "to 0.3", "more"];
+  byId("legend").append("loss without the node, nats: ", ...names.map((name, i) => el("span", {}, el("span", { class: `swatch cost-${i}` }), name)));
+}
+
+function start() {
+  readFragment();
+  watchers.push(showAll);
+  byId("theme").addEventListener("click", () => {
+    const next = THEMES[(THEMES.indexOf(THEMES.includes(state.theme) ? state.theme : "auto") + 1) % THEMES.length];
+    go({ theme: next === "auto" ? null : next });
+  });
+  for (const anchor of document.querySelectorAll('a[href^="#"]'))
+    anchor.addEventListener("click", (event) => {
+      event.preventDefault();
+      const found = anchor.classList.contains("find") ? anchor.closest("[data-find]") : null;
+      go({ at: found ? `${found.dataset.find}:${found.dataset.name}` : anchor.getAttribute("href").slice(1) }, true);
+      showPlace(true);
+    });
+  for (const kind of ["popstate", "hashchange"])
+    addEventListener(kind, () => { readFragment(); tell(); showPlace(kind === "hashchange"); });
+  addEventListener("keydown", (event) => { if (event.key === "Escape") closePanel(); });
+  if (graphs.size && byId("graph")) {
+    byId("zoom-in").addEventListener("click", () => zoom(0.8));
+    byId("zoom-out").addEventListener("click", () => zoom(1.25));
+    byId("zoom-fit").addEventListener("click", fit);
+    byId("seed").append(...seeds.map((seed) => el("option", { value: seed }, seed)));
+    byId("seed-label").hidden = seeds.length < 2;
+    byId("seed").addEventListener("change", (event) => go({ seed: event.target.value === seeds[0] ? null : event.target.value, node: null, head: null }));
+    legend();
+    if (exhibit) drawCurve();
+  }
+  tell();
+  showPlace(true);
+}
+
+start();

@@ -1,0 +1,157 @@
+"""Report + exhibit -> report.html, one file. What users wrote is text in it and nothing else.
+
+Three locks, each of which would do alone: the template escapes whatever it is given; the data stand in a block that is
+no script, with every `<` spelled out, and reach the page as text nodes; and the policy lets no script and no style run
+but the two whose hashes it names, and lets nothing be fetched.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from circuitlang.claims.verdict import Outcome
+from circuitlang.report import words
+from circuitlang.report.escape import visible
+from circuitlang.report.exhibit import Exhibit
+from circuitlang.report.json_text import rounded_floats
+from circuitlang.report.page.layout import layout
+from circuitlang.report.page.scale import WIDTH, scale
+from circuitlang.report.report import Report
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FOLDER = Path(__file__).parent
+SCRIPTS = ("dom", "state", "tokens", "attention", "node", "graph", "curve", "main")
+"""In this order they are one script, closed in on itself."""
+
+
+def page(report: Report, exhibit: Exhibit | None = None) -> str:
+    """The page. An exhibit of another check is left out, and the page says so."""
+    belongs = exhibit is None or _belongs(report, exhibit)
+    data = page_data(report, exhibit if belongs else None)
+    style, script = _read("page.css"), _script()
+    return _environment().get_template("page.html").render(
+        report=report,
+        policy="; ".join(
+            [
+                "default-src 'none'",
+                f"script-src {_hash(script)}",
+                f"style-src {_hash(style)}",
+                "base-uri 'none'",
+                "form-action 'none'",
+            ]
+        ),
+        style=_markup(style),
+        script=_markup(script),
+        data=_markup(json_block(data)),
+        reasons=reasons(report),
+        width=WIDTH,
+        scales=[scale(claim) for claim in report.claims],
+        lacks="" if exhibit is not None and belongs else _lacks(report, belongs),
+        words=words,
+        newline=_markup("\n"),
+    )
+
+
+def page_data(report: Report, exhibit: Exhibit | None) -> dict[str, Any]:
+    """What the script reads: the report and the exhibit as their files have them, and where nodes stand."""
+    per_seed = report.circuit.per_seed if report.circuit is not None else ()
+    return {
+        "report": rounded_floats(report.model_dump(mode="json", by_alias=True)),
+        "exhibit": None if exhibit is None else rounded_floats(exhibit.model_dump(mode="json", by_alias=True)),
+        "layouts": {str(one.seed): layout(one.graph) for one in per_seed if one.graph is not None},
+        "sites": {
+            str(node.node): node.node.site.authors_name
+            for one in per_seed
+            if one.graph is not None
+            for node in one.graph.nodes
+        },
+    }
+
+
+def json_block(data: Any) -> str:
+    """JSON in ASCII that no parser of HTML sees an end, a comment or a tag in."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
+
+
+def reasons(report: Report) -> list[tuple[str, str, str]]:
+    """What keeps the verdict from being `pass`: outcome, name, and what was found; the worst first."""
+    found = [
+        (claim.verdict, claim.name, words.sentence(claim))
+        for claim in report.claims
+        if claim.verdict is not Outcome.PASS
+    ]
+    found += [(g.outcome, g.name, g.said) for g in words.gates(report) if g.outcome is not Outcome.PASS]
+    found += [
+        (control.verdict, f"control {control.name}", f"reaches {', '.join(control.reaches)}")
+        for control in report.controls
+        if control.verdict is Outcome.VOID
+    ]
+    if report.task.outcome is not Outcome.PASS:
+        found.append((report.task.outcome, "competence", report.task.note or report.note))
+    found.sort(key=lambda reason: -reason[0].severity)
+    return [(outcome.value, name, said) for outcome, name, said in found]
+
+
+def _belongs(report: Report, exhibit: Exhibit) -> bool:
+    hashes = report.provenance.hashes
+    return (
+        report.circuit is not None
+        and exhibit.spec == report.spec
+        and exhibit.seed == report.circuit.seeds[0]
+        and all(hashes.get(name) == digest for name, digest in exhibit.hashes.items())
+    )
+
+
+def _lacks(report: Report, belongs: bool) -> str:
+    if report.circuit is None:
+        return "Nothing was pruned, so there is no circuit to show."
+    if not belongs:
+        return "exhibit.json is of another check than report.json: prompts, contexts and sizes are not shown."
+    return (
+        "Made without exhibit.json: prompts, attention, contexts in pretraining text and sizes are not here. "
+        "circuitlang check writes them."
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@lru_cache(maxsize=1)
+def _script() -> str:
+    parts = "\n".join(_read(f"{name}.js") for name in SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
+
+
+def _read(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def _markup(text: str) -> object:
+    """Text that is our own HTML already."""
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    """Everything that a template prints is escaped, and what hides or moves characters is spelled out."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
+    )
