@@ -133,7 +133,11 @@ class Browser:
         self.mouse("mouseReleased", x, y)
 
     def mouse(self, kind: str, x: float, y: float, **more: Any) -> None:
-        pressed = {} if kind in ("mouseMoved", "mouseWheel") and "button" not in more else {"button": "left", "clickCount": 1}
+        pressed = (
+            {}
+            if kind in ("mouseMoved", "mouseWheel") and "button" not in more
+            else {"button": "left", "clickCount": 1}
+        )
         self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **{**pressed, **more})
 
     def window(self, width: int, height: int, mobile: bool = False) -> None:

@@ -31,6 +31,9 @@ ROWS = 128
 """Rows of reference text that are looked at: those of the model that ships are as many."""
 
 Values = NDArray[np.float32]
+Side = Literal["top", "bottom"]
+Picked = tuple[Side, float, list[int]]
+"""A band: its side, its share, and its places."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,7 @@ Bounds = tuple[NDArray[np.int64], NDArray[np.int64]]
 def _bounds(tokens: NDArray[np.integer], width: int, end: int) -> Bounds:
     """(token) where its document begins and ends, [first, last + 1); what is in another row the model did not see."""
     places = np.arange(len(tokens))
-    first = np.maximum(
-        np.maximum.accumulate(np.where(tokens == end, places + 1, 0)), places // width * width
-    )
+    first = np.maximum(np.maximum.accumulate(np.where(tokens == end, places + 1, 0)), places // width * width)
     ends = np.where(tokens == end, places, len(tokens))[::-1]
     last = np.minimum(np.minimum.accumulate(ends)[::-1], (places // width + 1) * width)
     return first, last
@@ -105,18 +106,20 @@ def _window(place: int, bounds: Bounds) -> tuple[int, int]:
     return max(place - BEFORE, int(first[place])), min(place + AFTER + 1, int(last[place]))
 
 
-def _bands(
-    values: Values, shuffled: NDArray[np.int64], bounds: Bounds
-) -> list[tuple[Literal["top", "bottom"], float, list[int]]]:
+def _bands(values: Values, shuffled: NDArray[np.int64], bounds: Bounds) -> list[Picked]:
     """Side, share and places, highest first. Equal values in a fixed random order: the text has one kind of document
     after the other. A band of a value that a more extreme one has shown is left out."""
     falling = shuffled[np.argsort(-values[shuffled], kind="stable")]
-    top: list[tuple[Literal["top", "bottom"], float, list[int]]] = []
-    bottom: list[tuple[Literal["top", "bottom"], float, list[int]]] = []
+    top: list[Picked] = []
+    bottom: list[Picked] = []
     taken: set[int] = set()
     seen: set[float] = set()
     for share in SHARES:
-        for side, order, into in (("top", falling, top), ("bottom", falling[::-1], bottom)):
+        sides: tuple[tuple[Side, NDArray[np.int64], list[Picked]], ...] = (
+            ("top", falling, top),
+            ("bottom", falling[::-1], bottom),
+        )
+        for side, order, into in sides:
             if share == 0.5 and side == "bottom":
                 continue
             start = int(share * len(order))
@@ -143,7 +146,7 @@ def _apart(order: NDArray[np.int64], bounds: Bounds, taken: set[int]) -> list[in
 
 def _shown(
     values: Values,
-    bands: Sequence[tuple[Literal["top", "bottom"], float, list[int]]],
+    bands: Sequence[Picked],
     bounds: Bounds,
     new: NDArray[np.int64],
 ) -> dict[str, Any]:

@@ -110,7 +110,8 @@ class Inside:
                     circuit=self.circuit.answered[row],
                     against=None if against is None else self.texts[against].case,
                     partners=tuple(
-                        NONE if against is None or place < self._shown(against)[0]
+                        NONE
+                        if against is None or place < self._shown(against)[0]
                         else place - self._shown(against)[0]
                         for place in cut
                     ),
@@ -187,7 +188,9 @@ def _look(
     for layer in sorted({layer for layer, _ in heads}):
         attention = model.attention[layer]
         assert isinstance(attention, Attention)
-        every = attention.pattern(found[Site(layer, Place.Q)], found[Site(layer, Place.K)]).double().cpu().numpy()
+        every = (
+            attention.pattern(found[Site(layer, Place.Q)], found[Site(layer, Place.K)]).double().cpu().numpy()
+        )
         patterns |= {(of, head): every[:, head] for of, head in heads if of == layer}
     logits = score.answer_logits(model, batch, edit)
     choices = score.choice(logits, batch).tolist()

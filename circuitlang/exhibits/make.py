@@ -49,9 +49,7 @@ def _make(spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str]) -
         seed=found.seed,
         hashes={name: hashes[name] for name in SAME if name in hashes},
         prompts=inside.prompts(),
-        nodes=tuple(
-            inside.node(node).model_copy(update=contexts.node(node)) for node in found.pruned.nodes
-        ),
+        nodes=tuple(inside.node(node).model_copy(update=contexts.node(node)) for node in found.pruned.nodes),
         heads=inside.heads(),
         sink=finder.checkpoint.model.config.sink,
         words=contexts.words,

@@ -19,13 +19,15 @@ from circuitlang.report.report import Report
 from circuitlang.source import CommandError
 from circuitlang.storage import write_whole
 
+REPORT, EXHIBIT, PAGE = "report.json", "exhibit.json", "report.html"
+
 
 def contents(
     report: Report, exhibit: Exhibit | None = None
 ) -> tuple[dict[str, str | bytes], tuple[str, ...]]:
     """File name -> content, and what could not be made, one sentence each. The first seed's circuit is drawn.
     `exhibit`: what the page shows beyond the report."""
-    files: dict[str, str | bytes] = {"report.json": report.to_json()}
+    files: dict[str, str | bytes] = {REPORT: report.to_json()}
     notes: list[str] = []
     picture = None
     if report.circuit is not None and report.circuit.per_seed[0].graph is not None:
@@ -43,8 +45,8 @@ def contents(
             picture = "circuit.svg"
     files["report.md"] = markdown(report, picture)
     if exhibit is not None:
-        files["exhibit.json"] = exhibit.to_json()
-    files["report.html"] = page(report, exhibit)
+        files[EXHIBIT] = exhibit.to_json()
+    files[PAGE] = page(report, exhibit)
     return files, tuple(notes)
 
 

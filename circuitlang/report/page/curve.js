@@ -17,22 +17,19 @@ function drawCurve() {
   const place = byId("curve");
   if (!place || !sizeList().length) return;
   const sizes = sizeList();
-  const [left, right, above, below] = [52, 620, 16, 250];
+  const [left, right, above, below] = [52, 620, 26, 260];
   const most = sizes.at(-1).nodes || 1;
   const target = report.circuit.target;
   const highest = Math.max(...sizes.map((size) => size.loss + size.error), exhibit.model_loss, target ?? 0) * 1.05 || 1;
   const x = (nodes) => left + ((right - left) * nodes) / most;
   const y = (loss) => below - ((below - above) * loss) / highest;
   const agree = (share) => below - (below - above) * share;
-  const picture = svg("svg", { viewBox: "0 0 720 292", role: "img", "aria-label": "loss against the number of nodes" });
-  for (let i = 0; i <= 4; i++) {
-    const loss = (highest * i) / 4;
-    picture.append(svg("line", { class: "grid", x1: left, x2: right, y1: y(loss), y2: y(loss) }), svg("text", { x: left - 6, y: y(loss) + 4, "text-anchor": "end" }, number(Number(loss.toPrecision(2)))));
-    const nodes = Math.round((most * i) / 4);
-    picture.append(svg("text", { x: x(nodes), y: below + 18, "text-anchor": "middle" }, String(nodes)));
-  }
+  const picture = svg("svg", { viewBox: "0 0 720 300", role: "img", "aria-label": "loss against the number of nodes" });
+  for (const loss of ticks(highest))
+    picture.append(svg("line", { class: "grid", x1: left, x2: right, y1: y(loss), y2: y(loss) }), svg("text", { x: left - 6, y: y(loss) + 4, "text-anchor": "end" }, number(loss)));
+  for (const nodes of ticks(most, true)) picture.append(svg("text", { x: x(nodes), y: below + 18, "text-anchor": "middle" }, String(nodes)));
   picture.append(svg("text", { x: (left + right) / 2, y: below + 36, "text-anchor": "middle" }, "nodes, the most needed first"));
-  picture.append(svg("text", { x: left - 44, y: 11 }, "loss, nats"));
+  picture.append(svg("text", { x: left - 44, y: 10 }, "loss, nats"));
   const level = (loss, kind, said, lift) =>
     picture.append(svg("line", { class: kind, x1: left, x2: right, y1: y(loss), y2: y(loss) }), svg("text", { class: kind, x: right + 6, y: y(loss) + lift }, said));
   const close = target !== null && Math.abs(y(target) - y(exhibit.model_loss)) < 15;

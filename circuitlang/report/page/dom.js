@@ -20,7 +20,7 @@ function fill(element, attributes, children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return element;
 }
 
@@ -44,6 +44,14 @@ function number(value, signed = false) {
 }
 
 const percent = (share) => `${number(100 * share)} %`;
+
+// Round numbers from 0 to about `most`, four or so.
+function ticks(most, whole = false) {
+  const rough = most / 4;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((times) => times * power).find((size) => size >= rough && !(whole && size < 1)) ?? 1;
+  return Array.from({ length: Math.floor(most / step + 1e-9) + 1 }, (_, i) => i * step);
+}
 
 const bytes = (packed) => Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
 const signed = (packed) => new Int8Array(bytes(packed).buffer);

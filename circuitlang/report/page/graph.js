@@ -86,7 +86,7 @@ function drawAnswerEdge(root, layout, source, edges) {
   const [x, y] = layout.answer;
   const path = curveBetween(layout.nodes[source], [x, y], layout.cell[1] / 2);
   const lines = edges.filter((edge) => edge.kind !== "residual").map((edge) => `${endText(edge.target)} ${number(edge.weight, true)}`);
-  addEdge(root, path, "edge answer", 1.6, [source], [`${source} → answer`, ...lines]);
+  addEdge(root, path, "edge answer", 1.2, [source], [`${source} → answer`, ...lines]);
 }
 
 function addEdge(root, d, kind, width, ends, lines) {

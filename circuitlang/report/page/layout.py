@@ -6,15 +6,15 @@ share a row, grouped by head.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from circuitlang.circuit.graph import CircuitGraph, GraphNode
 from circuitlang.site import Node, Place
 
-CELL, HEIGHT = 56, 28  # a node's box
-GAP, LINE = 10, 66  # between boxes of a row; from a row to the next
-MARGIN = 86  # for the rows' names, on the left
+CELL, HEIGHT = 48, 26  # a node's box
+GAP, LINE = 7, 60  # between boxes of a row; from a row to the next
+MARGIN = 78  # for the rows' names, on the left
 PER_LINE = 16
 SWEEPS = 6
 
@@ -27,9 +27,7 @@ def layout(graph: CircuitGraph) -> dict[str, Any]:
     rows = [(order, _grouped(nodes)) for order, nodes in sorted(_by_row(graph).items())]
     ordered = _ordered([groups for _, groups in rows], graph)
     lines = [
-        (order, line)
-        for (order, _), groups in zip(rows, ordered, strict=True)
-        for line in _wrapped(groups)
+        (order, line) for (order, _), groups in zip(rows, ordered, strict=True) for line in _wrapped(groups)
     ]
     widest = max((_width(line) for _, line in lines), default=CELL)
     width, height = MARGIN + widest + 2 * GAP, LINE * (len(lines) + 1) + GAP
@@ -54,7 +52,7 @@ def layout(graph: CircuitGraph) -> dict[str, Any]:
             if head is not None:
                 x += GAP // 2
                 inside = _span(group)
-                found["heads"].append([layer, head, x - 5, y - 24, inside + 10, 46])
+                found["heads"].append([layer, head, x - 5, y - 22, inside + 10, 42])
             for node in group:
                 found["nodes"][str(node.node)] = [x + CELL // 2, y]
                 x += CELL + GAP
@@ -91,21 +89,23 @@ def _ordered(rows: list[list[Group]], graph: CircuitGraph) -> list[list[Group]]:
         if isinstance(edge.source, Node) and isinstance(edge.target, Node) and edge.kind != "attention":
             joined.setdefault(edge.source, []).append(edge.target)
             joined.setdefault(edge.target, []).append(edge.source)
-    places = {}
+    places: dict[Node, float] = {}
     for row in rows:
         places |= _places(row)
+    upward = range(len(rows))
     for sweep in range(SWEEPS):
-        numbers = range(len(rows)) if sweep % 2 == 0 else range(len(rows) - 1, -1, -1)
-        for number in numbers:
-
-            def middle(group: Group) -> tuple[float, Node]:
-                near = [places[other] for node in group for other in joined.get(node.node, ())]
-                own = [places[node.node] for node in group]
-                return round(sum(near or own) / len(near or own), 9), group[0].node
-
-            rows[number] = sorted(rows[number], key=middle)
+        for number in upward if sweep % 2 == 0 else reversed(upward):
+            middles = {group[0].node: _middle(group, joined, places) for group in rows[number]}
+            rows[number].sort(key=lambda group, its=middles: (its[group[0].node], group[0].node))
             places |= _places(rows[number])
     return rows
+
+
+def _middle(group: Group, joined: Mapping[Node, Sequence[Node]], places: Mapping[Node, float]) -> float:
+    """Where a group's neighbours are in the mean; without any, where it is."""
+    near = [places[other] for node in group for other in joined.get(node.node, ())]
+    near = near or [places[node.node] for node in group]
+    return round(sum(near) / len(near), 9)
 
 
 def _places(row: Sequence[Group]) -> dict[Node, float]:

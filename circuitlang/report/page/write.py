@@ -36,26 +36,30 @@ def page(report: Report, exhibit: Exhibit | None = None) -> str:
     belongs = exhibit is None or _belongs(report, exhibit)
     data = page_data(report, exhibit if belongs else None)
     style, script = _read("page.css"), _script()
-    return _environment().get_template("page.html").render(
-        report=report,
-        policy="; ".join(
-            [
-                "default-src 'none'",
-                f"script-src {_hash(script)}",
-                f"style-src {_hash(style)}",
-                "base-uri 'none'",
-                "form-action 'none'",
-            ]
-        ),
-        style=_markup(style),
-        script=_markup(script),
-        data=_markup(json_block(data)),
-        reasons=reasons(report),
-        width=WIDTH,
-        scales=[scale(claim) for claim in report.claims],
-        lacks="" if exhibit is not None and belongs else _lacks(report, belongs),
-        words=words,
-        newline=_markup("\n"),
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            report=report,
+            policy="; ".join(
+                [
+                    "default-src 'none'",
+                    f"script-src {_hash(script)}",
+                    f"style-src {_hash(style)}",
+                    "base-uri 'none'",
+                    "form-action 'none'",
+                ]
+            ),
+            style=_markup(style),
+            script=_markup(script),
+            data=_markup(json_block(data)),
+            reasons=reasons(report),
+            width=WIDTH,
+            scales=[scale(claim) for claim in report.claims],
+            lacks="" if exhibit is not None and belongs else _lacks(report, belongs),
+            words=words,
+            newline=_markup("\n"),
+        )
     )
 
 
@@ -64,7 +68,9 @@ def page_data(report: Report, exhibit: Exhibit | None) -> dict[str, Any]:
     per_seed = report.circuit.per_seed if report.circuit is not None else ()
     return {
         "report": rounded_floats(report.model_dump(mode="json", by_alias=True)),
-        "exhibit": None if exhibit is None else rounded_floats(exhibit.model_dump(mode="json", by_alias=True)),
+        "exhibit": None
+        if exhibit is None
+        else rounded_floats(exhibit.model_dump(mode="json", by_alias=True)),
         "layouts": {str(one.seed): layout(one.graph) for one in per_seed if one.graph is not None},
         "sites": {
             str(node.node): node.node.site.authors_name
