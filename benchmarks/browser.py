@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -28,6 +29,13 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--remote-debugging-pipe",
 )
+_START = """
+import fcntl, os, sys
+high = [fcntl.fcntl(int(one), fcntl.F_DUPFD, 10) for one in sys.argv[1:3]]
+for number, one in zip((3, 4), high):
+    os.dup2(one, number)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""  # the browser reads commands from file 3 and answers on file 4
 SECONDS = 60.0  # after which a browser that says nothing counts as dead
 
 
@@ -44,7 +52,7 @@ class Browser:
     def __init__(self, program: str, folder: str) -> None:
         to_child, self._out = os.pipe()
         self._in, from_child = os.pipe()
-        command = ["sh", "-c", f'exec "$0" "$@" 3<&{to_child} 4>&{from_child}', program, *FLAGS]
+        command = [sys.executable, "-c", _START, str(to_child), str(from_child), program, *FLAGS]
         self._process = subprocess.Popen(
             [*command, f"--user-data-dir={folder}", "about:blank"],
             pass_fds=(to_child, from_child),
@@ -62,6 +70,7 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
 
     def close(self) -> None:
         os.close(self._out)
@@ -89,12 +98,19 @@ class Browser:
             self._note(found)
 
     def open(self, address: str) -> None:
-        """Goes to a page and waits until it is loaded."""
+        """Goes to a page, anew also where only the fragment is another one, and waits until it is loaded."""
+        self._load("about:blank")
+        self._load(address)
+
+    def _load(self, address: str) -> None:
         self._events, self.said, self.asked = [], [], []
-        self.call("Page.navigate", url="about:blank")
-        self._events, self.said, self.asked = [], [], []
-        self.call("Page.navigate", url=address)
-        while not any(event.get("method") == "Page.loadEventFired" for event in self._events):
+        loader = self.call("Page.navigate", url=address)["loaderId"]
+        wanted = ("load", loader)
+        while wanted not in (
+            (event["params"].get("name"), event["params"].get("loaderId"))
+            for event in self._events
+            if event.get("method") == "Page.lifecycleEvent"
+        ):
             found = self._read()
             self._events.append(found)
             self._note(found)

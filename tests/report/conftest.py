@@ -9,6 +9,19 @@ import pytest
 
 from circuitlang.circuit.graph import CircuitGraph, GraphEdge, GraphNode, attention_edges, residual_edges
 from circuitlang.claims.verdict import Interval, Outcome, Verdict
+from circuitlang.report.exhibit import (
+    Answered,
+    Band,
+    Context,
+    Exhibit,
+    HeadExhibit,
+    NodeExhibit,
+    ShownPrompt,
+    Size,
+    pack_shares,
+    pack_tokens,
+    pack_values,
+)
 from circuitlang.report.report import (
     BatteryResult,
     CircuitResult,
@@ -273,3 +286,98 @@ def circuit() -> Callable[..., CircuitGraph]:
 @pytest.fixture
 def quotes() -> Callable[..., CircuitGraph]:
     return small_graph
+
+
+def make_exhibit(report: Report, text: str | None = None, seed: int = 0) -> Exhibit:
+    """What a page could show of the report's first circuit. `text`: what stands in every text field, if anything."""
+
+    def say(usual: str) -> str:
+        return usual if text is None else text
+
+    draw = random.Random(seed)
+    assert report.circuit is not None
+    graph = report.circuit.plain_graph()
+    tokens = [f"{say('t')}{i}" if text is None else text for i in range(24)]
+    answered = [Answered(says=say('")'), right=right, probability=0.25) for right in (True, False)]
+    prompts = [
+        ShownPrompt(
+            datapoint=row // 2,
+            case=say(case),
+            tokens=tuple(tokens[: 20 + row % 4]),
+            cut=row // 8,
+            answer=say('")'),
+            foils=(say("')"),),
+            model=answered[0],
+            circuit=answered[row // 6 % 2],
+            against=say(other),
+            partners=tuple(i if i % 5 and i < 20 else -1 for i in range(20 + row % 4)),
+        )
+        for row, (case, other) in enumerate([("double", "single"), ("single", "double")] * 6)
+    ]
+    shown = sum(len(prompt.tokens) for prompt in prompts)
+
+    def values(count: int) -> str:
+        return pack_values([draw.gauss(0, 0.4) for _ in range(count)], 1.5)
+
+    bands = [("top", 0.0), ("top", 0.01), ("top", 0.5), ("bottom", 0.1), ("bottom", 0.0)]
+
+    def node(name: str) -> NodeExhibit:
+        found = tuple(
+            Band(
+                side=side,  # pyright: ignore[reportArgumentType]
+                share=share,
+                contexts=tuple(
+                    Context(start=draw.randrange(9000), at=16, value=0.5, values=values(23)) for _ in range(3)
+                ),
+            )
+            for side, share in bands * (2 if len(graph.nodes) > 100 else 1)
+        )
+        return NodeExhibit(
+            node=name,
+            scale=1.5,
+            model=values(shown),
+            circuit=values(shown),
+            likeness=0.5,
+            text_scale=1.5,
+            silent=0.75,
+            bands=found,
+        )
+
+    def shares(prompt: ShownPrompt) -> str:
+        length = len(prompt.tokens)
+        return pack_shares([draw.random() / 4 for _ in range(length * (length + 5) // 2)])
+
+    heads = sorted({(n.node.site.layer, n.head) for n in graph.nodes if n.head is not None})
+    kept = len(graph.nodes)
+    return Exhibit(
+        spec=report.spec,
+        seed=report.circuit.seeds[0],
+        hashes={"task": report.provenance.hashes["task"]},
+        prompts=tuple(prompts),
+        nodes=tuple(node(str(n.node)) for n in graph.nodes),
+        heads=tuple(
+            HeadExhibit(
+                layer=layer,
+                head=head,
+                model=tuple(map(shares, prompts)),
+                circuit=tuple(map(shares, prompts)),
+                distance=0.25,
+            )
+            for layer, head in heads
+        ),
+        sink=True,
+        words=tuple(tokens),
+        text=pack_tokens([draw.randrange(24) for _ in range(9100)]),
+        order=(*(str(n.node) for n in sorted(graph.nodes, key=lambda n: -n.cost)), "3.neuron[9]"),
+        sizes=tuple(
+            Size(nodes=n, loss=0.7 - 0.5 * n / kept, error=0.01, agreement=min(1.0, n / kept))
+            for n in (0, kept // 2, kept, kept + 1)
+        ),
+        model_loss=0.03,
+        sized_on=192,
+    )
+
+
+@pytest.fixture
+def show() -> Callable[..., Exhibit]:
+    return make_exhibit

@@ -7,7 +7,7 @@ function setView([x, y, width, height]) {
   drawing.view = [Math.min(Math.max(x, -wide / 2), whole - wide / 2), Math.min(Math.max(y, -high / 2), tall - high / 2), wide, high];
   if (wide === whole) drawing.view = [...drawing.whole];
   drawing.svg.setAttribute("viewBox", drawing.view.map((value) => value.toFixed(1)).join(" "));
-  drawing.svg.style.touchAction = wide === whole ? "pan-y" : "none"; // one finger scrolls the page until one zooms
+  drawing.svg.style.touchAction = wide === whole ? "pan-x pan-y" : "none"; // one finger scrolls the page until one zooms
 }
 
 const fit = () => setView(drawing.whole);
@@ -27,7 +27,7 @@ function placeOf(event) {
 function enableMoving(root) {
   const fingers = new Map();
   let moved = 0;
-  root.style.touchAction = "pan-y";
+  root.style.touchAction = "pan-x pan-y";
   root.addEventListener("wheel", (event) => {
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();

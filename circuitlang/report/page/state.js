@@ -15,7 +15,7 @@ function readFragment() {
 function fragment() {
   const found = new URLSearchParams();
   for (const key of KEYS) if (state[key] !== undefined) found.set(key, state[key]);
-  return `#${found}`;
+  return found.size ? `#${found}` : "";
 }
 
 // Changes the state; null forgets. `step`: a step that the browser's Back undoes.
