@@ -1,7 +1,7 @@
 """First paint of a report's page in headless Chromium: `python -m benchmarks.page [REPORT]`.
 
-Without a report: a made-up circuit of 200 nodes with all that a page can show. Prints medians over fresh loads: when the
-first pixels stand, when the script has drawn the graph, how long a node's page takes to open, and the page's size.
+Without a report: a made-up circuit of 200 nodes with all that a page can show. Prints the page's size and medians over
+fresh loads: when the first text stands, when the script has drawn the graph, how long a node's page takes to open.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, browser(program) as opened:
         opened.window(1280, 900)
         path = _given() if len(sys.argv) > 1 else _made_up(Path(folder) / "report.html")
-        found = [_load(opened, path.resolve().as_uri()) for _ in range(LOADS + 1)][1:]  # the first one warms up
+        found = [_load(opened, path.resolve().as_uri()) for _ in range(LOADS + 1)][
+            1:
+        ]  # the first one warms up
         nodes = opened.run("document.querySelectorAll('#graph [data-node]').length")
         print(f"{path.name}: {nodes} nodes, {path.stat().st_size / 1e6:.2f} MB, {LOADS} loads")
         for number, name in enumerate(("first contentful paint", "graph drawn", "a node's page opens")):

@@ -127,7 +127,8 @@ def _bands(values: Values, shuffled: NDArray[np.int64], bounds: Bounds) -> list[
             if value in seen:
                 continue
             seen.add(value)
-            into.append((side, share, _apart(order[start:], bounds, taken)))
+            places = _apart(order[start:], bounds, taken)
+            into.append((side, share, places if side == "top" else places[::-1]))
     return top + bottom[::-1]
 
 

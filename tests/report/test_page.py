@@ -173,9 +173,10 @@ def test_without_exhibit_the_page_says_so() -> None:
     report, exhibit, _ = made()
     assert block(page(report))["exhibit"] is None
     assert "Made without exhibit.json" in page(report)
-    other = exhibit.model_copy(update={"hashes": {"task": "other"}})
-    assert block(page(report, other))["exhibit"] is None
-    assert "exhibit.json is of another check" in page(report, other)
+    for change in ({"hashes": {"task": "other"}}, {"seed": 1}, {"nodes": exhibit.nodes[1:]}):
+        other = exhibit.model_copy(update=change)
+        assert block(page(report, other))["exhibit"] is None
+        assert "exhibit.json is of another check" in page(report, other)
     bare = report.model_copy(update={"circuit": None, "claims": (), "controls": (), "battery": ()})
     assert block(page(bare))["layouts"] == {}
     assert "<h2>The circuit</h2>" not in page(bare)

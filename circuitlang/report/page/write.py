@@ -18,7 +18,6 @@ from circuitlang.claims.verdict import Outcome
 from circuitlang.report import words
 from circuitlang.report.escape import visible
 from circuitlang.report.exhibit import Exhibit
-from circuitlang.report.json_text import rounded_floats
 from circuitlang.report.page.layout import layout
 from circuitlang.report.page.scale import WIDTH, scale
 from circuitlang.report.report import Report
@@ -32,7 +31,9 @@ SCRIPTS = ("dom", "state", "tokens", "attention", "node", "graph", "curve", "mai
 
 
 def page(report: Report, exhibit: Exhibit | None = None) -> str:
-    """The page. An exhibit of another check is left out, and the page says so."""
+    """The page. An exhibit of another check is left out, and the page says so. Numbers are those of report.json, to the
+    last digit, also where the report was not read from it."""
+    report = Report.from_json(report.to_json())
     belongs = exhibit is None or _belongs(report, exhibit)
     data = page_data(report, exhibit if belongs else None)
     style, script = _read("page.css"), _script()
@@ -67,10 +68,8 @@ def page_data(report: Report, exhibit: Exhibit | None) -> dict[str, Any]:
     """What the script reads: the report and the exhibit as their files have them, and where nodes stand."""
     per_seed = report.circuit.per_seed if report.circuit is not None else ()
     return {
-        "report": rounded_floats(report.model_dump(mode="json", by_alias=True)),
-        "exhibit": None
-        if exhibit is None
-        else rounded_floats(exhibit.model_dump(mode="json", by_alias=True)),
+        "report": json.loads(report.to_json()),
+        "exhibit": None if exhibit is None else json.loads(exhibit.to_json()),
         "layouts": {str(one.seed): layout(one.graph) for one in per_seed if one.graph is not None},
         "sites": {
             str(node.node): node.node.site.authors_name
@@ -107,11 +106,13 @@ def reasons(report: Report) -> list[tuple[str, str, str]]:
 
 
 def _belongs(report: Report, exhibit: Exhibit) -> bool:
+    """Whether it is of the first seed's circuit: the same nodes, of the same model, task and search."""
+    if report.circuit is None or report.circuit.per_seed[0].graph is None:
+        return False
     hashes = report.provenance.hashes
     return (
-        report.circuit is not None
-        and exhibit.spec == report.spec
-        and exhibit.seed == report.circuit.seeds[0]
+        exhibit.seed == report.circuit.seeds[0]
+        and {one.node for one in exhibit.nodes} == set(map(str, report.circuit.plain_graph().kept))
         and all(hashes.get(name) == digest for name, digest in exhibit.hashes.items())
     )
 
