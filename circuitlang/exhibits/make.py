@@ -14,9 +14,12 @@ from circuitlang.cache import key_of
 from circuitlang.circuit.find import Finder, Found, one_thread
 from circuitlang.exhibits.contexts import Contexts
 from circuitlang.exhibits.inside import Inside
+from circuitlang.exhibits.parts import parts
 from circuitlang.exhibits.sizes import ordered, sizes
+from circuitlang.exhibits.vocabulary import weighted_tokens
 from circuitlang.program.spec import Spec
 from circuitlang.report.exhibit import Exhibit
+from circuitlang.report.listing import card_lines
 
 SAME = ("model", "prune", "task")
 """Hashes of a report that say whether an exhibit is of the same circuit; claims and code may differ."""
@@ -49,9 +52,16 @@ def _make(spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str]) -
         seed=found.seed,
         hashes={name: hashes[name] for name in SAME if name in hashes},
         prompts=inside.prompts(),
-        nodes=tuple(inside.node(node).model_copy(update=contexts.node(node)) for node in found.pruned.nodes),
+        nodes=tuple(
+            inside.node(node).model_copy(
+                update={**contexts.node(node), "tokens": weighted_tokens(finder.checkpoint, node)}
+            )
+            for node in found.pruned.nodes
+        ),
         heads=inside.heads(),
         sink=finder.checkpoint.model.config.sink,
+        parts=parts(finder, found.pruned.nodes, mean),
+        card=tuple(card_lines(finder.checkpoint.card)),
         words=contexts.words,
         text=contexts.text,
         order=tuple(map(str, ordered(found.pruned))),

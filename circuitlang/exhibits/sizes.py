@@ -43,10 +43,10 @@ def sizes(finder: Finder, pruned: Pruned, mean: Mapping[Site, Tensor]) -> tuple[
     """Every size with its numbers; the untouched model's loss; and on how many prompts."""
     batch = finder.prompts("select", 0, DATAPOINTS)
     model = finder.checkpoint.model
-    own_loss, own_choice = _asked(model, batch, None)
+    own_loss, own_choice = asked(model, batch, None)
     found = []
     for size in looked_at(len(pruned.nodes), len(pruned.order)):
-        loss, choice = _asked(model, batch, keeping(pruned.order[:size], model.config, mean))
+        loss, choice = asked(model, batch, keeping(pruned.order[:size], model.config, mean))
         by_datapoint = loss.view(-1, batch.cases).mean(1)
         found.append(
             Size(
@@ -59,7 +59,7 @@ def sizes(finder: Finder, pruned: Pruned, mean: Mapping[Site, Tensor]) -> tuple[
     return tuple(found), float(own_loss.mean()), len(batch)
 
 
-def _asked(model: Transformer, batch: Batch, mask: Mask | None) -> tuple[Tensor, Tensor]:
+def asked(model: Transformer, batch: Batch, mask: Mask | None) -> tuple[Tensor, Tensor]:
     """(prompt) loss in nats, and choice."""
     asked = model if mask is None else compact(model, mask)
     losses, choices = [], []

@@ -63,10 +63,18 @@ class Band(Part):
     contexts: tuple[Context, ...]
 
 
+class WeightedToken(Part):
+    """A token and its weight in a channel of the residual stream."""
+
+    token: Text
+    weight: float
+
+
 class NodeExhibit(Part):
     """One kept node. `model` and `circuit`: its values on every token of `Exhibit.prompts`, in order, in units of
     `scale` / 127; `likeness`: their correlation, null where one is constant. `bands`: of the untouched model on
-    pretraining text, highest first, in units of `text_scale` / 127; `silent`: the share of tokens where it is 0."""
+    pretraining text, highest first, in units of `text_scale` / 127; `silent`: the share of tokens where it is 0.
+    `tokens`: of the whole vocabulary, those that it reads or writes the most, the largest weight first."""
 
     node: str
     scale: float = Field(ge=0)
@@ -76,6 +84,7 @@ class NodeExhibit(Part):
     text_scale: float = Field(default=0, ge=0)
     silent: float = Field(default=0, ge=0, le=1)
     bands: tuple[Band, ...] = ()
+    tokens: tuple[WeightedToken, ...] = ()
 
 
 class HeadExhibit(Part):
@@ -100,6 +109,16 @@ class Size(Part):
     agreement: float = Field(ge=0, le=1)
 
 
+class PartExhibit(Part):
+    """A layer's attention or MLP. `rise`: of the loss in nats, on prompts of `select`, when all its kept nodes are
+    ablated together."""
+
+    layer: int = Field(ge=0)
+    part: Literal["attention", "mlp"]
+    nodes: int = Field(ge=1)
+    rise: float
+
+
 class Exhibit(Part):
     """Of the first seed's circuit. `hashes`: of the report that it belongs to. Nothing here is of `test`."""
 
@@ -111,6 +130,10 @@ class Exhibit(Part):
     nodes: tuple[NodeExhibit, ...] = ()
     heads: tuple[HeadExhibit, ...] = ()
     sink: bool = False
+    parts: tuple[PartExhibit, ...] = ()
+    card: tuple[Text, ...] = Field(
+        default=(), description="lines of what the model's training recorded of itself"
+    )
     words: tuple[Text, ...] = ()
     text: Packed = ""
     order: tuple[str, ...] = Field(default=(), description="nodes by need, the most needed first")

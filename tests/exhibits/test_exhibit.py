@@ -210,6 +210,42 @@ def test_sizes_are_prefixes_of_the_order(shown) -> None:
     assert made.hashes == {"model": "m"}
 
 
+def test_a_layers_part_costs_what_its_nodes_cost_together(shown) -> None:
+    made, spec, finder, found = shown
+    batch = finder.prompts("select", 0, DATAPOINTS)
+    mean, nodes = finder.mean(spec.prune), found.pruned.nodes
+    whole, _ = loss_and_error(finder.checkpoint.model, mean, nodes, batch)
+    assert sum(part.nodes for part in made.parts) == len(nodes)
+    for part in made.parts:
+        rest = [n for n in nodes if (n.site.layer, part_of(n)) != (part.layer, part.part)]
+        assert len(rest) == len(nodes) - part.nodes
+        loss, _ = loss_and_error(finder.checkpoint.model, mean, rest, batch)
+        assert part.rise == pytest.approx(loss - whole, abs=1e-6)
+
+
+def part_of(node: Node) -> str:
+    return "mlp" if node.site.place.startswith(("mlp", "neuron")) else "attention"
+
+
+def test_tokens_are_the_ends_of_the_column(shown) -> None:
+    made, _, finder, _ = shown
+    model = finder.checkpoint.model
+    for one in made.nodes:
+        node = parse_node(one.node)
+        weights = [found.weight for found in one.tokens]
+        assert weights == sorted(weights, reverse=True)
+        if node.site.place.endswith("_in"):
+            column = model.embed[:, node.index]
+        elif node.site.place.endswith("_out"):
+            column = model.unembed[:, node.index] * model.norm.weight[node.index]
+        else:
+            assert not weights
+            continue
+        there = column[column != 0]
+        assert weights[:1] == pytest.approx([float(there.max())] if len(there) else [])
+        assert weights[-1:] == pytest.approx([float(there.min())] if len(there) else [])
+
+
 def test_it_reads_back_and_is_found_again(tmp_path: Path) -> None:
     spec, finder, found = found_of(quotes(), QUOTES, tmp_path)
     made = exhibit(spec, finder, found, {})

@@ -16,8 +16,10 @@ from circuitlang.report.exhibit import (
     Exhibit,
     HeadExhibit,
     NodeExhibit,
+    PartExhibit,
     ShownPrompt,
     Size,
+    WeightedToken,
     pack_shares,
     pack_tokens,
     pack_values,
@@ -341,6 +343,7 @@ def make_exhibit(report: Report, text: str | None = None, seed: int = 0) -> Exhi
             text_scale=1.5,
             silent=0.75,
             bands=found,
+            tokens=(WeightedToken(token=say("]"), weight=0.5), WeightedToken(token=say("["), weight=-0.25)),
         )
 
     def shares(prompt: ShownPrompt) -> str:
@@ -366,6 +369,8 @@ def make_exhibit(report: Report, text: str | None = None, seed: int = 0) -> Exhi
             for layer, head in heads
         ),
         sink=True,
+        parts=(PartExhibit(layer=0, part="mlp", nodes=6, rise=0.5),),
+        card=(say("model made_up"), say("")),
         words=tuple(tokens),
         text=pack_tokens([draw.randrange(24) for _ in range(9100)]),
         order=(*(str(n.node) for n in sorted(graph.nodes, key=lambda n: -n.cost)), "3.neuron[9]"),

@@ -281,6 +281,15 @@ def test_the_graph_zooms_moves_and_fits(shown: Browser) -> None:
     assert moved[0] < near[0]
     assert moved[1] < near[1]
     assert not shown.run(OPEN)  # a drag is no click
+    shown.run("for (let i = 0; i < 9; i++) document.getElementById('zoom-in').click()")
+    for node in ("0.mlp_in[7]", NODE):  # the keyboard reaches what is out of sight
+        focus(shown, node)
+        x, y = shown.run(
+            f"JSON.parse(document.getElementById('data').textContent).layouts[0].nodes['{node}']"
+        )
+        left, top, width, height = shown.run(view)
+        assert left <= x <= left + width
+        assert top <= y <= top + height
     shown.click("#zoom-fit")
     assert shown.run(view) == whole
 

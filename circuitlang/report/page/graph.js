@@ -56,7 +56,7 @@ function drawNode(root, layout, node, reads) {
       onclick: () => go({ node: node.node, head: null }, true),
       onpointerenter: (event) => event.pointerType !== "touch" && point(node.node, event),
       onpointerleave: unpoint,
-      onfocus: () => { rove(node.node); point(node.node); },
+      onfocus: () => { rove(node.node); bringIntoView(layout.nodes[node.node]); point(node.node); },
       onblur: unpoint,
       onkeydown: (event) => keyOnNode(event, node.node),
     },

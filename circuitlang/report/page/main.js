@@ -10,6 +10,12 @@ function setView([x, y, width, height]) {
   drawing.svg.style.touchAction = wide === whole ? "pan-x pan-y" : "none"; // one finger scrolls the page until one zooms
 }
 
+// Moves a node into sight, where zooming has put it out of it.
+function bringIntoView([x, y]) {
+  const [left, top, width, height] = drawing.view;
+  if (x < left || x > left + width || y < top || y > top + height) setView([x - width / 2, y - height / 2, width, height]);
+}
+
 const fit = () => setView(drawing.whole);
 
 // Around a point of the drawing; its middle unless told.

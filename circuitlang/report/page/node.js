@@ -41,6 +41,7 @@ function nodePage(node) {
   if (head) page.push(el("p", {}, link(`all of head ${node.head} in layer ${head.split(".")[0]}`, { node: null, head })));
   if (found) page.push(contextsOf(found));
   page.push(edgesOf(node));
+  if (found && found.tokens.length) page.push(vocabularyOf(node, found));
   return page;
 }
 
@@ -246,4 +247,19 @@ function edgesOf(node) {
     place.append(list);
   }
   return place;
+}
+
+// The tokens of the whole vocabulary with the largest and the smallest weights in the node's channel.
+function vocabularyOf(node, found) {
+  const reads = /_in\[/.test(node.node);
+  const list = el("ul", { class: "links" });
+  for (const { token, weight } of found.tokens)
+    list.append(el("li", {}, `${quoted(token)} `, el("span", { class: weight > 0 ? "plus" : "minus" }, number(weight, true))));
+  return el(
+    "div",
+    {},
+    el("h3", {}, reads ? "In the embedding" : "In the unembedding"),
+    el("p", { class: "hint" }, `Of the whole vocabulary, the largest and the smallest weights in the channel that it ${reads ? "reads" : "writes"}.`),
+    list,
+  );
 }

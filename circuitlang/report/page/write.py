@@ -35,13 +35,14 @@ def page(report: Report, exhibit: Exhibit | None = None) -> str:
     last digit, also where the report was not read from it."""
     report = Report.from_json(report.to_json())
     belongs = exhibit is None or _belongs(report, exhibit)
-    data = page_data(report, exhibit if belongs else None)
+    shown = exhibit if belongs else None
     style, script = _read("page.css"), _script()
     return (
         _environment()
         .get_template("page.html")
         .render(
             report=report,
+            exhibit=shown,
             policy="; ".join(
                 [
                     "default-src 'none'",
@@ -53,7 +54,7 @@ def page(report: Report, exhibit: Exhibit | None = None) -> str:
             ),
             style=_markup(style),
             script=_markup(script),
-            data=_markup(json_block(data)),
+            data=_markup(json_block(page_data(report, shown))),
             reasons=reasons(report),
             width=WIDTH,
             scales=[scale(claim) for claim in report.claims],

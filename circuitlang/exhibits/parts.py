@@ -1,0 +1,38 @@
+"""What the loss rises by when all kept nodes of a layer's attention, or of its MLP, are ablated together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from circuitlang.circuit.find import Finder
+from circuitlang.circuit.mask import keeping
+from circuitlang.exhibits.sizes import DATAPOINTS, asked
+from circuitlang.report.exhibit import PartExhibit
+from circuitlang.site import Node, Place, Site
+
+_MLP = (Place.MLP_IN, Place.NEURON, Place.MLP_OUT)
+
+
+def parts(finder: Finder, nodes: Sequence[Node], mean: Mapping[Site, Tensor]) -> tuple[PartExhibit, ...]:
+    """In order of computation; of parts that the circuit has nodes in."""
+    batch = finder.prompts("select", 0, DATAPOINTS)
+    model = finder.checkpoint.model
+
+    def loss(kept: Sequence[Node]) -> float:
+        return float(asked(model, batch, keeping(kept, model.config, mean))[0].mean())
+
+    by_part: dict[tuple[int, bool], list[Node]] = {}
+    for node in sorted(nodes):
+        by_part.setdefault((node.site.layer, node.site.place in _MLP), []).append(node)
+    whole = loss(nodes)
+    return tuple(
+        PartExhibit(
+            layer=layer,
+            part="mlp" if mlp else "attention",
+            nodes=len(out),
+            rise=loss([node for node in nodes if node not in out]) - whole,
+        )
+        for (layer, mlp), out in by_part.items()
+    )
