@@ -36,6 +36,8 @@ def opened() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     report = make_report()
+    named = report.battery[1].model_copy(update={"note": "see 1.head[82], 1.attn_out[83], 9.head[9]"})
+    report = report.model_copy(update={"battery": (report.battery[0], named)})
     return written(tmp_path_factory.mktemp("page") / "report.html", page(report, make_exhibit(report)))
 
 
@@ -252,6 +254,16 @@ def test_a_claim_can_be_linked(shown: Browser, address: str) -> None:
     assert shown.run("[...document.querySelectorAll('.found')].map(e => e.dataset.name)") == ["faithful"]
     shown.open(f"{address}#provenance")
     assert shown.run("document.getElementById('provenance').getBoundingClientRect().top < innerHeight")
+
+
+def test_names_in_the_report_lead_to_their_pages(shown: Browser) -> None:
+    names = "[...document.querySelectorAll('a.name')].map(e => e.textContent)"
+    assert set(shown.run(names)) == {"1.attn_in[21]", "1.head[82]", NODE}  # of nodes and heads that are there
+    shown.run("document.querySelector('[data-name=\"calibrated loss\"] a.name').click()")
+    assert shown.run(TITLE) == "head 82 in layer 1"
+    assert fragment(shown) == "#at=circuit&head=1.82"
+    shown.run("[...document.querySelectorAll('a.name')].at(-1).click()")
+    assert shown.run(TITLE) == NODE
 
 
 def test_another_seed_is_drawn_without_the_firsts_values(shown: Browser) -> None:

@@ -10,7 +10,7 @@ function drawGraph() {
   const layout = data.layouts[seed];
   const whole = [0, 0, layout.width, layout.height];
   const root = svg("svg", { viewBox: whole.join(" "), role: "application", "aria-label": "the circuit's graph: arrow keys move between nodes, Enter opens one" });
-  root.style.maxWidth = `${1.3 * layout.width}px`; // a small circuit is not blown up
+  root.style.maxWidth = `${1.05 * layout.width}px`; // a small circuit is not blown up
   Object.assign(drawing, { seed, svg: root, nodes: new Map(), edges: [], view: [...whole], whole });
   for (const [layer, above, below] of layout.layers)
     root.append(

@@ -122,6 +122,24 @@ function showAll() {
   showSize();
 }
 
+// Where the report names a node or a head of the circuit, `2.head[6]`, the name leads to its page.
+function linkNames() {
+  const heads = new Set(graphs.get(seeds[0]).graph.nodes.map(headOf));
+  for (const place of document.querySelectorAll(".said, .remark, .check li")) {
+    const parts = place.textContent.split(/(\b\d+\.[a-z_]+\[\d+\])/);
+    place.replaceChildren(
+      ...parts.map((part, i) => {
+        const [, layer, kind, index] = i % 2 ? part.match(/(\d+)\.([a-z_]+)\[(\d+)\]/) : [];
+        const head = kind === "head" && heads.has(`${layer}.${index}`) ? `${layer}.${index}` : null;
+        if (!head && !findNode(part)) return part;
+        const changes = head ? { head, node: null } : { node: part, head: null };
+        const open = (event) => { event.preventDefault(); go({ ...changes, at: "circuit" }, true); showPlace(true); };
+        return el("a", { class: "name", href: `#${new URLSearchParams(head ? { head } : { node: part })}`, onclick: open }, part);
+      }),
+    );
+  }
+}
+
 function legend() {
   const names = ["under 0.001", "to 0.01", "to 0.03", "to 0.1", "to 0.3", "more"];
   byId("legend").append("loss without the node, nats: ", ...names.map((name, i) => el("span", {}, el("span", { class: `swatch cost-${i}` }), name)));
@@ -152,6 +170,7 @@ function start() {
     byId("seed-label").hidden = seeds.length < 2;
     byId("seed").addEventListener("change", (event) => go({ seed: event.target.value === seeds[0] ? null : event.target.value, node: null, head: null }));
     legend();
+    linkNames();
     if (exhibit) drawCurve();
   }
   tell();
