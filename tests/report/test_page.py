@@ -10,6 +10,7 @@ import unicodedata
 from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -21,10 +22,11 @@ from circuitlang.report.escape import lone_surrogates_spelled
 from circuitlang.report.exhibit import Exhibit, pack_shares, pack_tokens, pack_values
 from circuitlang.report.page.layout import CELL, HEIGHT, layout
 from circuitlang.report.page.scale import WIDTH, scale
-from circuitlang.report.page.write import json_block, page, page_data, reasons
+from circuitlang.report.page.write import FOLDER, SCRIPTS, json_block, page, page_data, reasons
 from circuitlang.report.report import Report
 from tests.report.conftest import make_exhibit, make_report, random_graph
 from tests.report.test_hostile import HOSTILE
+from tests.test_architecture import LONGEST
 
 MORE = {
     "script end": "</script><script>hacked = 1</script>",
@@ -105,6 +107,18 @@ def test_nothing_but_the_two_hashed_parts_may_run() -> None:
         "form-action": "'none'",
     }
     assert [tag for tag, _ in parsed.inside] == ["style", "script", "script"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted(FOLDER.iterdir()) if path.suffix in (".js", ".css", ".html")],
+    ids=lambda path: path.name,
+)
+def test_a_part_of_the_page_is_short(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= LONGEST
+    assert path.suffix != ".js" or text.startswith("// "), "a script says what it is"
+    assert path.suffix != ".js" or path.stem in SCRIPTS
 
 
 def test_nothing_is_asked_for() -> None:

@@ -27,7 +27,11 @@ function attentionOf(head, rows) {
       { class: "controls" },
       "from the token ",
       el("input", {
-        type: "range", id: "from", min: 0, max: most - 1, value: most - 1 - back,
+        type: "range",
+        id: "from",
+        min: 0,
+        max: most - 1,
+        value: most - 1 - back,
         oninput: (event) => go({ from: most - 1 - Number(event.target.value) || null }),
       }),
       back ? ` ${back} before the end` : " at the end",
@@ -51,7 +55,10 @@ function attentionCase(head, row, back) {
         onclick: () => go({ from: prompt.tokens.length - 1 - i || null }),
       }),
     );
-    if (prompt.cut) line.prepend(token(`(${prompt.cut} earlier) `, cut, `the tokens in front that are not shown get ${percent(cut)}`));
+    if (prompt.cut)
+      line.prepend(
+        token(`(${prompt.cut} earlier) `, cut, `the tokens in front that are not shown get ${percent(cut)}`),
+      );
     if (exhibit.sink) line.prepend(token("sink", sink, `the sink gets ${percent(sink)} in the ${side}`), " ");
     both.append(el("b", {}, side), line);
   }

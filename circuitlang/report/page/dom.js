@@ -39,7 +39,8 @@ const quoted = (text) => `“${shown(text)}”`;
 // Four significant digits at most; a sign where asked for.
 function number(value, signed = false) {
   if (value === null || value === undefined) return "–";
-  const text = Math.abs(value) < 1e-12 ? "0" : String(Number(value.toPrecision(Math.abs(value) < 0.01 ? 2 : 3)));
+  const text =
+    Math.abs(value) < 1e-12 ? "0" : String(Number(value.toPrecision(Math.abs(value) < 0.01 ? 2 : 3)));
   return (signed && value > 0 ? "+" : "") + text.replace("-", "−");
 }
 
@@ -49,7 +50,8 @@ const percent = (share) => `${number(100 * share)} %`;
 function ticks(most, whole = false) {
   const rough = most / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((times) => times * power).find((size) => size >= rough && !(whole && size < 1)) ?? 1;
+  const step =
+    [1, 2, 5, 10].map((times) => times * power).find((size) => size >= rough && !(whole && size < 1)) ?? 1;
   return Array.from({ length: Math.floor(most / step + 1e-9) + 1 }, (_, i) => i * step);
 }
 

@@ -1,7 +1,10 @@
 // The circuit as a graph: drawn once per seed; what is looked at changes classes only.
 
 const LIMITS = [0.001, 0.01, 0.03, 0.1, 0.3]; // of a node's cost, in nats, as in circuit.svg
-const costClass = (cost) => { const i = LIMITS.findIndex((limit) => cost < limit); return i < 0 ? 5 : i; };
+const costClass = (cost) => {
+  const i = LIMITS.findIndex((limit) => cost < limit);
+  return i < 0 ? 5 : i;
+};
 const drawing = { seed: null, svg: null, nodes: new Map(), edges: [], view: null, whole: null, focus: null };
 
 function drawGraph() {
@@ -9,7 +12,11 @@ function drawGraph() {
   const { graph } = graphs.get(seed);
   const layout = data.layouts[seed];
   const whole = [0, 0, layout.width, layout.height];
-  const root = svg("svg", { viewBox: whole.join(" "), role: "application", "aria-label": "the circuit's graph: arrow keys move between nodes, Enter opens one" });
+  const root = svg("svg", {
+    viewBox: whole.join(" "),
+    role: "application",
+    "aria-label": "the circuit's graph: arrow keys move between nodes, Enter opens one",
+  });
   root.style.maxWidth = `${1.05 * layout.width}px`; // a small circuit is not blown up
   Object.assign(drawing, { seed, svg: root, nodes: new Map(), edges: [], view: [...whole], whole });
   for (const [layer, above, below] of layout.layers)
@@ -20,10 +27,23 @@ function drawGraph() {
   for (const [name, y] of layout.rows) root.append(svg("text", { class: "rowname", x: 14, y: y + 14 }, name));
   for (const [layer, head, x, y, width, height] of layout.heads)
     root.append(
-      svg("rect", { class: "headbox", x, y, width, height, rx: 6, "data-head": `${layer}.${head}`, onclick: () => go({ head: `${layer}.${head}`, node: null }, true) }),
+      svg("rect", {
+        class: "headbox",
+        x,
+        y,
+        width,
+        height,
+        rx: 6,
+        "data-head": `${layer}.${head}`,
+        onclick: () => go({ head: `${layer}.${head}`, node: null }, true),
+      }),
       svg("text", { class: "headname", x: x + 4, y: y - 2 }, `head ${head}`),
     );
-  const largest = Math.max(...graph.edges.filter((edge) => edge.kind === "weight").map((edge) => Math.abs(edge.weight)), 0) || 1;
+  const largest =
+    Math.max(
+      ...graph.edges.filter((edge) => edge.kind === "weight").map((edge) => Math.abs(edge.weight)),
+      0,
+    ) || 1;
   const writers = new Map();
   for (const edge of graph.edges) {
     if (isNode(edge.source) && isNode(edge.target)) drawEdge(root, layout, edge, largest);
@@ -31,8 +51,18 @@ function drawGraph() {
   }
   for (const [source, edges] of writers) drawAnswerEdge(root, layout, source, edges);
   const [x, y] = layout.answer;
-  if (writers.size) root.append(svg("rect", { class: "answerbox", x: x - 36, y: y - 14, width: 72, height: 28, rx: 6 }), svg("g", { class: "node" }, svg("text", { x, y }, "answer")));
-  for (const node of graph.nodes) drawNode(root, layout, node, graph.edges.some((edge) => edge.target === node.node && !isNode(edge.source)));
+  if (writers.size)
+    root.append(
+      svg("rect", { class: "answerbox", x: x - 36, y: y - 14, width: 72, height: 28, rx: 6 }),
+      svg("g", { class: "node" }, svg("text", { x, y }, "answer")),
+    );
+  for (const node of graph.nodes)
+    drawNode(
+      root,
+      layout,
+      node,
+      graph.edges.some((edge) => edge.target === node.node && !isNode(edge.source)),
+    );
   byId("graph").replaceChildren(root);
   enableMoving(root);
   drawing.focus = drawing.nodes.has(state.node) ? state.node : graph.nodes[0]?.node;
@@ -56,21 +86,28 @@ function drawNode(root, layout, node, reads) {
       onclick: () => go({ node: node.node, head: null }, true),
       onpointerenter: (event) => event.pointerType !== "touch" && point(node.node, event),
       onpointerleave: unpoint,
-      onfocus: () => { rove(node.node); bringIntoView(layout.nodes[node.node]); point(node.node); },
+      onfocus: () => {
+        rove(node.node);
+        bringIntoView(layout.nodes[node.node]);
+        point(node.node);
+      },
       onblur: unpoint,
       onkeydown: (event) => keyOnNode(event, node.node),
     },
     svg("rect", { x: x - width / 2, y: y - height / 2, width, height, rx: 6 }),
     svg("text", { x, y }, node.head === null ? index : `${place} ${index}`),
     reads ? svg("path", { class: "reads", d: `M${x - 6} ${y + height / 2 + 8}h12l-6 -6z` }) : null,
-    roles.length ? svg("text", { class: "role", x, y: y - height / 2 - 6 }, roles.map(shown).join(", ")) : null,
+    roles.length
+      ? svg("text", { class: "role", x, y: y - height / 2 - 6 }, roles.map(shown).join(", "))
+      : null,
   );
   drawing.nodes.set(node.node, group);
   root.append(group);
 }
 
 function curveBetween([x1, y1], [x2, y2], half) {
-  if (Math.abs(y1 - y2) < 1) return `M${x1} ${y1 - half}C${x1} ${y1 - half - 26} ${x2} ${y2 - half - 26} ${x2} ${y2 - half}`;
+  if (Math.abs(y1 - y2) < 1)
+    return `M${x1} ${y1 - half}C${x1} ${y1 - half - 26} ${x2} ${y2 - half - 26} ${x2} ${y2 - half}`;
   const bend = Math.max(22, Math.abs(y1 - y2) / 2.6);
   return `M${x1} ${y1 - half}C${x1} ${y1 - half - bend} ${x2} ${y2 + half + bend} ${x2} ${y2 + half}`;
 }
@@ -79,20 +116,39 @@ function drawEdge(root, layout, edge, largest) {
   const kind = edge.kind === "weight" ? (edge.weight >= 0 ? "plus" : "minus") : edge.kind;
   const path = curveBetween(layout.nodes[edge.source], layout.nodes[edge.target], layout.cell[1] / 2);
   const width = edge.kind === "weight" ? 0.8 + (3.4 * Math.abs(edge.weight)) / largest : 1.4;
-  const what = edge.kind === "weight" ? `weight ${number(edge.weight, true)}` : edge.kind === "attention" ? "query × key" : "residual stream";
-  addEdge(root, path, `edge ${kind}`, width, [edge.source, edge.target], [`${edge.source} → ${edge.target}`, what]);
+  const what =
+    edge.kind === "weight"
+      ? `weight ${number(edge.weight, true)}`
+      : edge.kind === "attention"
+        ? "query × key"
+        : "residual stream";
+  addEdge(
+    root,
+    path,
+    `edge ${kind}`,
+    width,
+    [edge.source, edge.target],
+    [`${edge.source} → ${edge.target}`, what],
+  );
 }
 
 function drawAnswerEdge(root, layout, source, edges) {
   const [x, y] = layout.answer;
   const path = curveBetween(layout.nodes[source], [x, y], layout.cell[1] / 2);
-  const lines = edges.filter((edge) => edge.kind !== "residual").map((edge) => `${endText(edge.target)} ${number(edge.weight, true)}`);
+  const lines = edges
+    .filter((edge) => edge.kind !== "residual")
+    .map((edge) => `${endText(edge.target)} ${number(edge.weight, true)}`);
   addEdge(root, path, "edge answer", 1.2, [source], [`${source} → answer`, ...lines]);
 }
 
 function addEdge(root, d, kind, width, ends, lines) {
   const line = svg("path", { class: kind, d, "stroke-width": width.toFixed(2) });
-  const hit = svg("path", { class: "hit", d, onpointermove: (event) => tip(lines, event), onpointerleave: unpoint });
+  const hit = svg("path", {
+    class: "hit",
+    d,
+    onpointermove: (event) => tip(lines, event),
+    onpointerleave: unpoint,
+  });
   drawing.edges.push({ line, ends });
   root.append(hit, line);
 }

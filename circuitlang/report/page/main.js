@@ -4,7 +4,12 @@ function setView([x, y, width, height]) {
   const [, , whole, tall] = drawing.whole;
   const wide = Math.min(Math.max(width, whole / 12), whole);
   const high = (height * wide) / width;
-  drawing.view = [Math.min(Math.max(x, -wide / 2), whole - wide / 2), Math.min(Math.max(y, -high / 2), tall - high / 2), wide, high];
+  drawing.view = [
+    Math.min(Math.max(x, -wide / 2), whole - wide / 2),
+    Math.min(Math.max(y, -high / 2), tall - high / 2),
+    wide,
+    high,
+  ];
   if (wide === whole) drawing.view = [...drawing.whole];
   drawing.svg.setAttribute("viewBox", drawing.view.map((value) => value.toFixed(1)).join(" "));
   drawing.svg.style.touchAction = wide === whole ? "pan-x pan-y" : "none"; // one finger scrolls the page until one zooms
@@ -13,7 +18,8 @@ function setView([x, y, width, height]) {
 // Moves a node into sight, where zooming has put it out of it.
 function bringIntoView([x, y]) {
   const [left, top, width, height] = drawing.view;
-  if (x < left || x > left + width || y < top || y > top + height) setView([x - width / 2, y - height / 2, width, height]);
+  if (x < left || x > left + width || y < top || y > top + height)
+    setView([x - width / 2, y - height / 2, width, height]);
 }
 
 const fit = () => setView(drawing.whole);
@@ -26,7 +32,9 @@ function zoom(factor, at = null) {
 }
 
 function placeOf(event) {
-  const found = new DOMPoint(event.clientX, event.clientY).matrixTransform(drawing.svg.getScreenCTM().inverse());
+  const found = new DOMPoint(event.clientX, event.clientY).matrixTransform(
+    drawing.svg.getScreenCTM().inverse(),
+  );
   return [found.x, found.y];
 }
 
@@ -34,12 +42,19 @@ function enableMoving(root) {
   const fingers = new Map();
   let moved = 0;
   root.style.touchAction = "pan-x pan-y";
-  root.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey && !event.metaKey) return;
-    event.preventDefault();
-    zoom(Math.exp(event.deltaY / 300), placeOf(event));
-  }, { passive: false });
-  root.addEventListener("pointerdown", (event) => { fingers.set(event.pointerId, event); if (fingers.size === 1) moved = 0; });
+  root.addEventListener(
+    "wheel",
+    (event) => {
+      if (!event.ctrlKey && !event.metaKey) return;
+      event.preventDefault();
+      zoom(Math.exp(event.deltaY / 300), placeOf(event));
+    },
+    { passive: false },
+  );
+  root.addEventListener("pointerdown", (event) => {
+    fingers.set(event.pointerId, event);
+    if (fingers.size === 1) moved = 0;
+  });
   root.addEventListener("pointermove", (event) => {
     const before = fingers.get(event.pointerId);
     if (!before) return;
@@ -48,7 +63,8 @@ function enableMoving(root) {
     moved += Math.abs(dx) + Math.abs(dy);
     const other = [...fingers.values()].find((finger) => finger.pointerId !== event.pointerId);
     if (other) {
-      const apart = (finger) => Math.hypot(finger.clientX - other.clientX, finger.clientY - other.clientY) || 1;
+      const apart = (finger) =>
+        Math.hypot(finger.clientX - other.clientX, finger.clientY - other.clientY) || 1;
       zoom(apart(before) / apart(event), placeOf(other));
     } else if (moved > 4) {
       root.classList.add("moving");
@@ -57,8 +73,17 @@ function enableMoving(root) {
     fingers.set(event.pointerId, event);
   });
   for (const kind of ["pointerup", "pointercancel", "pointerleave"])
-    root.addEventListener(kind, (event) => { fingers.delete(event.pointerId); root.classList.remove("moving"); });
-  root.addEventListener("click", (event) => { if (moved > 4) event.stopPropagation(); }, { capture: true }); // a drag is no click
+    root.addEventListener(kind, (event) => {
+      fingers.delete(event.pointerId);
+      root.classList.remove("moving");
+    });
+  root.addEventListener(
+    "click",
+    (event) => {
+      if (moved > 4) event.stopPropagation();
+    },
+    { capture: true },
+  ); // a drag is no click
 }
 
 // --- the panel -------------------------------------------------------------------------------------------
@@ -75,7 +100,8 @@ function showPanel() {
   byId("workbench").classList.toggle("open", page !== null);
   panel.replaceChildren(...(page ?? []));
   for (const [name, group] of drawing.nodes) group.classList.toggle("chosen", name === state.node);
-  for (const box of drawing.svg.querySelectorAll(".headbox")) box.classList.toggle("chosen", box.dataset.head === state.head);
+  for (const box of drawing.svg.querySelectorAll(".headbox"))
+    box.classList.toggle("chosen", box.dataset.head === state.head);
   if (wanted !== opened && page) {
     panel.scrollTop = 0;
     panel.focus({ preventScroll: true });
@@ -110,7 +136,8 @@ function showPlace(scroll) {
     element.classList.toggle("found", here);
     if (here && scroll) element.scrollIntoView({ block: "center" });
   }
-  if (scroll && !rest.length && state.at) document.querySelector(`main > [id="${CSS.escape(state.at)}"]`)?.scrollIntoView();
+  if (scroll && !rest.length && state.at)
+    document.querySelector(`main > [id="${CSS.escape(state.at)}"]`)?.scrollIntoView();
 }
 
 function showAll() {
@@ -133,8 +160,16 @@ function linkNames() {
         const head = kind === "head" && heads.has(`${layer}.${index}`) ? `${layer}.${index}` : null;
         if (!head && !findNode(part)) return part;
         const changes = head ? { head, node: null } : { node: part, head: null };
-        const open = (event) => { event.preventDefault(); go({ ...changes, at: "circuit" }, true); showPlace(true); };
-        return el("a", { class: "name", href: `#${new URLSearchParams(head ? { head } : { node: part })}`, onclick: open }, part);
+        const open = (event) => {
+          event.preventDefault();
+          go({ ...changes, at: "circuit" }, true);
+          showPlace(true);
+        };
+        return el(
+          "a",
+          { class: "name", href: `#${new URLSearchParams(head ? { head } : { node: part })}`, onclick: open },
+          part,
+        );
       }),
     );
   }
@@ -142,33 +177,48 @@ function linkNames() {
 
 function legend() {
   const names = ["under 0.001", "to 0.01", "to 0.03", "to 0.1", "to 0.3", "more"];
-  byId("legend").append("loss without the node, nats: ", ...names.map((name, i) => el("span", {}, el("span", { class: `swatch cost-${i}` }), name)));
+  byId("legend").append(
+    "loss without the node, nats: ",
+    ...names.map((name, i) => el("span", {}, el("span", { class: `swatch cost-${i}` }), name)),
+  );
 }
 
 function start() {
   readFragment();
   watchers.push(showAll);
   byId("theme").addEventListener("click", () => {
-    const next = THEMES[(THEMES.indexOf(THEMES.includes(state.theme) ? state.theme : "auto") + 1) % THEMES.length];
+    const next =
+      THEMES[(THEMES.indexOf(THEMES.includes(state.theme) ? state.theme : "auto") + 1) % THEMES.length];
     go({ theme: next === "auto" ? null : next });
   });
   for (const anchor of document.querySelectorAll('a[href^="#"]'))
     anchor.addEventListener("click", (event) => {
       event.preventDefault();
       const found = anchor.classList.contains("find") ? anchor.closest("[data-find]") : null;
-      go({ at: found ? `${found.dataset.find}:${found.dataset.name}` : anchor.getAttribute("href").slice(1) }, true);
+      go(
+        { at: found ? `${found.dataset.find}:${found.dataset.name}` : anchor.getAttribute("href").slice(1) },
+        true,
+      );
       showPlace(true);
     });
   for (const kind of ["popstate", "hashchange"])
-    addEventListener(kind, () => { readFragment(); tell(); showPlace(kind === "hashchange"); });
-  addEventListener("keydown", (event) => { if (event.key === "Escape") closePanel(); });
+    addEventListener(kind, () => {
+      readFragment();
+      tell();
+      showPlace(kind === "hashchange");
+    });
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape") closePanel();
+  });
   if (graphs.size && byId("graph")) {
     byId("zoom-in").addEventListener("click", () => zoom(0.8));
     byId("zoom-out").addEventListener("click", () => zoom(1.25));
     byId("zoom-fit").addEventListener("click", fit);
     byId("seed").append(...seeds.map((seed) => el("option", { value: seed }, seed)));
     byId("seed-label").hidden = seeds.length < 2;
-    byId("seed").addEventListener("change", (event) => go({ seed: event.target.value === seeds[0] ? null : event.target.value, node: null, head: null }));
+    byId("seed").addEventListener("change", (event) =>
+      go({ seed: event.target.value === seeds[0] ? null : event.target.value, node: null, head: null }),
+    );
     legend();
     linkNames();
     if (exhibit) drawCurve();

@@ -1,14 +1,23 @@
 // The page of a node or a head: prompts of each case side by side, contexts in pretraining text, edges.
 
-const graphs = new Map((report.circuit?.per_seed ?? []).filter((one) => one.graph).map((one) => [String(one.seed), one]));
+const graphs = new Map(
+  (report.circuit?.per_seed ?? []).filter((one) => one.graph).map((one) => [String(one.seed), one]),
+);
 const seeds = [...graphs.keys()];
 const seedShown = () => (graphs.has(state.seed) ? state.seed : seeds[0]);
 const exhibited = () => exhibit !== null && seedShown() === String(exhibit.seed);
-const words = { circuit: "in the circuit", model: "in the model", difference: "circuit − model", cases: "between cases" };
+const words = {
+  circuit: "in the circuit",
+  model: "in the model",
+  difference: "circuit − model",
+  cases: "between cases",
+};
 const sideNames = { top: "largest", bottom: "smallest" };
 
 function rolesOf(name) {
-  return Object.entries(graphs.get(seedShown()).roles).filter(([, nodes]) => nodes.includes(name)).map(([role]) => role);
+  return Object.entries(graphs.get(seedShown()).roles)
+    .filter(([, nodes]) => nodes.includes(name))
+    .map(([role]) => role);
 }
 
 function findNode(name) {
@@ -38,7 +47,10 @@ function nodePage(node) {
   if (found) page.push(promptsOf(found));
   const head = headOf(node);
   if (head && exhibited() && headData(head)) page.push(attentionOf(headData(head), rowsShown()));
-  if (head) page.push(el("p", {}, link(`all of head ${node.head} in layer ${head.split(".")[0]}`, { node: null, head })));
+  if (head)
+    page.push(
+      el("p", {}, link(`all of head ${node.head} in layer ${head.split(".")[0]}`, { node: null, head })),
+    );
   if (found) page.push(contextsOf(found));
   page.push(edgesOf(node));
   if (found && found.tokens.length) page.push(vocabularyOf(node, found));
@@ -49,10 +61,24 @@ function headPage(name) {
   const inside = graphs.get(seedShown()).graph.nodes.filter((node) => headOf(node) === name);
   if (!inside.length) return null;
   const [layer, head] = name.split(".");
-  const page = [top(`head ${head} in layer ${layer}`), el("p", {}, "kept: ", inside.map((node) => [link(node.node, { node: node.node, head: null }), " "]))];
+  const page = [
+    top(`head ${head} in layer ${layer}`),
+    el(
+      "p",
+      {},
+      "kept: ",
+      inside.map((node) => [link(node.node, { node: node.node, head: null }), " "]),
+    ),
+  ];
   const kinds = new Set(inside.map((node) => node.node.split(".")[1].split("[")[0]));
   if (!kinds.has("q") || !kinds.has("k"))
-    page.push(el("p", { class: "note" }, "No query and key of this head are kept together: in the circuit its attention does not depend on the tokens as it does in the model."));
+    page.push(
+      el(
+        "p",
+        { class: "note" },
+        "No query and key of this head are kept together: in the circuit its attention does not depend on the tokens as it does in the model.",
+      ),
+    );
   if (exhibited() && headData(name)) page.push(pager(), attentionOf(headData(name), rowsShown()));
   return page;
 }
@@ -63,16 +89,23 @@ function top(title) {
     { class: "bar-top" },
     el("h3", { id: "panel-title" }, title),
     el("button", { type: "button", id: "copy", onclick: copyAddress }, "copy link"),
-    el("button", { type: "button", id: "close", onclick: closePanel, "aria-label": "close (Escape)" }, "close"),
+    el(
+      "button",
+      { type: "button", id: "close", onclick: closePanel, "aria-label": "close (Escape)" },
+      "close",
+    ),
   );
 }
 
 function copyAddress(event) {
   const done = () => (event.target.textContent = "copied");
-  navigator.clipboard?.writeText(location.href).then(done, () => prompt("The address of what you see:", location.href));
+  navigator.clipboard
+    ?.writeText(location.href)
+    .then(done, () => prompt("The address of what you see:", location.href));
 }
 
-const link = (text, changes) => el("button", { type: "button", class: "link", onclick: () => go(changes, true) }, shown(text));
+const link = (text, changes) =>
+  el("button", { type: "button", class: "link", onclick: () => go(changes, true) }, shown(text));
 
 // --- prompts ---------------------------------------------------------------------------------------------
 
@@ -91,7 +124,11 @@ function pager() {
   return el(
     "span",
     { class: "group" },
-    el("button", { type: "button", id: "previous", "aria-label": "previous prompts", onclick: turn(-1) }, "‹"),
+    el(
+      "button",
+      { type: "button", id: "previous", "aria-label": "previous prompts", onclick: turn(-1) },
+      "‹",
+    ),
     el("button", { type: "button", disabled: true }, `prompts ${now + 1} of ${count}`),
     el("button", { type: "button", id: "next", "aria-label": "next prompts", onclick: turn(1) }, "›"),
   );
@@ -102,7 +139,10 @@ function valuesOf(found, side) {
   const all = signed(found[side]);
   let start = 0;
   return exhibit.prompts.map((prompt) => {
-    const part = Array.from(all.slice(start, start + prompt.tokens.length), (value) => (value * found.scale) / 127);
+    const part = Array.from(
+      all.slice(start, start + prompt.tokens.length),
+      (value) => (value * found.scale) / 127,
+    );
     start += prompt.tokens.length;
     return part;
   });
@@ -113,7 +153,9 @@ function promptsOf(found) {
   const model = valuesOf(found, "model");
   const circuit = valuesOf(found, "circuit");
   const place = el("div");
-  const options = Object.entries(words).filter(([key]) => key !== "cases" || exhibit.prompts[0].against !== null);
+  const options = Object.entries(words).filter(
+    ([key]) => key !== "cases" || exhibit.prompts[0].against !== null,
+  );
   place.append(
     el("h3", {}, "On prompts of each case"),
     el(
@@ -124,7 +166,10 @@ function promptsOf(found) {
       colours(found.scale),
     ),
   );
-  const likeness = found.likeness === null ? "one of the two is constant on these prompts" : `their correlation on these prompts is ${number(found.likeness)}`;
+  const likeness =
+    found.likeness === null
+      ? "one of the two is constant on these prompts"
+      : `their correlation on these prompts is ${number(found.likeness)}`;
   place.append(
     el(
       "p",
@@ -149,7 +194,11 @@ function promptsOf(found) {
       el(
         "div",
         { class: "case" },
-        el("h4", {}, `case ${shown(prompt.case)}${show === "cases" ? ` less case ${shown(prompt.against)}` : ""}`),
+        el(
+          "h4",
+          {},
+          `case ${shown(prompt.case)}${show === "cases" ? ` less case ${shown(prompt.against)}` : ""}`,
+        ),
         prompt.cut ? el("p", { class: "hint" }, `${prompt.cut} tokens in front are not shown`) : null,
         strip(prompt.tokens, (text, i) =>
           token(
@@ -170,8 +219,20 @@ function promptsOf(found) {
 
 function answers(prompt) {
   const said = (name, one) =>
-    el("span", { class: one.right ? "sign-plus" : "sign-minus" }, `${name} ${quoted(one.says)}${one.right ? "" : " (wrong)"} `, el("small", {}, `p = ${number(one.probability)}`));
-  return el("p", {}, `expected ${quoted(prompt.answer)}; `, said("the model says", prompt.model), "; ", said("the circuit", prompt.circuit));
+    el(
+      "span",
+      { class: one.right ? "sign-plus" : "sign-minus" },
+      `${name} ${quoted(one.says)}${one.right ? "" : " (wrong)"} `,
+      el("small", {}, `p = ${number(one.probability)}`),
+    );
+  return el(
+    "p",
+    {},
+    `expected ${quoted(prompt.answer)}; `,
+    said("the model says", prompt.model),
+    "; ",
+    said("the circuit", prompt.circuit),
+  );
 }
 
 // --- pretraining text ------------------------------------------------------------------------------------
@@ -199,7 +260,13 @@ function contextsOf(found) {
         el(
           "div",
           { class: "context" },
-          el("div", { class: "band" }, number_ ? null : el("b", {}, bandName(band)), number_ ? null : el("br"), number(context.value)),
+          el(
+            "div",
+            { class: "band" },
+            number_ ? null : el("b", {}, bandName(band)),
+            number_ ? null : el("br"),
+            number(context.value),
+          ),
           strip(texts, (one, i) => {
             const value = i === context.at ? context.value : values[i];
             return token(one, value / unit, `${quoted(one)}: ${number(value)}`, { here: i === context.at });
@@ -234,7 +301,8 @@ function edgesOf(node) {
     const list = el("ul", { class: "links" });
     for (const edge of found) {
       const other = edge[end];
-      const sign = edge.kind === "residual" || edge.kind === "attention" ? edge.kind : number(edge.weight, true);
+      const sign =
+        edge.kind === "residual" || edge.kind === "attention" ? edge.kind : number(edge.weight, true);
       list.append(
         el(
           "li",
@@ -254,12 +322,23 @@ function vocabularyOf(node, found) {
   const reads = /_in\[/.test(node.node);
   const list = el("ul", { class: "links" });
   for (const { token, weight } of found.tokens)
-    list.append(el("li", {}, `${quoted(token)} `, el("span", { class: weight > 0 ? "plus" : "minus" }, number(weight, true))));
+    list.append(
+      el(
+        "li",
+        {},
+        `${quoted(token)} `,
+        el("span", { class: weight > 0 ? "plus" : "minus" }, number(weight, true)),
+      ),
+    );
   return el(
     "div",
     {},
     el("h3", {}, reads ? "In the embedding" : "In the unembedding"),
-    el("p", { class: "hint" }, `Of the whole vocabulary, the largest and the smallest weights in the channel that it ${reads ? "reads" : "writes"}.`),
+    el(
+      "p",
+      { class: "hint" },
+      `Of the whole vocabulary, the largest and the smallest weights in the channel that it ${reads ? "reads" : "writes"}.`,
+    ),
     list,
   );
 }

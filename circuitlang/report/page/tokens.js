@@ -39,7 +39,13 @@ function readout(place) {
 }
 
 const colours = (scale) =>
-  el("span", { class: "nobreak" }, `−${number(scale)} `, el("span", { class: "scalebar" }), ` ${number(scale)}`);
+  el(
+    "span",
+    { class: "nobreak" },
+    `−${number(scale)} `,
+    el("span", { class: "scalebar" }),
+    ` ${number(scale)}`,
+  );
 
 // Buttons of which one is pressed.
 function choice(label, options, current, choose) {
@@ -47,7 +53,16 @@ function choice(label, options, current, choose) {
     "span",
     { class: "group", role: "group", "aria-label": label },
     options.map(([value, text]) =>
-      el("button", { type: "button", "aria-pressed": String(value === current), "data-value": value, onclick: () => choose(value) }, text),
+      el(
+        "button",
+        {
+          type: "button",
+          "aria-pressed": String(value === current),
+          "data-value": value,
+          onclick: () => choose(value),
+        },
+        text,
+      ),
     ),
   );
 }
