@@ -213,6 +213,18 @@ def test_a_heads_attention_follows_the_slider(shown: Browser, address: str) -> N
     assert fragment(shown) == "#head=1.82&from=1"
     assert shown.run("document.activeElement.id") == "from"  # it keeps the focus, so that one can go on
     assert shown.run(sinks) != before
+    left, right, y = shown.run(
+        "(b => [b.x, b.right, b.y + b.height / 2])(document.getElementById('from').getBoundingClientRect())"
+    )
+    seen = set()
+    shown.mouse("mousePressed", right - 9, y)
+    for step in (0.75, 0.5, 0.25):  # and a finger or a mouse goes on too
+        shown.mouse("mouseMoved", left + (right - left) * step, y, button="left", buttons=1)
+        seen.add(fragment(shown))
+    shown.mouse("mouseReleased", left + (right - left) / 4, y)
+    assert len(seen) == 3
+    shown.run("[...document.querySelectorAll('#panel .token.pick')].at(-1).click()")
+    assert fragment(shown) == "#head=1.82"
 
 
 def test_a_size_dims_what_is_not_in_it(shown: Browser) -> None:

@@ -88,13 +88,18 @@ function enableMoving(root) {
 
 // --- the panel -------------------------------------------------------------------------------------------
 
-let opened = null; // what the panel shows, so that only opening it moves the focus
+let opened = null; // whose page the panel shows, so that only opening another one moves the focus
+let drawn = null; // what of it
 
 function showPanel() {
   const panel = byId("panel");
+  const wanted = JSON.stringify([drawing.seed, state.node, state.head, state.prompt, state.show]);
+  if (wanted === drawn) return redrawAttention?.();
+  drawn = wanted;
+  redrawAttention = null;
   const node = state.node === undefined ? null : findNode(state.node);
   const page = node ? nodePage(node) : state.head === undefined ? null : headPage(state.head);
-  const wanted = page ? `${seedShown()} ${node ? state.node : `head ${state.head}`}` : null;
+  const whose = page ? `${drawing.seed} ${node ? state.node : `head ${state.head}`}` : null;
   const held = document.activeElement?.id;
   panel.hidden = page === null;
   byId("workbench").classList.toggle("open", page !== null);
@@ -102,13 +107,13 @@ function showPanel() {
   for (const [name, group] of drawing.nodes) group.classList.toggle("chosen", name === state.node);
   for (const box of drawing.svg.querySelectorAll(".headbox"))
     box.classList.toggle("chosen", box.dataset.head === state.head);
-  if (wanted !== opened && page) {
+  if (whose !== opened && page) {
     panel.scrollTop = 0;
     panel.focus({ preventScroll: true });
     unpoint();
     if (node) rove(state.node);
-  } else if (held && page) byId(held)?.focus({ preventScroll: true }); // the slider was made anew while it is moved
-  opened = wanted;
+  } else if (held && page) byId(held)?.focus({ preventScroll: true }); // a button that was made anew
+  opened = whose;
 }
 
 function closePanel() {

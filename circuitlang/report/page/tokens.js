@@ -7,7 +7,7 @@ function token(text, value, title, options = {}) {
   const span = el(
     "span",
     {
-      class: `token${kind}${share > 0.75 ? " strong" : ""}${options.here ? " here" : ""}${options.onclick ? " pick" : ""}`,
+      class: `token${kind}${share > 0.75 ? " strong" : ""}${options.here ? " here" : ""}${options.later ? " later" : ""}${options.onclick ? " pick" : ""}`,
       title,
       onclick: options.onclick,
     },
@@ -59,6 +59,7 @@ function choice(label, options, current, choose) {
           type: "button",
           "aria-pressed": String(value === current),
           "data-value": value,
+          id: `show-${value}`,
           onclick: () => choose(value),
         },
         text,
