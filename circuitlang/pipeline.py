@@ -37,9 +37,9 @@ def check(spec: Spec, root: Path, options: Options) -> Report:
 
 def check_and_exhibit(
     spec: Spec, root: Path, options: Options, show: bool = True
-) -> tuple[Report, Exhibit | None]:
-    """One spec judged, and what a page shows of its first seed's circuit, where there is one."""
-    from circuitlang.exhibits.make import exhibit
+) -> tuple[Report, Exhibit | None, list[str]]:
+    """One spec judged, what a page shows of its first seed's circuit, where there is one, and notes for the reader."""
+    from circuitlang.exhibits.make import exhibit_or_why
     from circuitlang.write_up import write_up
 
     clock = Clock(options.told)
@@ -48,9 +48,10 @@ def check_and_exhibit(
     judged = judge(spec, finder, meter, options, clock)
     report = write_up(spec, meter, judged, options, clock.seconds)
     if not show or not judged.circuits:
-        return report, None
+        return report, None, []
     clock.told("page", 0.0)
-    return report, exhibit(spec, finder, judged.circuits[0], report.provenance.hashes)
+    shown, why = exhibit_or_why(spec, finder, judged.circuits[0], report.provenance.hashes)
+    return report, shown, [why] if why else []
 
 
 def check_and_write(spec: Spec, program: Program, folder: Path, options: Options) -> tuple[Report, list[str]]:
@@ -59,10 +60,10 @@ def check_and_write(spec: Spec, program: Program, folder: Path, options: Options
 
     choose_device(options.device)  # before anything is made on disk
     require_writable(folder)
-    report, shown = check_and_exhibit(spec, project_root(Path(program.source.name)), options)
+    report, shown, why = check_and_exhibit(spec, project_root(Path(program.source.name)), options)
     files, notes = contents(report, shown)
     write_files(folder, files)
-    return report, [f"files in {folder}", *notes]
+    return report, [f"files in {folder}", *why, *notes]
 
 
 def check_file(path: Path | str, name: str | None = None, options: Options | None = None) -> Report:

@@ -94,9 +94,8 @@ class Inside:
         others: dict[int, Partners] = {to: partners(self.batch, to) for to in range(min(cases, 2))}
         found = []
         for row, prompt in enumerate(self.texts):
-            to = 1 if row % cases == 0 else 0
             start, end = self._shown(row)
-            cut = [] if cases == 1 else others[to].position[row, start:end].tolist()
+            to = 1 if row % cases == 0 else 0
             against = None if cases == 1 else row - row % cases + to
             found.append(
                 ShownPrompt(
@@ -109,14 +108,24 @@ class Inside:
                     model=self.model.answered[row],
                     circuit=self.circuit.answered[row],
                     against=None if against is None else self.texts[against].case,
-                    partners=tuple(
-                        NONE
-                        if against is None or place < self._shown(against)[0]
-                        else place - self._shown(against)[0]
-                        for place in cut
-                    ),
+                    partners=()
+                    if against is None
+                    else self._partners(row, against, others[to].position[row, start:end]),
                 )
             )
+        return tuple(found)
+
+    def _partners(self, row: int, against: int, places: NDArray[np.int64]) -> tuple[int, ...]:
+        """For each shown token of a prompt its counterpart among the shown ones of the other: itself as long as the two
+        prompts are alike, for there nothing can differ; after that what swaps take."""
+        here, there = self.batch.tokens[row], self.batch.tokens[against]
+        apart = np.flatnonzero(here != there)
+        alike = int(apart[0]) if len(apart) else len(here)
+        start, first = self._shown(row)[0], self._shown(against)[0]
+        found = []
+        for place, partner in enumerate(places.tolist(), start):
+            partner = place if place < alike else NONE if partner < alike else partner
+            found.append(NONE if partner < first else partner - first)
         return tuple(found)
 
     def node(self, node: Node) -> NodeExhibit:

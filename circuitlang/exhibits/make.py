@@ -12,6 +12,7 @@ from pathlib import Path
 
 from circuitlang.cache import key_of
 from circuitlang.circuit.find import Finder, Found, one_thread
+from circuitlang.claims.verdict import UNMEASURED
 from circuitlang.exhibits.contexts import Contexts
 from circuitlang.exhibits.inside import Inside
 from circuitlang.exhibits.parts import parts
@@ -23,6 +24,17 @@ from circuitlang.report.listing import card_lines
 
 SAME = ("model", "prune", "task")
 """Hashes of a report that say whether an exhibit is of the same circuit; claims and code may differ."""
+
+
+def exhibit_or_why(
+    spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str]
+) -> tuple[Exhibit | None, str]:
+    """Also why there is none, in one sentence without a full stop: a page never costs a verdict that took minutes."""
+    try:
+        return exhibit(spec, finder, found, hashes), ""
+    except UNMEASURED as error:
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        return None, f"the page shows the report alone, as values of the circuit cannot be shown: {why}"
 
 
 def exhibit(spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str]) -> Exhibit | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from math import isfinite
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints
@@ -154,7 +155,9 @@ class Exhibit(Part):
 
 
 def pack_values(values: Sequence[float], scale: float) -> str:
-    """Signed bytes in units of scale / 127."""
+    """Signed bytes in units of scale / 127. Raises ValueError for what is not a finite number."""
+    if not all(map(isfinite, values)):
+        raise ValueError("a value is not a finite number")
     unit = scale / 127 if scale > 0 else 1.0
     found = (max(-127, min(127, round(value / unit))) for value in values)
     return base64.b64encode(bytes(one & 0xFF for one in found)).decode()

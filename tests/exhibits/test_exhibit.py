@@ -22,7 +22,7 @@ from circuitlang.circuit.mask import keeping
 from circuitlang.circuit.prune import Pruned, Stopped, loss_and_error
 from circuitlang.exhibits import inside
 from circuitlang.exhibits.contexts import EXAMPLES
-from circuitlang.exhibits.make import exhibit
+from circuitlang.exhibits.make import exhibit, exhibit_or_why
 from circuitlang.exhibits.sizes import DATAPOINTS, looked_at
 from circuitlang.exhibits.spelling import spelled
 from circuitlang.model.transformer import Attention, unchanged
@@ -127,6 +127,25 @@ def test_prompts_are_said_as_they_are(shown) -> None:
         other = next(o for o in made.prompts if (o.datapoint, o.case) == (said.datapoint, said.against))
         assert len(said.partners) == len(said.tokens)
         assert all(-1 <= place < len(other.tokens) for place in said.partners)
+
+
+def test_where_two_prompts_are_alike_nothing_differs(shown) -> None:
+    made, *_ = shown
+    starts = np.cumsum([0, *(len(prompt.tokens) for prompt in made.prompts)])
+    for row, prompt in enumerate(made.prompts):
+        other = next(
+            o
+            for o, one in enumerate(made.prompts)
+            if (one.datapoint, one.case) == (prompt.datapoint, prompt.against)
+        )
+        pairs = zip(prompt.tokens, made.prompts[other].tokens, strict=False)
+        alike = next((i for i, (mine, its) in enumerate(pairs) if mine != its), len(prompt.tokens))
+        assert prompt.partners[:alike] == tuple(range(alike))
+        assert all(place == -1 or place >= alike for place in prompt.partners[alike:])
+        for one in made.nodes:
+            values = unpacked(one.circuit, one.scale)
+            mine, its = (values[starts[i] : starts[i] + alike] for i in (row, other))
+            assert (mine == its).all()
 
 
 def test_attention_is_that_of_both_and_adds_up(shown) -> None:
@@ -259,6 +278,17 @@ def test_a_search_without_a_circuit_has_nothing_to_show() -> None:
     spec, finder, found = found_of(quotes(), QUOTES)
     stopped = replace(found.pruned, nodes=(), stopped=Stopped(1, 2, 0.7, 0.3))
     assert exhibit(spec, finder, replace(found, pruned=stopped), {}) is None
+
+
+def test_values_that_are_no_numbers_cost_the_exhibit_and_nothing_else() -> None:
+    spec, finder, found = found_of(quotes(), QUOTES)
+    node = next(node for node in found.pruned.nodes if node.site.place is Place.ATTN_IN)
+    with torch.no_grad():
+        finder.checkpoint.model.embed[:, node.index] = math.inf
+    shown, why = exhibit_or_why(spec, finder, found, {})
+    assert shown is None
+    assert "cannot be shown: " in why
+    assert "not finite numbers" in why
 
 
 def test_of_a_long_prompt_the_end_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

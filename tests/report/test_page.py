@@ -281,6 +281,12 @@ def test_tokens_are_packed_exactly(numbers: list[int]) -> None:
     assert [int.from_bytes(found[i : i + 2], "little") for i in range(0, len(found), 2)] == numbers
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_no_number_is_not_packed(value: float) -> None:
+    with pytest.raises(ValueError, match="not a finite number"):
+        pack_values([0.5, value], 1.0)
+
+
 def test_nought_has_a_scale_too() -> None:
     assert pack_values([0.0, 0.0], 0.0) == "AAA="
     assert base64.b64decode(pack_shares([0.0, 0.5, 1.0])) == bytes([0, 128, 255])
