@@ -354,6 +354,19 @@ def test_hostile_text_does_nothing(opened: Browser, tmp_path: Path, name: str) -
         assert not re.search(r"[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]", seen)
 
 
+def test_the_policy_stops_what_would_get_in_all_the_same(opened: Browser, address: str) -> None:
+    opened.open(address)
+    opened.run(
+        "document.body.append(Object.assign(document.createElement('script'), {textContent: 'hacked = 1'}))"
+    )
+    opened.run("document.body.setAttribute('onclick', 'hacked = 1'); document.body.click()")
+    opened.run("document.body.append(Object.assign(new Image(), {src: 'https://evil.example/x.png'}))")
+    assert opened.run("fetch('https://evil.example/').then(() => 'went', () => 'stopped')") == "stopped"
+    assert opened.run("typeof hacked") == "undefined"
+    assert len(opened.said) >= 4
+    assert all("Content Security Policy" in said for said in opened.said)
+
+
 def test_a_large_circuit_opens(opened: Browser, tmp_path: Path) -> None:
     report = make_report(graph=random_graph(200))
     opened.open(written(tmp_path / "report.html", page(report, make_exhibit(report))))
