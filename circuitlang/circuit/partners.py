@@ -1,7 +1,8 @@
 """Where a position of a prompt has its counterpart in the prompt of another case, for values that are swapped.
 
-By position where the two prompts are equally long; otherwise by mark (the k-th last token of a mark is the k-th last of
-the same mark) and, outside all marks, by distance from `end`. A position may have no counterpart.
+By position where the two prompts are equally long, and (but for `end`, the other's `end`) as long as they are alike: what a causal model computes there is
+the same in both. After that by mark (the k-th last token of a mark is the k-th last of the same mark) and, outside all
+marks, by distance from `end`. A position may have no counterpart.
 """
 
 from __future__ import annotations
@@ -49,9 +50,10 @@ def _positions(batch: Batch, here: int, there: int) -> NDArray[np.int64]:
     if end == other_end:
         found[: end + 1] = np.arange(end + 1)
         return found
+    alike = _alike(batch.tokens[here], batch.tokens[there], min(end, other_end) + 1)
     marks, other_marks = _marks(batch.marks[here]), _marks(batch.marks[there])
     inner, other_inner = _innermost(marks), _innermost(other_marks)
-    for position in range(end + 1):
+    for position in range(alike, end + 1):
         name = inner.get(position)
         if name is not None:
             back = len(marks[name]) - marks[name].index(position)
@@ -59,11 +61,18 @@ def _positions(batch: Batch, here: int, there: int) -> NDArray[np.int64]:
                 found[position] = other_marks[name][-back]
         else:
             other = other_end - (end - position)
-            if other > 0 and other not in other_inner:
+            if other not in other_inner:
                 found[position] = other
-    found[0] = 0  # the token in front of every prompt
+    found[found < alike] = NONE  # those are their own
+    found[:alike] = np.arange(alike)
     found[end] = other_end
     return found
+
+
+def _alike(tokens: NDArray[np.int64], others: NDArray[np.int64], most: int) -> int:
+    """How many tokens the two begin with in common."""
+    apart = np.flatnonzero(tokens[:most] != others[:most])
+    return int(apart[0]) if len(apart) else most
 
 
 def _marks(marks: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:

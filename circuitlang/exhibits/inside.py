@@ -110,23 +110,15 @@ class Inside:
                     against=None if against is None else self.texts[against].case,
                     partners=()
                     if against is None
-                    else self._partners(row, against, others[to].position[row, start:end]),
+                    else self._partners(against, others[to].position[row, start:end]),
                 )
             )
         return tuple(found)
 
-    def _partners(self, row: int, against: int, places: NDArray[np.int64]) -> tuple[int, ...]:
-        """For each shown token of a prompt its counterpart among the shown ones of the other: itself as long as the two
-        prompts are alike, for there nothing can differ; after that what swaps take."""
-        here, there = self.batch.tokens[row], self.batch.tokens[against]
-        apart = np.flatnonzero(here != there)
-        alike = int(apart[0]) if len(apart) else len(here)
-        start, first = self._shown(row)[0], self._shown(against)[0]
-        found = []
-        for place, partner in enumerate(places.tolist(), start):
-            partner = place if place < alike else NONE if partner < alike else partner
-            found.append(NONE if partner < first else partner - first)
-        return tuple(found)
+    def _partners(self, against: int, places: NDArray[np.int64]) -> tuple[int, ...]:
+        """For each shown token of a prompt its counterpart among the shown ones of the other, as swaps take it."""
+        first = self._shown(against)[0]
+        return tuple(NONE if place < first else place - first for place in places.tolist())
 
     def node(self, node: Node) -> NodeExhibit:
         sides = [self._of_node(side, node) for side in (self.model, self.circuit)]

@@ -116,9 +116,9 @@ def test_partners_by_position_and_by_mark() -> None:
     def batch(ends, marks) -> Batch:
         rows = len(ends)
         zeros = np.zeros(rows, np.int64)
-        return Batch(
-            np.zeros((rows, 8), np.int64), np.array(ends), zeros, zeros[:, None], zeros < 0, False, 2, marks
-        )
+        tokens = np.zeros((rows, 8), np.int64)
+        tokens[:, 1:] = np.arange(rows)[:, None]  # alike in the token in front alone
+        return Batch(tokens, np.array(ends), zeros, zeros[:, None], zeros < 0, False, 2, marks)
 
     same = partners(batch([5, 5], ({}, {})))
     assert same.row.tolist() == [1, 0]
@@ -127,6 +127,12 @@ def test_partners_by_position_and_by_mark() -> None:
     found = partners(batch([5, 4], ({"m": (2, 3)}, {"m": (2,)})))
     assert found.position[0, :6].tolist() == [0, NONE, NONE, 2, 3, 4]
     assert found.position[1, :5].tolist() == [0, NONE, 3, 4, 5]
+    # alike in 0 front, 1 w, 2 m; apart from 3 x, 4 end against 3 y, 4 m, 5 z, 6 end
+    some = batch([4, 6], ({"m": (2,)}, {"m": (2, 4)}))
+    some.tokens[:] = [[0, 7, 8, 1, 2, 0, 0, 0], [0, 7, 8, 3, 8, 4, 2, 0]]
+    found = partners(some)
+    assert found.position[0, :5].tolist() == [0, 1, 2, 5, 6]
+    assert found.position[1, :7].tolist() == [0, 1, 2, NONE, NONE, 3, 4]
     with pytest.raises(ValueError, match="has to be named"):
         partners(dataclasses.replace(batch([5, 5, 5], ({}, {}, {})), cases=3))
     named = partners(dataclasses.replace(batch([5, 5, 5], ({}, {}, {})), cases=3), to=2)
