@@ -1,8 +1,8 @@
 """Where a position of a prompt has its counterpart in the prompt of another case, for values that are swapped.
 
-By position where the two prompts are equally long, and (but for `end`, the other's `end`) as long as they are alike: what a causal model computes there is
-the same in both. After that by mark (the k-th last token of a mark is the k-th last of the same mark) and, outside all
-marks, by distance from `end`. A position may have no counterpart.
+By position where the two prompts are equally long, and as long as they are alike (but for `end`, which is the other's
+`end`): what a causal model computes there is the same in both. After that by mark (the k-th last token of a mark is the
+k-th last of the same mark) and, outside all marks, by distance from `end`. A position may have no counterpart.
 """
 
 from __future__ import annotations
