@@ -5,20 +5,22 @@ What needs torch is imported inside the functions, so that whatever imports this
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from circuitlang.authoring import Shown, check_text, choose, show_light
 from circuitlang.cache import Cache, code_digest, default_folder, key_of
 from circuitlang.judging import Clock, Options, judge, search
-from circuitlang.model.locate import locate
+from circuitlang.locks import inputs, locked_spec, look_at_lock, update_lock
+from circuitlang.model.locate import digest_of, locate
 from circuitlang.program.load import load, project_root
 from circuitlang.program.program import Program
 from circuitlang.program.spec import Spec
 from circuitlang.source import CommandError
-from circuitlang.storage import require_writable
+from circuitlang.storage import alone_in, require_writable
 
 if TYPE_CHECKING:
     import torch
@@ -26,29 +28,95 @@ if TYPE_CHECKING:
     from circuitlang.circuit.find import Finder, Found
     from circuitlang.claims.forecast import Costs, Forecast
     from circuitlang.claims.measure import Meter
+    from circuitlang.report.lock import LockedSpec
     from circuitlang.report.report import Report
 
 
-def check(spec: Spec, root: Path, options: Options) -> Report:
-    """`check`: one spec, judged. Nothing is pruned where the model is not competent, or where nobody can tell."""
+def check(spec: Spec, root: Path, options: Options, locked: LockedSpec | None = None) -> Report:
+    """`check`: one spec, judged. Nothing is pruned where the model is not competent, or where nobody can tell. `locked`:
+    what the lock has of it; where that is of another model the report says what became of it."""
+    from circuitlang.frozen import drifted
     from circuitlang.write_up import write_up
 
     clock = Clock(options.told)
     finder, meter = prepare(spec, root, options)
     clock.lap("load")
-    return write_up(spec, meter, judge(spec, finder, meter, options, clock), options, clock.seconds)
+    report = write_up(spec, meter, judge(spec, finder, meter, options, clock), options, clock.seconds)
+    if locked is None or inputs(locked)["model"] == meter.checkpoint.digest:
+        return report
+    return drifted(report, spec, finder, meter, locked, clock)
 
 
-def check_and_write(spec: Spec, program: Program, folder: Path, options: Options) -> tuple[Report, list[str]]:
-    """One spec judged, and its files written into the folder, each whole or not at all. Also notes for the reader."""
+def frozen(spec: Spec, path: Path, options: Options) -> Report:
+    """`check --frozen`: the circuit in the lock beside the spec's file, judged without a search. Controls and battery are
+    as the lock has them. CommandError where something else went into the lock than would go into this."""
+    from circuitlang.frozen import frozen_report, judge_locked, require_inputs, require_sizes
+    from circuitlang.write_up import write_up
+
+    root, locked = project_root(path), locked_spec(path, spec.name)
+    seed = locked.report.provenance.seed
+    if options.seed not in (0, seed):
+        raise CommandError(f"the lock of spec `{spec.name}` was made with --seed {seed}, not {options.seed}")
+    options = replace(options, seed=seed)
+    digest = digest_of(locate(spec.model, root, spec.recipe is not None))
+    require_inputs(spec, locked, digest, seed, options.model is not None)
+    clock = Clock(options.told)
+    finder, meter = prepare(spec, root, options)
+    require_sizes(spec, locked, meter)
+    clock.lap("load")
+    judged = judge_locked(spec, finder, meter, locked, clock)
+    return frozen_report(write_up(spec, meter, judged, options, clock.seconds), locked, options)
+
+
+def check_frozen(path: Path | str, name: str | None = None, options: Options | None = None) -> Report:
+    """From Python: `check --frozen` of one spec of a file, `name` where there are several. Writes no files.
+
+    Raises ProgramError with every mistake of the file, or CommandError: there is no lock, it was edited, or it is of
+    something else.
+    """
+    options = options or Options()
+    programs, _ = check_text([Path(path)], measure=True, model=options.model)
+    return frozen(choose(programs[0].specs, name, "spec", Path(path)), Path(path), options)
+
+
+def check_and_write(
+    spec: Spec,
+    program: Program,
+    folder: Path,
+    options: Options,
+    lock: Literal["look", "freeze", "renew"] = "look",
+) -> tuple[Report, list[str]]:
+    """One spec judged, and its files written into the folder, all of them or none. Also notes for the reader. `lock`: what
+    becomes of the one beside the spec's file: it is looked at, judged by, or about to be replaced."""
     from circuitlang.report.files import contents, write_files
 
+    path = Path(program.source.name)
     choose_device(options.device)  # before anything is made on disk
     require_writable(folder)
-    report = check(spec, project_root(Path(program.source.name)), options)
-    files, notes = contents(report)
-    write_files(folder, files)
-    return report, [f"files in {folder}", *notes]
+    with alone_in(folder):
+        if lock == "freeze":
+            report, said = frozen(spec, path, options), []
+        else:
+            locked, said = look_at_lock(spec, path) if lock == "look" else (None, [])
+            report = check(spec, project_root(path), options, locked)
+        files, notes = contents(report)
+        write_files(folder, files)
+    return report, [f"files in {folder}", *notes, *said]
+
+
+def require_lock_writable(found: Sequence[Program]) -> None:
+    """Raises CommandError where the lock of one of the files could not be written."""
+    for program in found:
+        require_writable(Path(program.source.name).parent)
+
+
+def update_locks(found: Sequence[tuple[Spec, Program, Report]]) -> list[str]:
+    """`check --update-lock`: writes the lock of every file, with all its specs. Lines that say so."""
+    lines: list[str] = []
+    for program in dict.fromkeys(program.source.name for _, program, _ in found):
+        own = [(spec, report) for spec, its, report in found if its.source.name == program]
+        lines += update_lock(Path(program), own)
+    return lines
 
 
 def check_file(path: Path | str, name: str | None = None, options: Options | None = None) -> Report:
@@ -56,9 +124,10 @@ def check_file(path: Path | str, name: str | None = None, options: Options | Non
 
     Raises ProgramError with every mistake of the file, or CommandError.
     """
-    programs, _ = check_text([Path(path)], measure=True)
+    options = options or Options()
+    programs, _ = check_text([Path(path)], measure=True, model=options.model)
     spec = choose(programs[0].specs, name, "spec", Path(path))
-    return check(spec, project_root(Path(path)), options or Options())
+    return check(spec, project_root(Path(path)), options)
 
 
 def prune_and_write(path: Path, name: str | None, out: Path | None, options: Options) -> list[str]:

@@ -15,6 +15,7 @@ from circuitlang.claims.verdict import Counterexample as Breaking
 from circuitlang.claims.verdict import Interval, Outcome, Verdict, exit_status, overall, worst
 from circuitlang.report.control import ControlResult
 from circuitlang.report.diagram import Diagram, dot
+from circuitlang.report.drift import Drift
 from circuitlang.report.json_text import lines_of_json, rounded_floats, untitled
 from circuitlang.report.part import Measured, Part, Text
 
@@ -261,6 +262,7 @@ class BatteryResult(Part):
     measured: Measured | None = Field(default=None, description="the most telling of the numbers")
     numbers: dict[Text, Measured] = Field(default_factory=dict)
     note: Text = ""
+    locked: bool = Field(default=False, description="as the lock has it; not run this time")
 
     @classmethod
     def of(cls, check: Check) -> Self:
@@ -307,6 +309,7 @@ class Report(Part):
     claims: tuple[ClaimResult, ...] = ()
     controls: tuple[ControlResult, ...] = ()
     battery: tuple[BatteryResult, ...] = ()
+    drift: Drift | None = Field(default=None, description="null where no lock was held against it")
     provenance: Provenance
     seconds: dict[str, float] = Field(default_factory=dict, description="wall-clock time of each stage")
     cached: bool = False
