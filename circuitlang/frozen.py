@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from circuitlang.circuit.graph import jaccard
 from circuitlang.claims.verdict import Outcome, void
 from circuitlang.judging import Clock, Judged, Options, judge_claims
-from circuitlang.locks import differing, hashes, misfits
+from circuitlang.locks import differing, hashes, inputs, misfits
 from circuitlang.program.spec import Spec
-from circuitlang.report.compare import changed, compare
+from circuitlang.report.compare import changed, compare, short
 from circuitlang.report.drift import CircuitDrift, Drift, Shared
 from circuitlang.report.lock import LockedSpec
 from circuitlang.report.report import ClaimResult, Report, SeedCircuit, overall_outcome
@@ -32,7 +33,7 @@ def require_inputs(spec: Spec, locked: LockedSpec, model: str, seed: int, other_
     wrong = [c for c in found if c.name != "code" and not (c.name == "model" and other_model)]
     if not wrong:
         return
-    said = "; ".join(f"{c.name} was {_short(c.old)} and is {_short(c.new)}" for c in wrong)
+    said = "; ".join(f"{c.name} was {short(c.old)} and is {short(c.new)}" for c in wrong)
     advice = "check without --frozen, and write a new lock with --update-lock"
     if [c.name for c in wrong] == ["model"]:
         advice += f"; or put the locked circuit into this model: --frozen --model {spec.model}"
@@ -60,10 +61,11 @@ def judge_locked(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec, c
     circuits: list[Found] = []
     bindings: list[Binding | None] = []
     verdicts: list[Verdict] = []
-    for found, share in put_back(spec, finder, locked):
+    every = put_back(spec, finder, meter, locked)
+    for number, found in enumerate(every):
 
-        def told(step: str, done: float, seed: int = found.seed, share: float = share) -> None:
-            clock.told(f"judge: locked circuit of seed {seed}, {step}", share * done)
+        def told(step: str, share: float, number: int = number, seed: int = found.seed) -> None:
+            clock.told(f"judge: locked circuit of seed {seed}, {step}", (number + share) / len(every))
 
         binding, judged = judge_claims(spec, meter, found, told)
         circuits.append(found)
@@ -73,27 +75,34 @@ def judge_locked(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec, c
     return Judged(able, circuits, bindings, _voided(verdicts, locked.report.claims))
 
 
-def put_back(spec: Spec, finder: Finder, locked: LockedSpec) -> list[tuple[Found, float]]:
-    """Every seed's locked circuit in the model at hand, and the share of them that is then done: the same nodes, with the
-    losses, costs and edges that they have there."""
-    from circuitlang.circuit.extract import extract
+def put_back(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec) -> list[Found]:
+    """Every seed's locked circuit in the model at hand: the same nodes, with the losses, edges and costs that they have
+    there. Of the lock's own model costs are the lock's: they take as long as all claims, and decide nothing."""
+    from circuitlang.circuit.extract import extract, weight_edges
     from circuitlang.circuit.find import COSTED, SELECTED, Found, one_thread
     from circuitlang.circuit.prune import MARGIN, Pruned, loss_and_error
 
-    model, mean = finder.checkpoint.model, finder.mean(spec.prune)
+    model, mean = finder.checkpoint.model, dict(meter.mean)
     many, few = finder.prompts("select", 0, SELECTED), finder.prompts("select", 0, COSTED)
-    done: list[tuple[Found, float]] = []
-    seeds = locked_circuits(locked)
-    for number, circuit in enumerate(seeds):
+    done: list[Found] = []
+    for circuit in locked_circuits(locked):
         assert circuit.graph is not None, "a lock holds no circuit without its nodes"
         nodes = circuit.graph.kept
         with one_thread():
             loss, error = loss_and_error(model, mean, nodes, many)
-            graph = extract(model, mean, nodes, few, finder.checkpoint.tokenizer)
+            if same_model(locked, meter.checkpoint.digest):
+                others = tuple(edge for edge in circuit.graph.edges if edge.kind != "weight")
+                graph = replace(circuit.graph, edges=(*weight_edges(model, nodes), *others))
+            else:
+                graph = extract(model, mean, nodes, few, finder.checkpoint.tokenizer)
         reached = loss + MARGIN * error <= spec.prune.loss
         pruned = Pruned(nodes, loss, error, reached, circuit.penalty or 0.0, ((len(nodes), loss),), nodes)
-        done.append((Found(circuit.seed, pruned, graph, True), (number + 1) / len(seeds)))
+        done.append(Found(circuit.seed, pruned, graph, True))
     return done
+
+
+def same_model(locked: LockedSpec, digest: str) -> bool:
+    return inputs(locked).get("model") == digest
 
 
 def locked_circuits(locked: LockedSpec) -> tuple[SeedCircuit, ...]:
@@ -104,17 +113,20 @@ def frozen_report(report: Report, locked: LockedSpec, options: Options) -> Repor
     """The report on the locked circuit, with what was not run again as the lock has it, and the drift. `report`: of
     `judge_locked`. The controls and the battery are about one model: of another, neither is shown."""
     old, new = locked.report, report.provenance
-    same = old.provenance.hashes.get("model") == new.hashes["model"]
+    same = same_model(locked, new.hashes["model"])
     carried = same and bool(report.claims)
     controls = tuple(
-        each.model_copy(update={"locked": True}) for each in (old.controls if carried and options.controls else ())
+        each.model_copy(update={"locked": True})
+        for each in (old.controls if carried and options.controls else ())
     )
     battery = tuple(
-        each.model_copy(update={"locked": True}) for each in (old.battery if carried and options.battery else ())
+        each.model_copy(update={"locked": True})
+        for each in (old.battery if carried and options.battery else ())
     )
     said = {claim.name: claim.control for claim in old.claims}
     claims = tuple(
-        claim.model_copy(update={"control": _control(said.get(claim.name), carried)}) for claim in report.claims
+        claim.model_copy(update={"control": _control(said.get(claim.name), carried)})
+        for claim in report.claims
     )
     note = _other_edges(report, locked) if same else "the controls and the battery were not run on this model"
     return _with(
@@ -150,7 +162,7 @@ def _drift(
     old, new = locked.report.provenance, report.provenance
     return Drift(
         frozen=frozen,
-        same_model=old.hashes.get("model") == new.hashes["model"],
+        same_model=same_model(locked, new.hashes["model"]),
         locked_verdict=locked.report.verdict,
         changed=(*differing(locked, new.hashes, new.seed), *changed(old.versions, new.versions)),
         circuits=tuple(circuits),
@@ -176,7 +188,9 @@ def _other_edges(report: Report, locked: LockedSpec) -> str:
     other = [
         str(old.seed)
         for old in locked_circuits(locked)
-        if old.graph is not None and (new := now.get(old.seed)) is not None and new.weights != old.graph.weights
+        if old.graph is not None
+        and (new := now.get(old.seed)) is not None
+        and new.weights != old.graph.weights
     ]
     return f"the edges between the locked nodes are others now, of seed {', '.join(other)}" if other else ""
 
@@ -197,8 +211,3 @@ def _with(report: Report, **changes: object) -> Report:
     """The report with other parts, checked like any report."""
     parts: Mapping[str, object] = {name: getattr(report, name) for name in Report.model_fields}
     return Report.model_validate({**parts, **changes})
-
-
-def _short(text: str | None) -> str:
-    """A hash as far as people compare it."""
-    return "not there" if text is None else text[:12]

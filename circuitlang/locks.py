@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from circuitlang.authoring import programs
 from circuitlang.cache import code_digest, key_of
 from circuitlang.model.locate import digest_of, locate, read_config
-from circuitlang.program.load import load, project_root
-from circuitlang.program.program import Program
+from circuitlang.program.load import project_root
 from circuitlang.program.spec import Spec
 from circuitlang.report.compare import changed
 from circuitlang.report.drift import Changed

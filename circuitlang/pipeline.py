@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 
 def check(spec: Spec, root: Path, options: Options, locked: LockedSpec | None = None) -> Report:
-    """`check`: one spec, judged. Nothing is pruned where the model is not competent, or where nobody can tell. `locked`:
-    what the lock has of it; where that is of another model the report says what became of it."""
+    """`check`: one spec, judged. Nothing is pruned where the model is not competent, or where nobody can tell.
+    `locked`: what the lock has of it; where that is of another model the report says what became of it."""
     from circuitlang.frozen import drifted
     from circuitlang.write_up import write_up
 
@@ -48,8 +48,9 @@ def check(spec: Spec, root: Path, options: Options, locked: LockedSpec | None = 
 
 
 def frozen(spec: Spec, path: Path, options: Options) -> Report:
-    """`check --frozen`: the circuit in the lock beside the spec's file, judged without a search. Controls and battery are
-    as the lock has them. CommandError where something else went into the lock than would go into this."""
+    """`check --frozen`: the circuit in the lock beside the spec's file, judged without a search. Controls and battery
+    are as the lock has them. CommandError where something else went into the lock than would go into this."""
+    from circuitlang.circuit.find import one_thread
     from circuitlang.frozen import frozen_report, judge_locked, require_inputs, require_sizes
     from circuitlang.write_up import write_up
 
@@ -64,8 +65,11 @@ def frozen(spec: Spec, path: Path, options: Options) -> Report:
     finder, meter = prepare(spec, root, options)
     require_sizes(spec, locked, meter)
     clock.lap("load")
-    judged = judge_locked(spec, finder, meter, locked, clock)
-    return frozen_report(write_up(spec, meter, judged, options, clock.seconds), locked, options)
+    if finder.checkpoint.model.embed.device.type == "cpu":
+        meter.workers = options.jobs
+    with one_thread():
+        judged = judge_locked(spec, finder, meter, locked, clock)
+        return frozen_report(write_up(spec, meter, judged, options, clock.seconds), locked, options)
 
 
 def check_frozen(path: Path | str, name: str | None = None, options: Options | None = None) -> Report:
@@ -74,7 +78,9 @@ def check_frozen(path: Path | str, name: str | None = None, options: Options | N
     Raises ProgramError with every mistake of the file, or CommandError: there is no lock, it was edited, or it is of
     something else.
     """
-    options = options or Options()
+    from circuitlang.circuit.parallel import cores
+
+    options = options or Options(jobs=cores())
     programs, _ = check_text([Path(path)], measure=True, model=options.model)
     return frozen(choose(programs[0].specs, name, "spec", Path(path)), Path(path), options)
 
@@ -86,8 +92,8 @@ def check_and_write(
     options: Options,
     lock: Literal["look", "freeze", "renew"] = "look",
 ) -> tuple[Report, list[str]]:
-    """One spec judged, and its files written into the folder, all of them or none. Also notes for the reader. `lock`: what
-    becomes of the one beside the spec's file: it is looked at, judged by, or about to be replaced."""
+    """One spec judged, and its files written into the folder, all of them or none. Also notes for the reader. `lock`:
+    what becomes of the one beside the spec's file: it is looked at, judged by, or about to be replaced."""
     from circuitlang.report.files import contents, write_files
 
     path = Path(program.source.name)

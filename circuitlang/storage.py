@@ -48,7 +48,9 @@ def write_all(files: Mapping[Path, bytes | str]) -> None:
     try:
         for current, content in files.items():
             current.parent.mkdir(parents=True, exist_ok=True)
-            temporary = temporaries[current] = current.with_name(f".{current.name}.{secrets.token_hex(4)}.part")
+            temporary = temporaries[current] = current.with_name(
+                f".{current.name}.{secrets.token_hex(4)}.part"
+            )
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
             _settle(temporary, current)
         for current, temporary in temporaries.items():
@@ -94,7 +96,7 @@ def alone_in(folder: Path) -> Iterator[None]:
             flock(handle, LOCK_EX | LOCK_NB)
         except BlockingIOError:
             raise CommandError(
-                f"another check is writing into {folder}: wait until it has ended, or give this one another folder (--out)"
+                f"another check is writing into {folder}: wait until it has ended, or give this one another folder"
             ) from None
         except OSError:  # a file system without locks
             pass

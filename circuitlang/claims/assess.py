@@ -199,7 +199,8 @@ class Assessor:
 
     def hardest(self, claim: Claim, pairs: Pairs) -> tuple[Pairs, str]:
         """Of all random circuits, the ones nearest to breaking the claim on `select`: those are judged on `test`."""
-        ranked = sorted(pairs, key=lambda name: (self._margin(claim, *pairs[name]), name))[:JUDGED]
+        margins = self.meter.each(lambda name: (self._margin(claim, *pairs[name]), name), pairs)
+        ranked = [name for _, name in sorted(margins)[:JUDGED]]
         note = f"the {JUDGED} hardest of {len(pairs)} random circuits, as ranked on `select`"
         return {name: pairs[name] for name in ranked}, note
 

@@ -96,7 +96,9 @@ def check(
     """
     if update_lock and (frozen or model is not None or no_run):
         other = "--frozen" if frozen else "--no-run" if no_run else "--model"
-        raise CommandError(f"--update-lock takes what a whole check of the spec finds; it cannot go with {other}")
+        raise CommandError(
+            f"--update-lock takes what a whole check of the spec finds; it cannot go with {other}"
+        )
     from circuitlang.authoring import check_text
 
     with mistakes_as(format):
@@ -119,7 +121,9 @@ def check(
     folders = [_folder(spec.name, out, frozen, model) for spec, _ in found]
     twice = next((folder for folder in folders if folders.count(folder) > 1), None)
     if twice is not None:
-        raise CommandError(f"two of these specs have one name, and would both write {twice}; check one at a time")
+        raise CommandError(
+            f"two of these specs have one name, and would both write {twice}; check one at a time"
+        )
     if update_lock:
         pipeline.require_lock_writable(programs)  # before minutes are spent
     if format is not ReportFormat.SARIF:  # which has them in its one document

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from math import isclose
 from typing import Literal
 
-from circuitlang.claims.verdict import Outcome
 from circuitlang.report.drift import ORDER, Changed, CircuitDrift, ClaimDrift, Kind, Reading
 from circuitlang.report.report import ClaimResult, Report, TaskResult, overall_outcome
 
@@ -28,9 +27,12 @@ def compare(
         *_rows(_competence(old.task), _competence(task), same_model),
         *_rows(_claims(old.claims), _claims(claims), same_model, judged=bool(claims)),
     ]
-    worst = max((each.drift for each in found), key=ORDER.index, default="unchanged")
+    kinds: list[Kind] = ["unchanged", *(each.drift for each in found)]
     return CircuitDrift(
-        circuit=circuit, drift=worst, verdict=overall_outcome(task, claims), claims=tuple(found)
+        circuit=circuit,
+        drift=max(kinds, key=ORDER.index),
+        verdict=overall_outcome(task, claims),
+        claims=tuple(found),
     )
 
 
@@ -40,7 +42,9 @@ def same_number(old: Reading, new: Reading, same_model: bool) -> bool:
         return old.value is new.value
     pairs = [(old.value, new.value)]
     if same_model:
-        pairs += [(a, b) for a, b in ((old.low, new.low), (old.high, new.high)) if a is not None and b is not None]
+        pairs += [
+            (a, b) for a, b in ((old.low, new.low), (old.high, new.high)) if a is not None and b is not None
+        ]
         return all(_equal(a, b) for a, b in pairs)
     inside = _holds(old, new.value) or _holds(new, old.value)
     return inside or _equal(old.value, new.value)
@@ -62,6 +66,11 @@ def changed(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Changed, ..
         for name in names
         if old.get(name) != new.get(name)
     )
+
+
+def short(text: str | None) -> str:
+    """A hash as far as people compare it; what is no hash, whole."""
+    return "not there" if text is None else text[:12] if len(text) == 64 else text
 
 
 _Named = dict[tuple[str, str], Reading]
@@ -108,10 +117,3 @@ def _kind(old: Reading | None, new: Reading | None, same_model: bool, judged: bo
     if new.verdict is not old.verdict:
         return "broken" if new.verdict.severity > old.verdict.severity else "mended"
     return "unchanged" if same_number(old, new, same_model) else "moved"
-
-
-def still(row: ClaimDrift) -> str:
-    """A row's drift in words: a number that moved still holds, or still does not."""
-    if row.drift == "moved" and row.new is not None:
-        return "moved, still holds" if row.new.verdict is Outcome.PASS else f"moved, still {row.new.verdict.value}"
-    return row.drift

@@ -63,8 +63,8 @@ class Shared(Part):
 
 
 class Drift(Part):
-    """A check held against the lock of its spec. What is judged gates: with a frozen check the locked circuit, otherwise
-    the fresh one, and then what is said of the locked circuit informs."""
+    """A check held against the lock of its spec. What is judged gates: with a frozen check the locked circuit,
+    otherwise the fresh one, and then what is said of the locked circuit informs."""
 
     frozen: bool = Field(description="whether the locked circuit is what the report's verdict is about")
     same_model: bool = Field(description="then numbers are compared to four digits, else by their intervals")

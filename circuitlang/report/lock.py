@@ -71,7 +71,9 @@ def read_lock(path: Path) -> Lock:
     except FileNotFoundError:
         raise CommandError(f"there is no lock {path}; {again}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"cannot read the lock {path}: {getattr(error, 'strerror', None) or error}") from None
+        raise CommandError(
+            f"cannot read the lock {path}: {getattr(error, 'strerror', None) or error}"
+        ) from None
     head = _HEAD.match(text)
     if head is None:
         raise CommandError(f"{path} is not a lock, or its first line was changed; {again}")
