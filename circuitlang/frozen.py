@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from circuitlang.circuit.graph import jaccard
 from circuitlang.claims.verdict import Outcome, void
-from circuitlang.judging import Clock, Judged, Options, judge_claims
+from circuitlang.judging import Clock, Judged, Known, Options, judge_claims
 from circuitlang.locks import differing, hashes, inputs, misfits
 from circuitlang.program.spec import Spec
 from circuitlang.report.compare import changed, compare, short
@@ -67,7 +67,8 @@ def judge_locked(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec, c
         def told(step: str, share: float, number: int = number, seed: int = found.seed) -> None:
             clock.told(f"judge: locked circuit of seed {seed}, {step}", (number + share) / len(every))
 
-        binding, judged = judge_claims(spec, meter, found, told)
+        known = _known(locked, found.seed) if same_model(locked, meter.checkpoint.digest) else {}
+        binding, judged = judge_claims(spec, meter, found, told, known)
         circuits.append(found)
         bindings.append(binding)
         verdicts += judged
@@ -101,6 +102,16 @@ def put_back(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec) -> li
     return done
 
 
+def _known(locked: LockedSpec, seed: int) -> dict[str, Known]:
+    """What the lock says of the claims of one seed."""
+    return {
+        claim.name: Known(each.hardest, each.verdict is Outcome.FAIL)
+        for claim in locked.report.claims
+        for each in claim.seeds
+        if each.seed == seed
+    }
+
+
 def same_model(locked: LockedSpec, digest: str) -> bool:
     return inputs(locked).get("model") == digest
 
@@ -123,11 +134,8 @@ def frozen_report(report: Report, locked: LockedSpec, options: Options) -> Repor
         each.model_copy(update={"locked": True})
         for each in (old.battery if carried and options.battery else ())
     )
-    said = {claim.name: claim.control for claim in old.claims}
-    claims = tuple(
-        claim.model_copy(update={"control": _control(said.get(claim.name), carried)})
-        for claim in report.claims
-    )
+    before = {claim.name: claim for claim in old.claims}
+    claims = tuple(_as_locked(claim, before.get(claim.name), carried) for claim in report.claims)
     note = _other_edges(report, locked) if same else "the controls and the battery were not run on this model"
     return _with(
         report,
@@ -195,11 +203,17 @@ def _other_edges(report: Report, locked: LockedSpec) -> str:
     return f"the edges between the locked nodes are others now, of seed {', '.join(other)}" if other else ""
 
 
-def _control(locked: str | None, carried: bool) -> str | None:
-    """What a claim's `control` says. A null that reached it counts in any model until it is run again."""
-    if locked is None or not (carried or locked != HELD):
-        return None
-    return f"{locked}, as locked"
+def _as_locked(claim: ClaimResult, before: ClaimResult | None, carried: bool) -> ClaimResult:
+    """The claim with what the lock says of its controls, and of where it breaks if it failed then, too. A null that
+    reached it counts in any model until it is run again."""
+    if before is None:
+        return claim
+    changes: dict[str, object] = {}
+    if before.control is not None and (carried or before.control != HELD):
+        changes["control"] = f"{before.control}, as locked"
+    if carried and claim.counterexample is None and claim.verdict is before.verdict is Outcome.FAIL:
+        changes["counterexample"] = before.counterexample
+    return claim.model_copy(update=changes)
 
 
 def _voided(verdicts: Sequence[Verdict], claims: Sequence[ClaimResult]) -> list[Verdict]:

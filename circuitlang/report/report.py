@@ -169,6 +169,7 @@ class SeedVerdict(Part):
     right_value: float | None = None
     member: Text | None = None
     note: Text = ""
+    hardest: tuple[Text, ...] = Field(default=(), description="the random circuits that were judged")
 
     @classmethod
     def of(cls, verdict: Verdict) -> Self:
@@ -184,6 +185,7 @@ class SeedVerdict(Part):
             right_value=verdict.right_value,
             member=verdict.member,
             note=verdict.note,
+            hardest=verdict.hardest,
         )
 
 
