@@ -45,12 +45,13 @@ def same_number(old: Reading, new: Reading, same_model: bool) -> bool:
         pairs += [
             (a, b) for a, b in ((old.low, new.low), (old.high, new.high)) if a is not None and b is not None
         ]
-        return all(_equal(a, b) for a, b in pairs)
+        return all(equal(a, b) for a, b in pairs)
     inside = _holds(old, new.value) or _holds(new, old.value)
-    return inside or _equal(old.value, new.value)
+    return inside or equal(old.value, new.value)
 
 
-def _equal(a: float, b: float) -> bool:
+def equal(a: float, b: float) -> bool:
+    """To four digits; around 0 next to nothing is nothing."""
     return isclose(a, b, rel_tol=FOUR_DIGITS, abs_tol=_NEXT_TO_NOTHING)
 
 
