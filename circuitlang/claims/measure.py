@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -131,6 +132,7 @@ class Meter:
     _found: dict[tuple[Setting, Look, int], dict[str, Table]] = field(default_factory=dict)
     _keys: dict[tuple[Setting, Look], str] = field(default_factory=dict)
     _populations: dict[tuple[Where, int], Population | None] = field(default_factory=dict)
+    _alone: AbstractContextManager[object] = field(default_factory=Lock)
 
     @classmethod
     def of(cls, finder: Finder, settings: PruneSettings) -> Meter:
@@ -180,11 +182,9 @@ class Meter:
         i the i-th foil), mass and probability (of answer and foils, of the answer alone), says (bit c: the choice is
         the answer of case c); of every other look its kind; of those at marks also lacks, a LACKS_ where they give no
         number, else 0. What is not a number is NaN, or NO_CHOICE."""
-        chunks = range(-(-datapoints // self.chunk))
-        if setting.plugged:  # a package's function need not be one that threads may share
-            found = [self._chunk(setting, look, chunk)[name] for chunk in chunks]
-        else:
-            found = self.each(lambda chunk: self._chunk(setting, look, chunk)[name], chunks)
+        found = self.each(
+            lambda chunk: self._chunk(setting, look, chunk)[name], range(-(-datapoints // self.chunk))
+        )
         return np.concatenate(found)[:datapoints]
 
     def each(self, measure: Callable[[Item], Found], items: Iterable[Item]) -> list[Found]:
@@ -255,7 +255,10 @@ class Meter:
             key = key_of(self._keys[setting, look], chunk, self.chunk)
             # what a package's function does, and whether it is the one of last time, nobody can tell
             stored = None if setting.plugged else self.cache.get(key)
-            found = _read(stored) if stored else self._run(setting, look, chunk, together)
+            with (
+                self._alone if setting.plugged else nullcontext()
+            ):  # threads may not share a package's function
+                found = _read(stored) if stored else self._run(setting, look, chunk, together)
             if not stored and not setting.plugged:
                 self.cache.put(key, _write(found))
             self._found[place] = found
