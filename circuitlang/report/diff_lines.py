@@ -38,11 +38,11 @@ def _head(found: Diff) -> str:
 
 def line(change: Change) -> str:
     """One change: its sign, what it is of, what it was and what it is."""
-    old, new = (None if side is None else _value(change, side) for side in (change.old, change.new))
     if change.sign == "~":
-        said = f"{old}, now {new}" if old != new else f"{old}, to four digits"
+        old, new = _value(change, change.old), _value(change, change.new)
+        said = f"{old}, now {new}" if old != new else f"{old}, but for digits that are not shown"
     else:
-        said = (new if old is None else old) or ""
+        said = _value(change, change.new if change.sign == "+" else change.old)
     return f"{change.sign} {change.name}{f': {said}' if said else ''}"
 
 

@@ -70,10 +70,10 @@ def read_lock(path: Path) -> Lock:
         text = path.read_bytes().decode("utf-8").replace("\r\n", "\n")  # as git may have checked it out
     except FileNotFoundError:
         raise CommandError(f"there is no lock {path}; {again}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(
-            f"cannot read the lock {path}: {getattr(error, 'strerror', None) or error}"
-        ) from None
+    except OSError as error:
+        raise CommandError(f"cannot read the lock {path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise CommandError(f"{path} is not a lock: it is not text; {again}") from None
     head = _HEAD.match(text)
     if head is None:
         raise CommandError(f"{path} is not a lock, or its first line was changed; {again}")

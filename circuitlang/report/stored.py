@@ -18,7 +18,7 @@ def read_reports(path: Path) -> Mapping[str, Report]:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise CommandError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    if path.suffix == ".lock" or text.startswith('{"schema": '):
+    if path.suffix == ".lock" or '"checksum": ' in text.partition("\n")[0]:
         return {name: found.report for name, found in read_lock(path).specs.items()}
     report = read_report(path, text)
     return {report.spec: report}
