@@ -112,7 +112,9 @@ def test_reports_locks_and_folders_are_read(tmp_path):
     (tmp_path / "run" / "report.json").write_text(report.to_json())
     lock = tmp_path / "x.cir.lock"
     names = ("single_double_quote", "second")
-    Lock(specs={name: LockedSpec.of(report.model_copy(update={"spec": name}), {}) for name in names}).write(lock)
+    Lock(specs={name: LockedSpec.of(report.model_copy(update={"spec": name}), {}) for name in names}).write(
+        lock
+    )
     assert list(read_reports(lock)) == sorted(names)
     assert [each.changes for each in diff(tmp_path / "run", tmp_path / "run" / "report.json")] == [()]
     assert [each.changes for each in diff(lock, tmp_path / "run")] == [()]
@@ -137,10 +139,16 @@ def edited(change):
         ("{", "is neither a report nor a lock: it is not JSON"),
         ("[]", "it has no `schema`"),
         ("[" * 100_000, "it is not JSON"),
-        (edited(lambda d: d.update(schema=7)), "is a report of version 7, and this circuitlang reads version 1"),
+        (
+            edited(lambda d: d.update(schema=7)),
+            "is a report of version 7, and this circuitlang reads version 1",
+        ),
         (edited(lambda d: d.update(verdict="pass")), "the verdict cannot be pass"),
         (edited(lambda d: d.pop("task")), "is not as it was written: task"),
-        (edited(lambda d: d["circuit"]["per_seed"][0].update(nodes=3)), "was edited: seed 0 is said to have 3 nodes"),
+        (
+            edited(lambda d: d["circuit"]["per_seed"][0].update(nodes=3)),
+            "was edited: seed 0 is said to have 3 nodes",
+        ),
         (edited(lambda d: d["claims"][0].update(value="much")), "is not as it was written: claims.0.value"),
     ],
 )
@@ -154,8 +162,8 @@ def test_a_report_that_was_edited_is_refused_in_one_sentence(tmp_path, text, sai
 
 
 def test_what_is_not_there_is_said(tmp_path):
+    (tmp_path / "nothing").mkdir()
     with pytest.raises(CommandError, match=r"cannot read .*nothing/report\.json: No such file"):
-        (tmp_path / "nothing").mkdir()
         read_reports(tmp_path / "nothing")
 
 

@@ -48,14 +48,18 @@ def test_a_node_and_an_edge_stand_on_a_line_each():
     json.loads(lock.text())
 
 
-@given(place=st.integers(0, len(TEXT) - 1), kind=st.sampled_from(["put", "cut", "set"]), byte=st.integers(0, 255))
+@given(
+    place=st.integers(0, len(TEXT) - 1), kind=st.sampled_from(["put", "cut", "set"]), byte=st.integers(0, 255)
+)
 def test_every_change_of_a_byte_is_noticed(tmp_path_factory, place, kind, byte):
     new = bytes([byte])
     changed = TEXT[:place] + (b"" if kind == "cut" else new) + TEXT[place + (kind != "put") :]
     path = tmp_path_factory.getbasetemp() / "edited.cir.lock"
     path.write_bytes(changed)
     if changed.replace(b"\r\n", b"\n") == TEXT:
-        assert read_lock(path).text().encode() == TEXT  # the same text, or with the line ends of another system
+        assert (
+            read_lock(path).text().encode() == TEXT
+        )  # the same text, or with the line ends of another system
         return
     with pytest.raises(CommandError, match=r"(?s)edited\.cir\.lock.*write a new one.*--update-lock"):
         read_lock(path)
