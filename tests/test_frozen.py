@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +21,14 @@ from circuitlang.claims.verdict import Outcome
 from circuitlang.model.checkpoint import load, save
 from circuitlang.model.locate import digest_of, locate
 from circuitlang.model.transformer import Transformer
-from circuitlang.pipeline import Options, check, check_and_write, check_frozen, update_locks
+from circuitlang.pipeline import (
+    Options,
+    check,
+    check_and_write,
+    check_frozen,
+    require_lock_writable,
+    update_locks,
+)
 from circuitlang.report.junit import junit
 from circuitlang.report.lock import Lock, LockedSpec, beside, read_lock
 from circuitlang.report.markdown import markdown
@@ -33,7 +44,7 @@ spec quick {
   task = planted
   model = "planted"
   prune { loss = 0.07  steps = 30 }
-  verdict { samples = 64..128 }
+  verdict { samples = 64..256 }
   circuit {
     role detector = neuron in layer 0
     role kind = neuron in layer 0
@@ -208,7 +219,7 @@ def test_a_number_that_moved_and_a_verdict_that_is_worse_are_said(project: Locke
     [
         ("<= 0.2", "<= 0.21", ["spec"]),
         ("steps = 30", "steps = 31", ["prune", "spec"]),
-        ("samples = 64..128", "samples = 64..256", ["spec", "verdict"]),
+        ("samples = 64..256", "samples = 64..512", ["spec", "verdict"]),
         ("hold out first 25%", "hold out first 26%", ["task"]),
         ("rule letter = ", "rule  letter  =  ", []),
         ("claim counted", "# a comment\n  claim counted", []),
@@ -357,3 +368,57 @@ def test_a_whole_check_says_that_the_lock_is_out_of_date(project: Locked, tmp_pa
         pytest.raises(CommandError, match=f"another check is writing into {tmp_path / 'out'}"),
     ):
         check_and_write(*arguments)
+
+
+def test_where_no_lock_can_be_written_it_is_said_before_anything_is_computed(
+    project: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(30, "Read-only file system")
+
+    program = check_text([project.spec], measure=True)[0][0]
+    monkeypatch.setattr(os, "fsync", refuse)
+    before = project.lock.read_bytes()
+    with pytest.raises(CommandError, match="Read-only file system"):
+        require_lock_writable([program])
+    with pytest.raises(CommandError, match=f"cannot write {project.lock}: Read-only file system"):
+        update_locks([(program.specs["quick"], program, project.report)])
+    assert project.lock.read_bytes() == before
+    assert not list(project.spec.parent.glob("*.part"))
+
+
+def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "circuitlang.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def test_the_commands(project: Locked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIRCUITLANG_CACHE", str(project.cache))
+    folder = project.spec.parent
+    done = run("check", "quick.cir", "--frozen", cwd=folder)
+    assert done.returncode == project.report.exit_status, done.stderr
+    assert "the locked circuit in this model: 8 unchanged" in done.stdout
+    assert "files in runs/quick.frozen" in done.stdout
+    same = run("diff", "quick.cir.lock", "runs/quick.frozen", cwd=folder)
+    assert (same.returncode, same.stdout) == (
+        0,
+        f"quick: {project.report.verdict.value}, as before\n  no difference\n",
+    )
+    assert run("status", cwd=folder).returncode == 0
+    project.spec.write_text(project.spec.read_text().replace("<= 0.2", "<= 0.21"))
+    stale = run("status", "--format", "json", cwd=folder)
+    assert stale.returncode == 1
+    assert [each["name"] for each in json.loads(stale.stdout)[0]["changed"]] == ["spec"]
+    refused = run("check", "quick.cir", "--frozen", cwd=folder)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "error: the lock of spec `quick` is of something else" in refused.stderr
+    both = run("check", "quick.cir", "--frozen", "--update-lock", cwd=folder)
+    assert (both.returncode, both.stdout) == (2, "")
+    assert "it cannot go with --frozen" in both.stderr
+    nowhere = run("check", "quick.cir", "--frozen", "--model", "zoo:nothing", cwd=folder)
+    assert nowhere.returncode == 2
+    assert "there is no model `zoo:nothing`" in nowhere.stderr
+    shutil.copy(project.spec, folder / "second.cir")
+    twice = run("check", "quick.cir", "second.cir", cwd=folder)
+    assert twice.returncode == 2
+    assert "two of these specs have one name" in twice.stderr
