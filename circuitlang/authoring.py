@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from circuitlang.cache import Cache, code_digest, default_folder, key_of
 from circuitlang.claims.reach import check_reach
-from circuitlang.model.locate import TOKENS, locate, read_config
+from circuitlang.model.locate import TOKENS, locate, read_config, with_model
 from circuitlang.program.fit import fit_layers
 from circuitlang.program.load import Reader, bytes_of, find_project, load, project_root, read, read_text
 from circuitlang.program.once import Once
@@ -67,12 +67,13 @@ def check_text(
     measure: bool = False,
     cues: bool = False,
     reader: Reader = bytes_of,
+    model: str | None = None,
 ) -> tuple[list[Program], list[Diagnostic]]:
     """`check --no-run`: all that can be found without computing, in all files at once: the programs, the warnings.
     `cues`: where there is no mistake also the shortcuts of tasks, which takes a fifth of a second for each.
 
     Raises ProgramError with every mistake of every file; `measure` also for what is right and nothing can measure yet.
-    `reader`: where the bytes of program files come from.
+    `reader`: where the bytes of program files come from. `model`: what the specs ask in place of their own.
     """
     severity = "error" if measure else "warning"
     checked: list[Program] = []
@@ -83,6 +84,7 @@ def check_text(
     for path in files:
         try:
             program = load(path, reader=reader, once=once, names=names)
+            program = program if model is None else with_model(program, model)
             checked.append(program)
             found += program.warnings
             found += [d for task in program.tasks.values() for d in once(supported, task)]

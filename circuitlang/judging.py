@@ -33,7 +33,8 @@ class Options:
     """How a check runs. `cache` None: the user's cache folder; `fresh`: use none. `told(stage, share done)`.
     `controls`: whether the nulls are run, without which no claim can be void; `battery`: whether the circuits go
     through it. `jobs`: how many searches run at a time, each in a process of its own; more than 1 only from a main
-    module that can be imported without doing anything."""
+    module that can be imported without doing anything. `model`: in place of the spec's own (as `with_model` takes it).
+    """
 
     device: str = "auto"
     seed: int = 0
@@ -44,7 +45,16 @@ class Options:
     command: tuple[str, ...] = ()
     controls: bool = True
     jobs: int = 1
+    model: str | None = None
     told: Told = field(default=quiet, compare=False)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Of a claim: the random circuits that were the hardest, and whether it failed."""
+
+    hardest: Sequence[str]
+    failed: bool
 
 
 @dataclass(frozen=True)
@@ -90,20 +100,27 @@ def judge(spec: Spec, finder: Finder, meter: Meter, options: Options, clock: Clo
     return Judged(able, circuits, bindings, verdicts, controls, checks)
 
 
-def judge_claims(spec: Spec, meter: Meter, found: Found, told: Told) -> tuple[Binding | None, list[Verdict]]:
-    """One seed's circuit: which nodes play the roles, and every claim's verdict."""
+def judge_claims(
+    spec: Spec, meter: Meter, found: Found, told: Told, known: Mapping[str, Known] | None = None
+) -> tuple[Binding | None, list[Verdict]]:
+    """One seed's circuit: which nodes play the roles, and every claim's verdict. `known`: of claims that were judged
+    about the same circuit before, what need not be looked for again."""
     from circuitlang.claims.assess import Assessor
     from circuitlang.claims.judge import not_measured
 
     if found.pruned.stopped is not None:  # no circuit: none of its counts or losses may pass for one
         why = f"there is no circuit: the search {found.pruned.stopped}"
         return None, [not_measured(claim, why, found.seed) for claim in spec.claims]
-    assessor = Assessor(meter, found.graph, spec.verdict, found.seed, spec.circuit)
+    known = known or {}
+    hardest = {name: before.hardest for name, before in known.items()}
+    assessor = Assessor(meter, found.graph, spec.verdict, found.seed, spec.circuit, hardest)
     fits = assessor.judge_hypothesis()
     verdicts = [fits] if fits else []
     for number, claim in enumerate(spec.claims):
         told(f"claim {claim.name}", number / len(spec.claims))
-        verdicts.append(assessor.explained(claim, assessor.judge(claim)))
+        verdict = assessor.judge(claim)
+        failed = claim.name in known and known[claim.name].failed  # where it breaks is known then, too
+        verdicts.append(verdict if failed else assessor.explained(claim, verdict))
     return assessor.match.binding if assessor.match else None, verdicts
 
 

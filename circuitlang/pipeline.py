@@ -5,20 +5,22 @@ What needs torch is imported inside the functions, so that whatever imports this
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from circuitlang.authoring import Shown, check_text, choose, show_light
 from circuitlang.cache import Cache, code_digest, default_folder, key_of
 from circuitlang.judging import Clock, Options, judge, search
-from circuitlang.model.locate import locate
+from circuitlang.locks import inputs, locked_spec, look_at_lock, update_lock
+from circuitlang.model.locate import digest_of, locate
 from circuitlang.program.load import load, project_root
 from circuitlang.program.program import Program
 from circuitlang.program.spec import Spec
 from circuitlang.source import CommandError
-from circuitlang.storage import require_writable
+from circuitlang.storage import alone_in, require_writable
 
 if TYPE_CHECKING:
     import torch
@@ -27,19 +29,22 @@ if TYPE_CHECKING:
     from circuitlang.claims.forecast import Costs, Forecast
     from circuitlang.claims.measure import Meter
     from circuitlang.report.exhibit import Exhibit
+    from circuitlang.report.lock import LockedSpec
     from circuitlang.report.report import Report
 
 
-def check(spec: Spec, root: Path, options: Options) -> Report:
-    """`check`: one spec, judged. Nothing is pruned where the model is not competent, or where nobody can tell."""
-    return check_and_exhibit(spec, root, options, show=False)[0]
+def check(spec: Spec, root: Path, options: Options, locked: LockedSpec | None = None) -> Report:
+    """`check`: one spec, judged. Nothing is pruned where the model is not competent, or where nobody can tell.
+    `locked`: what the lock has of it; where that is of another model the report says what became of it."""
+    return check_and_exhibit(spec, root, options, locked, show=False)[0]
 
 
 def check_and_exhibit(
-    spec: Spec, root: Path, options: Options, show: bool = True
+    spec: Spec, root: Path, options: Options, locked: LockedSpec | None = None, show: bool = True
 ) -> tuple[Report, Exhibit | None, list[str]]:
     """One spec judged, what a page shows of its first seed's circuit, where there is one, and notes for the reader."""
     from circuitlang.exhibits.make import exhibit_or_why
+    from circuitlang.frozen import drifted
     from circuitlang.write_up import write_up
 
     clock = Clock(options.told)
@@ -47,6 +52,8 @@ def check_and_exhibit(
     clock.lap("load")
     judged = judge(spec, finder, meter, options, clock)
     report = write_up(spec, meter, judged, options, clock.seconds)
+    if locked is not None and inputs(locked)["model"] != meter.checkpoint.digest:
+        report = drifted(report, spec, finder, meter, locked, clock)
     if not show or not judged.circuits:
         return report, None, []
     clock.told("page", 0.0)
@@ -54,16 +61,68 @@ def check_and_exhibit(
     return report, shown, [why] if why else []
 
 
-def check_and_write(spec: Spec, program: Program, folder: Path, options: Options) -> tuple[Report, list[str]]:
-    """One spec judged, and its files written into the folder, each whole or not at all. Also notes for the reader."""
+def frozen(spec: Spec, path: Path, options: Options) -> Report:
+    """`check --frozen`: the circuit in the lock beside the spec's file, judged without a search. Controls and battery
+    are as the lock has them. CommandError where something else went into the lock than would go into this."""
+    from circuitlang.circuit.find import one_thread
+    from circuitlang.frozen import frozen_report, judge_locked, require_inputs, require_sizes
+    from circuitlang.write_up import write_up
+
+    root, locked = project_root(path), locked_spec(path, spec.name)
+    seed = locked.report.provenance.seed
+    if options.seed not in (0, seed):
+        raise CommandError(f"the lock of spec `{spec.name}` was made with --seed {seed}, not {options.seed}")
+    options = replace(options, seed=seed)
+    digest = digest_of(locate(spec.model, root, spec.recipe is not None))
+    require_inputs(spec, locked, digest, seed, options.model is not None)
+    clock = Clock(options.told)
+    finder, meter = prepare(spec, root, options)
+    require_sizes(spec, locked, meter)
+    clock.lap("load")
+    if finder.checkpoint.model.embed.device.type == "cpu":
+        meter.workers = options.jobs
+    with one_thread():
+        judged = judge_locked(spec, finder, meter, locked, clock)
+        return frozen_report(write_up(spec, meter, judged, options, clock.seconds), locked, options)
+
+
+def check_frozen(path: Path | str, name: str | None = None, options: Options | None = None) -> Report:
+    """From Python: `check --frozen` of one spec of a file, `name` where there are several. Writes no files.
+
+    Raises ProgramError with every mistake of the file, or CommandError: there is no lock, it was edited, or it is of
+    something else.
+    """
+    from circuitlang.circuit.parallel import cores
+
+    options = options or Options(jobs=cores())
+    programs, _ = check_text([Path(path)], measure=True, model=options.model)
+    return frozen(choose(programs[0].specs, name, "spec", Path(path)), Path(path), options)
+
+
+def check_and_write(
+    spec: Spec,
+    program: Program,
+    folder: Path,
+    options: Options,
+    lock: Literal["look", "freeze", "renew"] = "look",
+) -> tuple[Report, list[str]]:
+    """One spec judged, and its files written into the folder, all of them or none. Also notes for the reader. `lock`:
+    what becomes of the one beside the spec's file: it is looked at, judged by, or about to be replaced."""
     from circuitlang.report.files import contents, write_files
 
+    path = Path(program.source.name)
     choose_device(options.device)  # before anything is made on disk
     require_writable(folder)
-    report, shown, why = check_and_exhibit(spec, project_root(Path(program.source.name)), options)
-    files, notes = contents(report, shown)
-    write_files(folder, files)
-    return report, [f"files in {folder}", *why, *notes]
+    with alone_in(folder):
+        if lock == "freeze":
+            report, shown, said = frozen(spec, path, options), None, []
+        else:
+            locked, said = look_at_lock(spec, path) if lock == "look" else (None, [])
+            report, shown, why = check_and_exhibit(spec, project_root(path), options, locked)
+            said = [*why, *said]
+        files, notes = contents(report, shown)
+        write_files(folder, files)
+    return report, [f"files in {folder}", *notes, *said]
 
 
 def check_file(path: Path | str, name: str | None = None, options: Options | None = None) -> Report:
@@ -71,9 +130,10 @@ def check_file(path: Path | str, name: str | None = None, options: Options | Non
 
     Raises ProgramError with every mistake of the file, or CommandError.
     """
-    programs, _ = check_text([Path(path)], measure=True)
+    options = options or Options()
+    programs, _ = check_text([Path(path)], measure=True, model=options.model)
     spec = choose(programs[0].specs, name, "spec", Path(path))
-    return check(spec, project_root(Path(path)), options or Options())
+    return check(spec, project_root(Path(path)), options)
 
 
 def prune_and_write(path: Path, name: str | None, out: Path | None, options: Options) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from circuitlang.source import CommandError
@@ -32,19 +32,77 @@ def replace_whole(path: Path, fill: Callable[[Path], None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             fill(temporary)
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            temporary.chmod(stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644)
+            _settle(temporary, path)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _settle_folder(path.parent)
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_all(files: Mapping[Path, bytes | str]) -> None:
+    """Like `write_whole`, of several files: none is replaced before all of the new ones are on the disk."""
+    temporaries: dict[Path, Path] = {}
+    current = Path()
+    try:
+        for current, content in files.items():
+            current.parent.mkdir(parents=True, exist_ok=True)
+            temporary = temporaries[current] = current.with_name(
+                f".{current.name}.{secrets.token_hex(4)}.part"
+            )
+            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+            _settle(temporary, current)
+        for current, temporary in temporaries.items():
+            temporary.replace(current)
+        for folder in dict.fromkeys(path.parent for path in files):
+            _settle_folder(folder)
+    except OSError as error:
+        raise CommandError(f"cannot write {current}: {error.strerror or error}") from error
+    finally:
+        _remove(temporaries.values())
+
+
+def _settle(temporary: Path, path: Path) -> None:
+    """A finished file on the disk, with the permissions of the one that it will replace."""
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.chmod(stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644)
+
+
+def _settle_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Raises CommandError where another process is at work in a folder that is there; until the end no other begins to.
+
+    The system's own lock of the folder: it leaves no file behind and ends with the process, however that ends. Where a
+    system has no such lock, nothing is said.
+    """
+    try:
+        from fcntl import LOCK_EX, LOCK_NB, flock
+    except ImportError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            flock(handle, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(
+                f"another check is writing into {folder}: wait until it has ended, or give this one another folder"
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(handle)
 
 
 def require_writable(folder: Path) -> None:

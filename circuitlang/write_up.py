@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib.metadata import version
 
 import torch
 
-from circuitlang.cache import code_digest, key_of
 from circuitlang.circuit.find import Found
 from circuitlang.circuit.match import Binding
 from circuitlang.claims.assess import verdict_of_competence
@@ -18,6 +16,7 @@ from circuitlang.claims.judge import HYPOTHESIS
 from circuitlang.claims.measure import Meter, Setting
 from circuitlang.claims.verdict import Outcome
 from circuitlang.judging import Judged, Options
+from circuitlang.locks import hashes
 from circuitlang.program.spec import Spec
 from circuitlang.report.control import ControlResult
 from circuitlang.report.report import (
@@ -38,7 +37,7 @@ def write_up(
     spec: Spec, meter: Meter, judged: Judged, options: Options, seconds: Mapping[str, float]
 ) -> Report:
     """The report of what was found out."""
-    able, circuits, verdicts = judged.able, judged.circuits, judged.verdicts
+    able, circuits = judged.able, judged.circuits
     competent = verdict_of_competence(able)
     note = ""
     if competent is Outcome.FAIL:
@@ -60,16 +59,7 @@ def write_up(
         {name: v.interval for name, v in able.items() if v.interval is not None},
         note,
     )
-    documents = {claim.name for claim in spec.claims if claim.left.over_text}  # one of these is one datapoint
-    claims = tuple(
-        ClaimResult.over_seeds(
-            [v for v in verdicts if v.name == name],
-            1 if name in documents else meter.cases,
-            held(name, judged.controls),
-        )
-        for name in (HYPOTHESIS, *(claim.name for claim in spec.claims))
-        if any(v.name == name for v in verdicts)
-    )
+    claims = claim_results(spec, meter, judged)
     tried = tuple(map(BatteryResult.of, judged.checks))
     circuit = None
     if circuits:
@@ -90,6 +80,20 @@ def write_up(
         provenance=Provenance(**provenance(spec, meter, options)),  # pyright: ignore[reportArgumentType]
         seconds=dict(seconds),
         cached=bool(circuits) and all(found.cached for found in circuits),
+    )
+
+
+def claim_results(spec: Spec, meter: Meter, judged: Judged) -> tuple[ClaimResult, ...]:
+    """Every claim over its seeds, in the order of the spec, that on roles and arrows first."""
+    documents = {claim.name for claim in spec.claims if claim.left.over_text}  # one of these is one datapoint
+    return tuple(
+        ClaimResult.over_seeds(
+            [v for v in judged.verdicts if v.name == name],
+            1 if name in documents else meter.cases,
+            held(name, judged.controls),
+        )
+        for name in (HYPOTHESIS, *(claim.name for claim in spec.claims))
+        if any(v.name == name for v in judged.verdicts)
     )
 
 
@@ -123,13 +127,7 @@ def provenance(spec: Spec, meter: Meter, options: Options) -> dict[str, object]:
             "python": platform.python_version(),
             **{name: version(name) for name in LIBRARIES},
         },
-        "hashes": {
-            "spec": key_of(spec.text),
-            "task": key_of(spec.task.text),
-            "model": meter.checkpoint.digest,
-            "prune": key_of(repr(asdict(spec.prune))),
-            "code": code_digest(),
-        },
+        "hashes": hashes(spec, meter.checkpoint.digest),
         "seed": options.seed,
         "device": str(meter.checkpoint.model.embed.device),
         "threads": torch.get_num_threads(),

@@ -34,6 +34,8 @@ def test_a_file_is_short_and_says_what_it_is(path: Path) -> None:
         ["show", "tokens", "specs/bracket_depth.cir"],
         ["show", "tree", "tasks/python.task"],
         ["explain", "CIR-030"],
+        ["status", "specs/models.cir"],
+        ["diff", "specs/bracket_depth.cir.lock", "specs/bracket_depth.cir.lock"],
     ],
     ids=" ".join,
 )

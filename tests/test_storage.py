@@ -1,13 +1,15 @@
 """Files are written whole or not at all."""
 
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from circuitlang import storage
 from circuitlang.source import CommandError
-from circuitlang.storage import replace_whole, write_whole
+from circuitlang.storage import alone_in, replace_whole, write_all, write_whole
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00\xff", "text é\n", "x" * 1_000_000])
@@ -98,3 +100,60 @@ def test_it_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(storage.Path, "replace", lambda *a: (calls.append("rename"), replace(*a))[1])
     write_whole(tmp_path / "file", "new")
     assert calls == ["fsync", "rename", "fsync"]
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_of_several_files_all_are_written_or_none(tmp_path, monkeypatch, bad):
+    names = ["a", "b", "c"]
+    (tmp_path / "a").write_text("old")
+    files = {tmp_path / name: f"new {name}" for name in names}
+    synced, fsync = [], os.fsync
+
+    def full(handle):
+        synced.append(handle)
+        if len(synced) == bad + 1:
+            raise OSError(28, "No space left on device")
+        fsync(handle)
+
+    monkeypatch.setattr(storage.os, "fsync", full)
+    with pytest.raises(CommandError, match=f"cannot write {tmp_path / names[bad]}: No space left on device"):
+        write_all(files)
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a": "old"}
+    monkeypatch.undo()
+    write_all(files)
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {name: f"new {name}" for name in names}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX")
+def test_a_disk_that_fills_while_it_is_written_to_leaves_nothing_behind(tmp_path):
+    """A limit on the size of files stands for the full disk: the second file is cut off in the middle."""
+    (tmp_path / "large").write_text("old")
+    program = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from circuitlang.source import CommandError\n"
+        "from circuitlang.storage import write_all\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "folder = Path(sys.argv[1])\n"
+        "try:\n"
+        "    write_all({folder / 'small': 'x', folder / 'large': 'x' * 100_000})\n"
+        "except CommandError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"cannot write {tmp_path / 'large'}: File too large\n"
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"large": "old"}
+
+
+def test_two_do_not_work_in_one_folder(tmp_path):
+    pytest.importorskip("fcntl")
+    with alone_in(tmp_path):
+        with pytest.raises(CommandError, match="another check is writing into"), alone_in(tmp_path):
+            pass
+        (tmp_path / "other").mkdir()
+        with alone_in(tmp_path / "other"):
+            pass
+    with alone_in(tmp_path):
+        assert [p.name for p in tmp_path.iterdir()] == ["other"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from math import inf, isfinite
@@ -65,13 +65,14 @@ def competence(meter: Meter, settings: VerdictSettings, span: Span) -> dict[str,
 @dataclass
 class Assessor:
     """Judges claims about one circuit, found with one pruning seed. `graph`: the circuit; `seed` also draws the random
-    circuits."""
+    circuits; `hardest`: by claim, those of them to judge, where they were chosen before."""
 
     meter: Meter
     graph: CircuitGraph
     settings: VerdictSettings
     seed: int
     hypothesis: Circuit | None = None
+    hardest: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
@@ -115,9 +116,11 @@ class Assessor:
             return not_measured(claim, str(reason), self.seed)
         if claim.left.over_text:
             return self._over_text(claim, pairs[""][0])
-        note = ""
+        note, among = "", ()
         if self._is_random(claim):
-            pairs, note = self.hardest(claim, pairs)
+            note = f"the {JUDGED} hardest of {len(pairs)} random circuits, as ranked on `select`"
+            pairs = self.hardest_pairs(claim, pairs)
+            among = tuple(pairs)
         plan, pairs = self.planned(claim, pairs)
         measures = {name: self.measure(claim, *pair) for name, pair in pairs.items()}
         kind = kind_of(claim.left, self.meter.cases)
@@ -133,7 +136,7 @@ class Assessor:
         found = judge_each(claim, measures, kind, plan, self.seed, ahead)
         if note and found.outcome is Outcome.NOT_MEASURED:
             note = f"{found.note}; {note}"
-        return replace(found, note=note) if note else found
+        return replace(found, note=note, hardest=among) if note else found
 
     def pairs(self, claim: Claim) -> Pairs:
         """Raises Unbound where the claim speaks of a role that nothing plays."""
@@ -197,11 +200,13 @@ class Assessor:
         other = measured(claim.right.metric)
         return lambda n: (metric(left, n), other(right, n))
 
-    def hardest(self, claim: Claim, pairs: Pairs) -> tuple[Pairs, str]:
+    def hardest_pairs(self, claim: Claim, pairs: Pairs) -> Pairs:
         """Of all random circuits, the ones nearest to breaking the claim on `select`: those are judged on `test`."""
-        ranked = sorted(pairs, key=lambda name: (self._margin(claim, *pairs[name]), name))[:JUDGED]
-        note = f"the {JUDGED} hardest of {len(pairs)} random circuits, as ranked on `select`"
-        return {name: pairs[name] for name in ranked}, note
+        names = self.hardest.get(claim.name, ())
+        if not names or not pairs.keys() >= set(names):
+            margins = self.meter.each(lambda name: (self._margin(claim, *pairs[name]), name), pairs)
+            names = [name for _, name in sorted(margins)[:JUDGED]]
+        return {name: pairs[name] for name in names}
 
     def margin_on_select(self, claim: Claim) -> float | None:
         """How far inside the claimed side the mean is on a few datapoints of `select`; of several members the worst

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from threading import Lock
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -48,6 +50,8 @@ CHUNK = 32
 """Datapoints of one forward pass. Fixed: a datapoint's numbers then never depend on how many were asked for. Of other
 sizes the last digits may differ, and no verdict does (benchmarks/judge)."""
 
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 Where = tuple[tuple[str, int, int], ...]
 """(param, lowest, highest), in the order of their names."""
 Asked = Split | Literal["every"]
@@ -113,6 +117,7 @@ class Meter:
     """Measures one model on one task, and remembers. `key` names everything that decides a number but the setting.
 
     Datapoint i of a setting is the same in every setting with the same prompts, so that differences are paired.
+    `workers`: threads that measure at a time, each one chunk; to be more than 1 where torch itself uses one thread.
     """
 
     checkpoint: Checkpoint
@@ -122,10 +127,12 @@ class Meter:
     key: str
     relabel: Relabel = as_written
     chunk: int = CHUNK
+    workers: int = 1
     _prompts: dict[tuple[Asked, Where, int], Batch] = field(default_factory=dict)
     _found: dict[tuple[Setting, Look, int], dict[str, Table]] = field(default_factory=dict)
     _keys: dict[tuple[Setting, Look], str] = field(default_factory=dict)
     _populations: dict[tuple[Where, int], Population | None] = field(default_factory=dict)
+    _alone: AbstractContextManager[object] = field(default_factory=Lock)
 
     @classmethod
     def of(cls, finder: Finder, settings: PruneSettings) -> Meter:
@@ -175,8 +182,18 @@ class Meter:
         i the i-th foil), mass and probability (of answer and foils, of the answer alone), says (bit c: the choice is
         the answer of case c); of every other look its kind; of those at marks also lacks, a LACKS_ where they give no
         number, else 0. What is not a number is NaN, or NO_CHOICE."""
-        chunks = [self._chunk(setting, look, chunk)[name] for chunk in range(-(-datapoints // self.chunk))]
-        return np.concatenate(chunks)[:datapoints]
+        found = self.each(
+            lambda chunk: self._chunk(setting, look, chunk)[name], range(-(-datapoints // self.chunk))
+        )
+        return np.concatenate(found)[:datapoints]
+
+    def each(self, measure: Callable[[Item], Found], items: Iterable[Item]) -> list[Found]:
+        """What is found of every item, in their order, by as many threads as there are `workers`."""
+        waiting = list(items)
+        if self.workers < 2 or len(waiting) < 2:
+            return [measure(item) for item in waiting]
+        with ThreadPoolExecutor(self.workers) as pool:
+            return list(pool.map(measure, waiting))
 
     def over_text(self, kind: str, node: Node, pattern: str | None) -> Values:
         """(document) `auroc` or `activation` of a node over the checkpoint's held-out pretraining text, in a fixed
@@ -206,12 +223,15 @@ class Meter:
         for first in {(s.split, s.where): s for s in traces}.values():
             group = [s for s in traces if (s.split, s.where) == (first.split, first.where)]
             group = [group[i] for i in in_order([traces[s] for s in group])]
-            for chunk in range(-(-datapoints // self.chunk)):
+
+            def run(chunk: int, first: Setting = first, group: Sequence[Setting] = group) -> None:
                 with suppress(*UNMEASURED):
                     together = _Together(Shared(self.prompts(first.split, first.where, chunk)), traces)
                     for setting in group:
                         with suppress(*UNMEASURED):
                             self._chunk(setting, look, chunk, together)
+
+            self.each(run, range(-(-datapoints // self.chunk)))
 
     def _trace(self, setting: Setting) -> Trace:
         """What the setting does, by stage. A weight counts at the stage that it reads, before the one it changes."""
@@ -235,7 +255,10 @@ class Meter:
             key = key_of(self._keys[setting, look], chunk, self.chunk)
             # what a package's function does, and whether it is the one of last time, nobody can tell
             stored = None if setting.plugged else self.cache.get(key)
-            found = _read(stored) if stored else self._run(setting, look, chunk, together)
+            with (
+                self._alone if setting.plugged else nullcontext()
+            ):  # threads may not share a package's function
+                found = _read(stored) if stored else self._run(setting, look, chunk, together)
             if not stored and not setting.plugged:
                 self.cache.put(key, _write(found))
             self._found[place] = found

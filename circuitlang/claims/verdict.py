@@ -98,6 +98,7 @@ class Verdict:
     seed               of the pruning; None for what does not depend on a circuit (competence)
     member             the worst member of an `each` claim
     counterexample     of a claim that failed: the smallest prompt found on which it breaks
+    hardest            of a claim about random circuits: the names of those that were judged
     """
 
     name: str
@@ -113,6 +114,7 @@ class Verdict:
     seed: int | None = None
     member: str | None = None
     counterexample: Counterexample | None = None
+    hardest: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.interval is None and self.outcome in (Outcome.PASS, Outcome.UNDECIDED):

@@ -20,7 +20,8 @@ def main() -> None:
     """The command. A user's mistake ends in a message and status 2, a bug of ours in a traceback and status 70."""
     try:
         if not quick(sys.argv[1:]):
-            from circuitlang.cli import edit, run, view, write  # noqa: F401  importing them adds their commands to the app
+            # importing them adds their commands to the app
+            from circuitlang.cli import edit, hold, run, view, write  # noqa: F401
             from circuitlang.cli.app import app
 
             app()

@@ -76,15 +76,35 @@ def check(
             help="Whether circuits also go through the battery of ten checks, some of which count in the verdict.",
         ),
     ] = True,
+    update_lock: Annotated[
+        bool, typer.Option("--update-lock", help="Write what was found into the lock beside the file.")
+    ] = False,
+    frozen: Annotated[
+        bool,
+        typer.Option(
+            "--frozen", help="Judge the circuit in the lock, without a search; refuse where inputs differ."
+        ),
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Judge the specs of this model: zoo:NAME, a folder, or the name of a model block."),
+    ] = None,
 ) -> None:
     """Judge the claims of specs: prompts, pruning, claims, diagram, report.
 
     Example: `circuitlang check specs/bracket_depth.cir`
     """
+    if update_lock and (frozen or model is not None or no_run):
+        other = "--frozen" if frozen else "--no-run" if no_run else "--model"
+        raise CommandError(
+            f"--update-lock takes what a whole check of the spec finds; it cannot go with {other}"
+        )
     from circuitlang.authoring import check_text
 
     with mistakes_as(format):
-        programs, warnings = check_text(specs, measure=not no_run, cues=cues or not no_run)
+        programs, warnings = check_text(
+            specs, measure=not no_run, cues=cues or not (no_run or frozen), model=model
+        )
     if no_run:
         tell(warnings, format)
         if format is ReportFormat.TEXT:
@@ -98,6 +118,14 @@ def check(
         raise CommandError("there is no spec in these files; `check --no-run` checks tasks and corpora")
     if out is not None and len(found) > 1:
         raise CommandError(f"--out takes the files of one spec, and there are {len(found)}")
+    folders = [_folder(spec.name, out, frozen, model) for spec, _ in found]
+    twice = next((folder for folder in folders if folders.count(folder) > 1), None)
+    if twice is not None:
+        raise CommandError(
+            f"two of these specs have one name, and would both write {twice}; check one at a time"
+        )
+    if update_lock:
+        pipeline.require_lock_writable(programs)  # before minutes are spent
     if format is not ReportFormat.SARIF:  # which has them in its one document
         tell(warnings, format if format in _LISTS else "text")
     with watched() as told, mistakes_as(format):
@@ -109,11 +137,13 @@ def check(
             controls=controls,
             command=tuple(sys.argv[1:]),
             jobs=jobs or cores(),
+            model=model,
             told=told,
         )
+        lock = "freeze" if frozen else "renew" if update_lock else "look"
         reports = [
-            pipeline.check_and_write(spec, program, out or Path("runs") / spec.name, options)
-            for spec, program in found
+            pipeline.check_and_write(spec, program, folder, options, lock)
+            for (spec, program), folder in zip(found, folders, strict=True)
         ]
     judged = [(report, program.source) for (report, _), (_, program) in zip(reports, found, strict=True)]
     if format is ReportFormat.SARIF:
@@ -123,7 +153,18 @@ def check(
     else:
         for (report, source), (_, notes) in zip(judged, reports, strict=True):
             _print(report, source, notes, format)
+    if update_lock:
+        rows = [(spec, program, report) for (spec, program), (report, _) in zip(found, reports, strict=True)]
+        lines = pipeline.update_locks(rows)
+        if format is ReportFormat.TEXT:
+            say(lines)
     raise typer.Exit(max((report.exit_status for report, _ in reports), key=(0, 3, 1).index))
+
+
+def _folder(name: str, out: Path | None, frozen: bool, model: str | None) -> Path:
+    """Of a report's files. What was not a whole check of the spec does not take the place of one."""
+    asked = "".join(part for part, said in ((".model", model is not None), (".frozen", frozen)) if said)
+    return out or Path("runs") / f"{name}{asked}"
 
 
 _LISTS = (ReportFormat.CONCISE, ReportFormat.GITHUB)  # of lines: warnings stand among them

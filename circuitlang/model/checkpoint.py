@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from circuitlang.model.locate import CARD, FORMAT, TOKENS, VERSION, WEIGHTS, read_card, read_config
+from circuitlang.model.locate import CARD, FORMAT, TOKENS, VERSION, WEIGHTS, digest_of, read_card, read_config
 from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.tokenizer import Tokenizer, load_tokenizer
 from circuitlang.source import CommandError
@@ -94,9 +93,8 @@ def load(folder: Path, name: str, device: str | torch.device = "cpu") -> Checkpo
         model.load_state_dict(_dense(tensors, model), strict=True)
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise CommandError(f"{path} is damaged or of another shape than its config says: {error}") from error
-    digest = hashlib.sha256(path.read_bytes() + tokenizer.digest.encode()).hexdigest()
     model.to(device).eval().requires_grad_(False)
-    return Checkpoint(name, model, tokenizer, reference.to(device), digest, read_card(folder))
+    return Checkpoint(name, model, tokenizer, reference.to(device), digest_of(folder), read_card(folder))
 
 
 def _sparse_rows(matrix: Tensor) -> dict[str, Tensor]:

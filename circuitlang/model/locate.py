@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 from circuitlang.model.config import Config
+from circuitlang.program.load import project_root
+from circuitlang.program.program import Program
 from circuitlang.source import CommandError
 
 FORMAT = "circuitlang-model"
@@ -38,6 +42,21 @@ def locate(name: str, root: Path, trained: bool = False) -> Path:
         advice = f"; train it first: circuitlang train FILE {name}" if trained else ""
         raise CommandError(f"there is no model at {folder}: {WEIGHTS} is not there{advice}")
     return folder
+
+
+def with_model(program: Program, model: str) -> Program:
+    """The specs of another model: `zoo:NAME`, the name of a model block, or a folder (from here, or in the project).
+
+    Raises CommandError where there is none.
+    """
+    root = project_root(Path(program.source.name))
+    recipe = program.recipes.get(model)
+    here = Path(model)
+    if recipe is None and not model.startswith("zoo:") and ((here / WEIGHTS).is_file() or here.is_file()):
+        model = Path(os.path.relpath(here.resolve(), root)).as_posix()
+    locate(model, root, recipe is not None)
+    specs = {name: replace(spec, model=model, recipe=recipe) for name, spec in program.specs.items()}
+    return replace(program, specs=specs)
 
 
 def read_config(folder: Path) -> tuple[Config, dict[str, str]]:
@@ -74,6 +93,19 @@ def _metadata(path: Path) -> dict[str, str]:
         if file.seek(0, 2) != 8 + size + end:
             raise ValueError("the file is not as long as its header says")
     return metadata
+
+
+def digest_of(folder: Path) -> str:
+    """SHA-256 of the weights' file and the tokenizer's: equal for equal models. Neither is loaded."""
+    import hashlib  # loaded where it is used: OpenSSL takes longer than most programs to check
+
+    try:
+        tokens = (folder / TOKENS).read_text(encoding="utf-8")
+        weights = (folder / WEIGHTS).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CommandError(f"cannot read the model {folder}: {reason}") from error
+    return hashlib.sha256(weights + hashlib.sha256(tokens.encode()).hexdigest().encode()).hexdigest()
 
 
 def read_card(folder: Path) -> dict[str, object]:

@@ -33,6 +33,7 @@ class ControlResult(Part):
     )
     reaches: tuple[Text, ...] = Field(default=(), description="names of the claims that it reaches")
     note: Text = ""
+    locked: bool = Field(default=False, description="as the lock has it; not run this time")
 
     @classmethod
     def of(cls, control: Control, strict: bool) -> Self:

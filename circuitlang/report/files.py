@@ -17,7 +17,7 @@ from circuitlang.report.page.write import page
 from circuitlang.report.render import draw
 from circuitlang.report.report import Report
 from circuitlang.source import CommandError
-from circuitlang.storage import write_whole
+from circuitlang.storage import write_all
 
 REPORT, EXHIBIT, PAGE = "report.json", "exhibit.json", "report.html"
 
@@ -63,7 +63,8 @@ def with_metadata(svg: str, text: str) -> str:
 
 
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> tuple[Path, ...]:
-    """Writes files into a folder, made if need be. Of each, a reader sees the old one or the new one, never a part.
+    """Writes files into a folder, made if need be: all of them or none. Of each, a reader sees the old one or the new
+    one, never a part.
 
     CommandError, in one sentence, where that is impossible: `folder` is a file, may not be written to, is full.
     """
@@ -73,11 +74,9 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> tuple[Path, .
     for path in (folder, *folder.parents):
         if path.is_file():
             raise CommandError(f"cannot write to the folder {folder}: {path} is a file")
-    written = []
-    for name, content in files.items():
-        path = folder / name
+    placed = {folder / name: content for name, content in files.items()}
+    for path in placed:
         if path.is_dir():
             raise CommandError(f"cannot write {path}: it is a folder")
-        write_whole(path, content)
-        written.append(path)
-    return tuple(written)
+    write_all(placed)
+    return tuple(placed)

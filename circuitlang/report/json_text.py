@@ -8,15 +8,18 @@ from typing import Any
 SIGNIFICANT_DIGITS = 6  # of floats in a report: the last digits of a mean differ between devices
 
 
-def lines_of_json(data: Any, indent: int = 0) -> str:
-    """JSON in which whatever fits on a line stands on one."""
-    line = json.dumps(data, ensure_ascii=False)
-    if len(line) + indent <= 100 or not isinstance(data, dict | list):
+def lines_of_json(data: Any, indent: int = 0, width: int = 100, ascii: bool = False) -> str:
+    """JSON in which whatever fits on a line of `width` stands on one. `ascii`: other characters are spelled out."""
+    line = json.dumps(data, ensure_ascii=ascii, allow_nan=False)
+    if len(line) + indent <= width or not isinstance(data, dict | list):
         return line
     named = isinstance(data, dict)
     inner = " " * (indent + 1)
     items = data.items() if named else enumerate(data)
-    rows = (f"{inner}{f'{json.dumps(k)}: ' if named else ''}{lines_of_json(v, indent + 1)}" for k, v in items)
+    rows = (
+        f"{inner}{f'{json.dumps(k)}: ' if named else ''}{lines_of_json(v, indent + 1, width, ascii)}"
+        for k, v in items
+    )
     start, end = "{}" if named else "[]"
     return f"{start}\n" + ",\n".join(rows) + f"\n{' ' * indent}{end}"
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from circuitlang.claims.verdict import Outcome
-from circuitlang.report import words
+from circuitlang.report import drift_lines, words
+from circuitlang.report.drift import Drift
 from circuitlang.report.escape import harmless_to_ci, visible
 from circuitlang.report.report import BatteryResult, ClaimResult, Report
 
@@ -30,6 +31,7 @@ def markdown(report: Report, diagram: str | None = None) -> str:
         *_task(report),
         *_circuit(report, diagram),
         *_checks(report),
+        *(_drift(report.drift) if report.drift is not None else ()),
         *_provenance(report),
     ]
     return harmless_to_ci("\n".join(lines).rstrip() + "\n")
@@ -128,7 +130,7 @@ def _circuit(report: Report, diagram: str | None) -> Iterator[str]:
 
 def _checks(report: Report) -> Iterator[str]:
     if report.controls:
-        yield "## Controls"
+        yield f"## Controls{words.not_run(report.controls)}"
         yield ""
         yield from _table(
             words.CONTROL_HEADS,
@@ -143,8 +145,8 @@ def _checks(report: Report) -> Iterator[str]:
         yield from _battery(report.battery)
 
 
-def _battery(checks: Iterable[BatteryResult]) -> Iterator[str]:
-    yield "## Battery: is it the model's own computation?"
+def _battery(checks: Sequence[BatteryResult]) -> Iterator[str]:
+    yield f"## Battery: is it the model's own computation?{words.not_run(checks)}"
     yield ""
     yield from _table(
         ("check", "verdict", "most telling number", "value", "interval"),
@@ -167,6 +169,19 @@ def _battery(checks: Iterable[BatteryResult]) -> Iterator[str]:
         if said:
             yield f"* {code(check.name)}: {'; '.join(map(code, said))}"
     yield ""
+
+
+def _drift(drift: Drift) -> Iterator[str]:
+    yield f"## {drift_lines.head(drift).capitalize()}"
+    yield ""
+    yield from (f"* {code(said)}" for said in drift_lines.summary(drift))
+    yield ""
+    for circuit in drift.circuits:
+        rows = drift_lines.rows(circuit)
+        if rows:
+            yield f"{drift_lines.title(circuit).capitalize()}:"
+            yield ""
+            yield from _table(drift_lines.HEADS, ([code(row[0]), *row[1:]] for row in rows))
 
 
 def _provenance(report: Report) -> Iterator[str]:

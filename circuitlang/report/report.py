@@ -15,6 +15,7 @@ from circuitlang.claims.verdict import Counterexample as Breaking
 from circuitlang.claims.verdict import Interval, Outcome, Verdict, exit_status, overall, worst
 from circuitlang.report.control import ControlResult
 from circuitlang.report.diagram import Diagram, dot
+from circuitlang.report.drift import Drift
 from circuitlang.report.json_text import lines_of_json, rounded_floats, untitled
 from circuitlang.report.part import Measured, Part, Text
 
@@ -168,6 +169,7 @@ class SeedVerdict(Part):
     right_value: float | None = None
     member: Text | None = None
     note: Text = ""
+    hardest: tuple[Text, ...] = Field(default=(), description="the random circuits that were judged")
 
     @classmethod
     def of(cls, verdict: Verdict) -> Self:
@@ -183,6 +185,7 @@ class SeedVerdict(Part):
             right_value=verdict.right_value,
             member=verdict.member,
             note=verdict.note,
+            hardest=verdict.hardest,
         )
 
 
@@ -261,6 +264,7 @@ class BatteryResult(Part):
     measured: Measured | None = Field(default=None, description="the most telling of the numbers")
     numbers: dict[Text, Measured] = Field(default_factory=dict)
     note: Text = ""
+    locked: bool = Field(default=False, description="as the lock has it; not run this time")
 
     @classmethod
     def of(cls, check: Check) -> Self:
@@ -307,6 +311,7 @@ class Report(Part):
     claims: tuple[ClaimResult, ...] = ()
     controls: tuple[ControlResult, ...] = ()
     battery: tuple[BatteryResult, ...] = ()
+    drift: Drift | None = Field(default=None, description="null where no lock was held against it")
     provenance: Provenance
     seconds: dict[str, float] = Field(default_factory=dict, description="wall-clock time of each stage")
     cached: bool = False

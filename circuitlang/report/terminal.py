@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from circuitlang.claims.verdict import Outcome
-from circuitlang.report import words
+from circuitlang.report import drift_lines, words
+from circuitlang.report.drift import Drift
 from circuitlang.report.escape import harmless_to_ci, visible
 from circuitlang.report.report import BatteryResult, ClaimResult, Report
 
@@ -64,6 +65,8 @@ def _parts(report: Report) -> Iterator[RenderableType]:
         if report.circuit.overlap:
             yield Padding(Text(words.overlap(report.circuit.overlap)), (0, 0, 0, 2))
     yield from _checks(report)
+    if report.drift is not None:
+        yield from _drift(report.drift)
     yield Text()
     yield _line((report.verdict.value, _COLOURS[report.verdict]), (f": {visible(words.meaning(report))}", ""))
     if report.seconds:
@@ -135,7 +138,7 @@ def _checks(report: Report) -> Iterator[RenderableType]:
     if report.controls:
         yield Text()
         yield _table(
-            "controls: nulls through the same pruning",
+            f"controls: nulls through the same pruning{words.not_run(report.controls)}",
             words.CONTROL_HEADS,
             [words.control_row(control) for control in report.controls],
         )
@@ -144,8 +147,20 @@ def _checks(report: Report) -> Iterator[RenderableType]:
                 yield Padding(_text(f"{control.name}: {control.note}", "dim"), (0, 0, 0, 2))
     if report.battery:
         yield Text()
-        yield Text("battery: is it the model's own computation? What informs does not count.", "dim")
+        asked = "battery: is it the model's own computation? What informs does not count."
+        yield Text(f"{asked}{words.not_run(report.battery)}", "dim")
         yield Group(*(_check(check) for check in report.battery))
+
+
+def _drift(drift: Drift) -> Iterator[RenderableType]:
+    yield Text()
+    yield Text(drift_lines.head(drift), "dim")
+    for said in drift_lines.summary(drift):
+        yield Padding(_text(said), (0, 0, 0, 2))
+    for circuit in drift.circuits:
+        rows = drift_lines.rows(circuit)
+        if rows:
+            yield _table(drift_lines.title(circuit), drift_lines.HEADS, rows)
 
 
 def _check(check: BatteryResult) -> RenderableType:

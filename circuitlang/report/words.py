@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from circuitlang.claims.verdict import Outcome
@@ -63,8 +63,14 @@ def gates(report: Report) -> list[Gate]:
         if check.gates and check.verdict is not None:
             what, value, interval = headline(check)
             measured = " ".join(filter(None, (what, value))) + (f" ({interval})" if interval else "")
-            found.append(Gate(check.name, check.verdict, "; ".join(filter(None, (measured, check.note)))))
+            said = (measured, check.note, "as locked, not run this time" if check.locked else "")
+            found.append(Gate(check.name, check.verdict, "; ".join(filter(None, said))))
     return found
+
+
+def not_run(results: Sequence[BatteryResult | ControlResult]) -> str:
+    """What stands behind a heading whose rows are the lock's."""
+    return " (as locked, not run this time)" if any(each.locked for each in results) else ""
 
 
 def number(value: float) -> str:

@@ -1,0 +1,65 @@
+"""The commands about what was found before: status and diff. Neither needs torch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from circuitlang.cli.app import Format, app
+from circuitlang.cli.console import say
+
+DIFFERS = 1  # the exit status where a lock is out of date, or two reports differ
+
+
+@app.command()
+def status(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Spec files and folders; default the current folder.")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
+) -> None:
+    """Say which locks are out of date, and what differs, without running anything.
+
+    The exit status is 1 where a lock is out of date or cannot be read; a spec without a lock is none of that.
+
+    Example: `circuitlang status specs`
+    """
+    from circuitlang import standing
+    from circuitlang.report.standing import FINE, standing_data, standing_lines
+
+    found = standing.status(paths or [Path()])
+    if format is Format.JSON:
+        sys.stdout.write(json.dumps(standing_data(found), indent=1) + "\n")
+    else:
+        say(standing_lines(found) if found else ["there is no spec here"])
+    if any(each.state not in FINE for each in found):
+        raise typer.Exit(DIFFERS)
+
+
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(help="A report.json, a lock, or the folder of a run.")],
+    new: Annotated[Path, typer.Argument(help="Another one.")],
+    format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
+) -> None:
+    """Say what differs between two reports or locks: nodes, edges, roles, claims, controls, battery.
+
+    The exit status is 1 where something differs.
+
+    Example: `circuitlang diff specs/bracket_depth.cir.lock runs/bracket_depth`
+    """
+    from circuitlang import standing
+    from circuitlang.report.diff_lines import diff_data, diff_lines
+
+    found = standing.diff(old, new)
+    if format is Format.JSON:
+        sys.stdout.write(json.dumps(diff_data(found), indent=1, allow_nan=False) + "\n")
+    else:
+        for each in found:
+            say(diff_lines(each))
+    if any(each.changes for each in found):
+        raise typer.Exit(DIFFERS)

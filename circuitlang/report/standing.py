@@ -1,0 +1,51 @@
+"""Standing: how a spec stands to its lock; as lines to read and as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from circuitlang.report.compare import short
+from circuitlang.report.drift import Changed
+
+State = Literal["up to date", "out of date", "unreadable", "no spec", "no lock"]
+FINE: tuple[State, ...] = ("up to date", "no lock")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`path`: the spec's file, or a lock's without one. `verdict`: when the lock was made. `changed`: what went into
+    the lock and is another now. `note`: one sentence more."""
+
+    path: str
+    spec: str
+    state: State
+    verdict: str = ""
+    changed: tuple[Changed, ...] = ()
+    note: str = ""
+
+
+def standing_lines(found: Sequence[Standing]) -> Iterator[str]:
+    """A line each, with what differs below it."""
+    names = [f"{each.path}  {each.spec}".rstrip() for each in found]
+    wide = max(map(len, names), default=0)
+    for name, each in zip(names, found, strict=True):
+        facts = (each.state, f"locked as {each.verdict}" if each.verdict else "", each.note)
+        yield f"{name:<{wide}}  {'; '.join(filter(None, facts))}"
+        for one in each.changed:
+            yield f"    {one.name}: {short(one.old)}, now {short(one.new)}"
+
+
+def standing_data(found: Sequence[Standing]) -> list[dict[str, Any]]:
+    return [
+        {
+            "path": each.path,
+            "spec": each.spec,
+            "state": each.state,
+            "verdict": each.verdict or None,
+            "changed": [one.model_dump() for one in each.changed],
+            "note": each.note,
+        }
+        for each in found
+    ]

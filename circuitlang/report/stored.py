@@ -1,0 +1,61 @@
+"""The path of a report, a lock or a run's folder -> the reports in it, by spec."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from circuitlang.report.lock import read_lock
+from circuitlang.report.report import Report
+from circuitlang.source import CommandError
+
+
+def read_reports(path: Path) -> Mapping[str, Report]:
+    """Raises CommandError, in one sentence, for what is missing, of another version, or not as it was written."""
+    path = path / "report.json" if path.is_dir() else path
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise CommandError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    if path.suffix == ".lock" or '"checksum": ' in text.partition("\n")[0]:
+        return {name: found.report for name, found in read_lock(path).specs.items()}
+    report = read_report(path, text)
+    return {report.spec: report}
+
+
+def read_report(path: Path, text: str) -> Report:
+    """`text`: what `path` holds."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise CommandError(f"{path} is neither a report nor a lock: it is not JSON") from None
+    known = Report.model_fields["schema_version"].default
+    version = data.get("schema") if isinstance(data, dict) else None
+    if not isinstance(version, int):
+        raise CommandError(f"{path} is neither a report nor a lock: it has no `schema`")
+    if version != known:
+        raise CommandError(
+            f"{path} is a report of version {version}, and this circuitlang reads version {known}"
+        )
+    try:
+        report = Report.model_validate(data)
+    except ValueError as error:
+        said = " ".join(str(error).split("\n", 3)[1:3])
+        raise CommandError(f"{path} is not as it was written: {said}") from None
+    wrong = _inconsistent(report)
+    if wrong:
+        raise CommandError(f"{path} was edited: {wrong}")
+    return report
+
+
+def _inconsistent(report: Report) -> str:
+    """What a report says of its circuits against their nodes and edges: a check writes both from one graph."""
+    for circuit in report.circuit.per_seed if report.circuit is not None else ():
+        if circuit.graph is None:
+            continue
+        counted = (circuit.graph.node_count, circuit.graph.edge_count)
+        if counted != (circuit.nodes, circuit.edges):
+            said = f"{circuit.nodes} nodes and {circuit.edges} edges"
+            return f"seed {circuit.seed} is said to have {said}, and has {counted[0]} and {counted[1]}"
+    return ""

@@ -1,0 +1,94 @@
+"""`status` and `diff`: which locks are out of date, and what two reports or locks have in common. Nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from circuitlang.authoring import programs
+from circuitlang.locks import INPUTS, differing, hashes, model_folder
+from circuitlang.model.locate import digest_of
+from circuitlang.program.load import load, project_root
+from circuitlang.program.spec import Spec
+from circuitlang.report.diff import Diff, diff_reports
+from circuitlang.report.lock import Lock, LockedSpec, beside, read_lock
+from circuitlang.report.standing import Standing
+from circuitlang.report.stored import read_reports
+from circuitlang.source import CommandError
+
+
+def status(paths: Sequence[Path]) -> list[Standing]:
+    """`status`: how every spec of the files and folders stands to its lock; and locks without a spec file.
+
+    Raises ProgramError with the mistakes of a file.
+    """
+    found = [standing for path in programs(paths) for standing in _of_file(path)]
+    known = {beside(path).resolve() for path in programs(paths)}
+    folders = [path for path in paths if path.is_dir()]
+    alone = sorted(
+        lock for folder in folders for lock in folder.rglob("*.cir.lock") if lock.resolve() not in known
+    )
+    return [
+        *found,
+        *(Standing(str(lock), "", "no spec", note="its spec file is not there") for lock in alone),
+    ]
+
+
+def _of_file(path: Path) -> Iterator[Standing]:
+    program = load(path)
+    place = beside(path)
+    if not place.exists():
+        yield from (Standing(str(path), name, "no lock") for name in program.specs)
+        return
+    try:
+        lock = read_lock(place)
+    except CommandError as error:
+        yield from (Standing(str(path), name, "unreadable", note=str(error)) for name in program.specs)
+        return
+    for spec in program.specs.values():
+        yield _of_spec(path, spec, lock)
+    for name in lock.specs.keys() - program.specs.keys():
+        yield Standing(str(path), name, "no spec", note="the lock has it, the file has not")
+
+
+def _of_spec(path: Path, spec: Spec, lock: Lock) -> Standing:
+    locked = lock.specs.get(spec.name)
+    if locked is None:
+        return Standing(str(path), spec.name, "out of date", note="the file's lock does not have it")
+    try:
+        model = digest_of(model_folder(spec, project_root(path)))
+    except CommandError as error:
+        return Standing(str(path), spec.name, "out of date", _verdict(locked), note=str(error))
+    found = differing(locked, hashes(spec, model), locked.report.provenance.seed)
+    return Standing(
+        str(path),
+        spec.name,
+        "out of date" if any(each.name in INPUTS for each in found) else "up to date",
+        _verdict(locked),
+        tuple(each for each in found if each.name in INPUTS),
+        "made with other code" if any(each.name == "code" for each in found) else "",
+    )
+
+
+def _verdict(locked: LockedSpec) -> str:
+    return locked.report.verdict.value
+
+
+def diff(old: Path, new: Path) -> list[Diff]:
+    """`diff`: every spec that both have, and those that one has alone; of two reports, whatever the specs are called.
+
+    Raises CommandError where one cannot be read, or where they are about different tasks.
+    """
+    before, after = read_reports(old), read_reports(new)
+    if len(before) == len(after) == 1:
+        return [diff_reports(*before.values(), *after.values())]
+    if len(before) == 1 or len(after) == 1:  # a report and a lock of several specs
+        (name,) = before if len(before) == 1 else after
+        if name not in before or name not in after:
+            lack = old if name not in before else new
+            raise CommandError(
+                f"{lack} has no spec `{name}`, only {', '.join(before if lack is old else after)}"
+            )
+        return [diff_reports(before[name], after[name])]
+    names = sorted(before.keys() | after.keys())
+    return [diff_reports(before.get(name), after.get(name)) for name in names]
