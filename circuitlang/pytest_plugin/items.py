@@ -132,17 +132,18 @@ def result_of(report: Report, name: str) -> Result:
 
 
 def _gates(report: Report, name: str) -> Result:
+    """What counts beside the claims; what is shown but does not count is left to the report."""
     battery = name == "[battery]"
-    tried = bool(report.battery if battery else report.controls)
-    if not tried and report.circuit is None:
+    if not (report.battery if battery else report.controls) and report.circuit is None:
         return Result(Outcome.NOT_MEASURED, report.note or "there is no circuit")
-    found = [g for g in words.gates(report) if g.name.startswith("control ") is not battery]
-    bad = [gate for gate in found if gate.outcome is not Outcome.PASS]
-    said = "; ".join(f"{gate.outcome.value}: {gate.name}" for gate in bad) or "no gate is closed"
-    outcome = overall(gate.outcome for gate in bad) if bad else Outcome.PASS
-    more = [f"{gate.name}: {gate.outcome.value}: {gate.said}" for gate in bad]
-    numbers = [(gate.name, gate.outcome.value) for gate in found]
-    return Result(outcome, said, more, numbers)
+    judged = [each for each in report.battery if each.gates] if battery else report.controls
+    outcomes = {each.name: each.verdict for each in judged if each.verdict is not None}
+    bad = {each: outcome for each, outcome in outcomes.items() if outcome is not Outcome.PASS}
+    said = "; ".join(f"{each}: {outcome.value}" for each, outcome in bad.items())
+    gates = (gate for gate in words.gates(report) if gate.name.removeprefix("control ") in bad)
+    more = [f"{gate.name}: {gate.outcome.value}: {gate.said}" for gate in gates]
+    numbers = [(each, outcome.value) for each, outcome in outcomes.items()]
+    return Result(overall(bad.values()) if bad else Outcome.PASS, said, more, numbers)
 
 
 def _numbers(claim: ClaimResult) -> list[tuple[str, object]]:
