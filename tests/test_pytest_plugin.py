@@ -194,8 +194,8 @@ def test_every_outcome_is_its_own_and_only_a_pass_is_green(
         "breaks on: 7 (",
         "expected ); the model says ), the circuit ]",
         "one.cir:13:3: error[undecided]: necessary",
-        "one.cir:12:3: error[not measured]: faithful",
-        "one.cir:13:3: error[void]: small",
+        "one.cir:14:3: error[not measured]: faithful",
+        "one.cir:15:3: error[void]: small",
     ):
         assert part in text
     assert "Traceback" not in text
