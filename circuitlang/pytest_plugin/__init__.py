@@ -54,9 +54,7 @@ def mode(config: pytest.Config) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if mode(config) == "off":
-        return
-    if not hasattr(config, "workerinput") and config.pluginmanager.hasplugin("dsession"):
+    if mode(config) != "off" and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Hands(), "circuitlang-workers")
 
 
@@ -105,11 +103,13 @@ class _Hands:
     """In the process that starts the workers: gives them a folder, and takes it away."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="circuitlang-"))
+        self.folder: Path | None = None
 
-    @pytest.hookimpl(optionalhook=True)
+    @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
     def pytest_configure_node(self, node: Any) -> None:
+        self.folder = self.folder or Path(tempfile.mkdtemp(prefix="circuitlang-"))
         node.workerinput[SHARED] = str(self.folder)
 
     def pytest_unconfigure(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
