@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup check test lint clean
+.PHONY: setup check test lint docs clean
 
 setup: .venv/ready
 
@@ -25,6 +25,11 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+# Links out of docs/ lead to what stands beside it, here as in the site.
+docs: setup
+	$(BIN)/mkdocs build --quiet --strict
+	cp -r README.md CHANGELOG.md LICENSE tasks specs build/site/
 
 clean:
 	rm -rf .venv build dist runs *.egg-info

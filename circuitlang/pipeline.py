@@ -125,6 +125,21 @@ def check_and_write(
     return report, [f"files in {folder}", *notes, *said]
 
 
+def require_lock_writable(found: Sequence[Program]) -> None:
+    """Raises CommandError where the lock of one of the files could not be written."""
+    for program in found:
+        require_writable(Path(program.source.name).parent)
+
+
+def update_locks(found: Sequence[tuple[Spec, Program, Report]]) -> list[str]:
+    """`check --update-lock`: writes the lock of every file, with all its specs. Lines that say so."""
+    lines: list[str] = []
+    for program in dict.fromkeys(program.source.name for _, program, _ in found):
+        own = [(spec, report) for spec, its, report in found if its.source.name == program]
+        lines += update_lock(Path(program), own)
+    return lines
+
+
 def check_file(path: Path | str, name: str | None = None, options: Options | None = None) -> Report:
     """From Python: the report of one spec of a file, `name` where there are several. Writes no files.
 

@@ -275,17 +275,17 @@ def make_report(text: str | None = None, graph: CircuitGraph | None = None) -> R
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make() -> Make:
     return make_report
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def circuit() -> Callable[..., CircuitGraph]:
     return random_graph
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def quotes() -> Callable[..., CircuitGraph]:
     return small_graph
 

@@ -1,0 +1,91 @@
+"""action.yml does what it says: its steps are run by bash, with a circuitlang that says what it was asked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+FAKE = """#!/bin/bash
+printf '%s\\n' "$@" > asked
+mkdir -p runs/a runs/b
+echo '# a: fail' > runs/a/report.md
+echo '# b: pass' > runs/b/report.md
+exit "${STATUS:-0}"
+"""
+
+
+def action() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+
+
+def step(folder: Path, number: int, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A step in a folder that has a `circuitlang` in `bin`, as a runner runs it."""
+    script = action()["runs"]["steps"][number]["run"]
+    return subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+        cwd=folder,
+        env={
+            "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+            "GITHUB_OUTPUT": str(folder / "output"),
+            "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "circuitlang").write_text(FAKE)
+    (tmp_path / "bin" / "circuitlang").chmod(0o755)
+    (tmp_path / "specs").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "specs" / f"{name}.cir").touch()
+    return tmp_path
+
+
+def asked(folder: Path) -> list[str]:
+    return (folder / "asked").read_text().splitlines()
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 3])
+def test_the_exit_status_and_the_summary_are_handed_on(folder: Path, status: int) -> None:
+    done = step(folder, 1, SPECS="specs/*.cir", ARGUMENTS="--frozen", STATUS=str(status))
+    assert done.returncode == status, done.stderr
+    assert asked(folder) == ["check", "specs/a.cir", "specs/b.cir", "--format", "github", "--frozen"]
+    assert (folder / "output").read_text() == f"status={status}\n"
+    assert (folder / "summary").read_text() == "# a: fail\n# b: pass\n"
+
+
+def test_no_argument_and_several(folder: Path) -> None:
+    assert step(folder, 1, SPECS="specs/a.cir", ARGUMENTS="").returncode == 0
+    assert asked(folder) == ["check", "specs/a.cir", "--format", "github"]
+    step(folder, 1, SPECS="specs/a.cir", ARGUMENTS="--model zoo:python-small --no-battery")
+    assert asked(folder)[4:] == ["--model", "zoo:python-small", "--no-battery"]
+
+
+def test_what_is_put_in_is_not_run(folder: Path) -> None:
+    hostile = "$(touch made) `touch made` ; touch made"
+    step(folder, 1, SPECS=hostile, ARGUMENTS=hostile + " *")
+    assert not (folder / "made").exists()
+    assert asked(folder)[-1] == "*"
+
+
+def test_what_is_put_in_stands_in_no_script() -> None:
+    found = action()
+    assert not any("${{" in each["run"] for each in found["runs"]["steps"])
+    assert all(each["shell"] == "bash" for each in found["runs"]["steps"])
+
+
+def test_one_that_is_installed_is_used(folder: Path) -> None:
+    done = step(folder, 0, PYTHON="no-such-python", SOURCE=str(ROOT))
+    assert done.returncode == 0, done.stderr
