@@ -109,6 +109,7 @@ def test_the_files_are_written_and_fit_the_schema(
     assert notes[0] == f"files in {folder}"
     names = {path.name for path in folder.iterdir()}
     assert {"report.json", "report.md", "report.html", "circuit.json", "circuit.dot", "exhibit.json"} <= names
+    assert {"junit.xml", "badge.svg"} <= names
     assert "Made without" not in (folder / "report.html").read_text("utf-8")
     assert not [name for name in names if name.endswith(".part")]
     data = json.loads((folder / "report.json").read_text())

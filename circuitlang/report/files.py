@@ -10,8 +10,10 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from circuitlang.report import words
+from circuitlang.report.badge import badge
 from circuitlang.report.diagram import dot
 from circuitlang.report.exhibit import Exhibit
+from circuitlang.report.junit import junit
 from circuitlang.report.markdown import markdown
 from circuitlang.report.page.write import page
 from circuitlang.report.render import draw
@@ -23,11 +25,13 @@ REPORT, EXHIBIT, PAGE = "report.json", "exhibit.json", "report.html"
 
 
 def contents(
-    report: Report, exhibit: Exhibit | None = None
+    report: Report, exhibit: Exhibit | None = None, path: str | None = None
 ) -> tuple[dict[str, str | bytes], tuple[str, ...]]:
     """File name -> content, and what could not be made, one sentence each. The first seed's circuit is drawn.
-    `exhibit`: what the page shows beyond the report."""
-    files: dict[str, str | bytes] = {REPORT: report.to_json()}
+    `exhibit`: what the page shows beyond the report. `path`: the spec's file, which CI servers want to know."""
+    files: dict[str, str | bytes] = {REPORT: report.to_json(), "badge.svg": badge(report)}
+    if path is not None:
+        files["junit.xml"] = junit(report, path)
     notes: list[str] = []
     picture = None
     if report.circuit is not None and report.circuit.per_seed[0].graph is not None:

@@ -20,7 +20,15 @@ def test_all_files_of_a_report(make, tmp_path):
     report = make()
     made, notes = contents(report)
     paths = write_files(tmp_path / "runs" / "quotes", made)
-    names = {"report.json", "report.md", "report.html", "circuit.json", "circuit.dot", "circuit.svg"}
+    names = {
+        "report.json",
+        "report.md",
+        "report.html",
+        "circuit.json",
+        "circuit.dot",
+        "circuit.svg",
+        "badge.svg",
+    }
     assert {path.name for path in paths} == names
     assert notes == ()
     folder = tmp_path / "runs" / "quotes"
@@ -35,14 +43,22 @@ def test_a_picture_that_cannot_be_drawn_is_left_out(make, monkeypatch):
     monkeypatch.setattr(module, "draw", lambda source: Picture(None, "no diagram was drawn: why"))
     made, notes = contents(make())
     assert notes == ("no diagram was drawn: why",)
-    assert set(made) == {"report.json", "report.md", "report.html", "circuit.json", "circuit.dot"}
+    assert set(made) == {
+        "report.json",
+        "report.md",
+        "report.html",
+        "circuit.json",
+        "circuit.dot",
+        "badge.svg",
+    }
     assert "circuit.svg" not in made["report.md"]
 
 
 def test_without_a_circuit_there_is_none(make):
     data = make().model_dump(by_alias=True) | {"circuit": None}
     made, _ = contents(Report.model_validate(data))
-    assert set(made) == {"report.json", "report.md", "report.html"}
+    assert set(made) == {"report.json", "report.md", "report.html", "badge.svg"}
+    assert "testsuite" in contents(make(), path="a.cir")[0]["junit.xml"]
     assert json.loads(made["report.json"])["circuit"] is None
 
 
