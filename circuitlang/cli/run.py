@@ -99,6 +99,10 @@ def check(
         raise CommandError(
             f"--update-lock takes what a whole check of the spec finds; it cannot go with {other}"
         )
+    if frozen and no_run:
+        raise CommandError(
+            "--frozen runs the model; `circuitlang status` says without running what is out of date"
+        )
     from circuitlang.authoring import check_text
 
     with mistakes_as(format):
