@@ -1,29 +1,66 @@
-"""Write down what a circuit is claimed to do; find out whether it is true."""
+"""Write down what a circuit is claimed to do; find out whether it is true.
+
+From Python (docs/api.md): `check(path)` gives a `Report`, `prune(path)` a list of `Circuit`, `load(path)` the checked
+program, `train(path)` and `load_model(name)` a `Model` to look into. `Options` says how something runs. `ProgramError`
+has every mistake of a program, `CommandError` one sentence. `strategies` is for property-based tests of tasks.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from circuitlang import strategies
+    from circuitlang.api.model import Model
+    from circuitlang.api.verbs import load, load_model, prune, train
+    from circuitlang.judging import Options
     from circuitlang.pipeline import check_file as check
+    from circuitlang.report.circuit import Circuit
     from circuitlang.report.report import Report
+    from circuitlang.source import CommandError, ProgramError
 
 __version__ = "0.1.0"
-__all__ = ["Report", "__version__", "check"]
+__all__ = [
+    "Circuit",
+    "CommandError",
+    "Model",
+    "Options",
+    "ProgramError",
+    "Report",
+    "__version__",
+    "check",
+    "load",
+    "load_model",
+    "prune",
+    "strategies",
+    "train",
+]
+
+_HOMES = {
+    "Circuit": "report.circuit:Circuit",
+    "CommandError": "source:CommandError",
+    "Model": "api.model:Model",
+    "Options": "judging:Options",
+    "ProgramError": "source:ProgramError",
+    "Report": "report.report:Report",
+    "check": "pipeline:check_file",
+    "load": "api.verbs:load",
+    "load_model": "api.verbs:load_model",
+    "prune": "api.verbs:prune",
+    "train": "api.verbs:train",
+}
 
 
 def __getattr__(name: str) -> Any:
     """The public names, each loaded when it is first asked for, so that importing the package costs nothing."""
-    if name == "check":
-        from circuitlang.pipeline import check_file
-
-        return check_file
-    if name == "Report":
-        from circuitlang.report.report import Report
-
-        return Report
+    if name in _HOMES:
+        module, _, own = _HOMES[name].partition(":")
+        return getattr(import_module(f"circuitlang.{module}"), own)
     if name == "strategies":
-        from importlib import import_module
-
         return import_module("circuitlang.strategies")
     raise AttributeError(f"module 'circuitlang' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -141,7 +141,8 @@ def update_locks(found: Sequence[tuple[Spec, Program, Report]]) -> list[str]:
 
 
 def check_file(path: Path | str, name: str | None = None, options: Options | None = None) -> Report:
-    """From Python: the report of one spec of a file, `name` where there are several. Writes no files.
+    """From Python: the report of one spec of a file, `name` where there are several. Writes no files but the cache's.
+    Takes minutes, or seconds where it ran before; `Options(controls=False, battery=False)` looks at the claims alone.
 
     Raises ProgramError with every mistake of the file, or CommandError.
     """

@@ -90,11 +90,12 @@ class Assessor:
         """The nodes that play the hypothesis's roles, chosen on `select`; None where there is no hypothesis."""
         if self.hypothesis is None:
             return None
-        whole = self._loss_on_select(self.nodes)
-        return match(self.hypothesis, self.graph, lambda nodes: self._loss_without(nodes) - whole)
+        return match(self.hypothesis, self.graph, self.effect)
 
-    def _loss_without(self, nodes: tuple[Node, ...]) -> float:
-        return self._loss_on_select(tuple(node for node in self.nodes if node not in set(nodes)))
+    def effect(self, nodes: tuple[Node, ...]) -> float:
+        """What the circuit's loss on a few datapoints of `select` rises by when these nodes are ablated in it, too."""
+        rest = tuple(node for node in self.nodes if node not in set(nodes))
+        return self._loss_on_select(rest) - self._loss_on_select(self.nodes)
 
     def _loss_on_select(self, nodes: tuple[Node, ...]) -> float:
         return float(self.meter.table(Setting.keep(nodes, "select"), "loss", SCREENED).mean(dtype="float64"))

@@ -8,11 +8,12 @@ from dataclasses import Field, fields, is_dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from circuitlang.names import names
 from circuitlang.program.expression import Template, Text
 from circuitlang.program.task import Task
 from circuitlang.prompts.prompt import Datapoint
 from circuitlang.report.escape import harmless_to_ci, visible
-from circuitlang.site import PRUNED_PLACES, Place, Site
+from circuitlang.site import Site
 from circuitlang.source import Source, Span
 
 if TYPE_CHECKING:
@@ -98,17 +99,24 @@ def _rounded(count: int) -> str:
 
 
 def name_lines(layers: int) -> Iterator[str]:
-    """The sites in each spelling: ours, and that of Gao et al.'s code."""
-    yield f"{'site':<14} {'authors':<24} role kind"
+    """The sites in each spelling: ours, that of Gao et al.'s code, and TransformerLens'."""
+    yield f"{'site':<12} {'authors':<20} {'TransformerLens':<32} role kind"
     for row in name_data(layers):
-        yield f"{row['site']:<14} {row['authors']:<24} {row['kind'] or '(never pruned)'}"
+        authors, lens = row["authors"] or "–", row["transformer_lens"]
+        yield f"{row['site']:<12} {authors:<20} {lens:<32} {row['kind'] or '(never pruned)'}"
 
 
 def name_data(layers: int) -> list[dict[str, str | None]]:
     """The same as plain data. `kind`: None where nothing is ever pruned."""
-    sites = [Site(layer, place) for layer in range(layers) for place in PRUNED_PLACES]
-    rows = [*((site, str(site.place)) for site in sites), (Site(layers, Place.FINAL), None)]
-    return [{"site": str(site), "authors": site.authors_name, "kind": kind} for site, kind in rows]
+    return [
+        {
+            "site": str(row.spot),
+            "authors": row.authors,
+            "transformer_lens": row.transformer_lens,
+            "kind": str(row.spot.place) if isinstance(row.spot, Site) and row.spot.layer < layers else None,
+        }
+        for row in names(layers)
+    ]
 
 
 def graph_lines(graph: CircuitGraph) -> Iterator[str]:

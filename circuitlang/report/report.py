@@ -13,6 +13,7 @@ from circuitlang.circuit.graph import CircuitGraph, graph_schema, jaccard
 from circuitlang.claims.check import Check
 from circuitlang.claims.verdict import Counterexample as Breaking
 from circuitlang.claims.verdict import Interval, Outcome, Verdict, exit_status, overall, worst
+from circuitlang.report.circuit import Circuit
 from circuitlang.report.control import ControlResult
 from circuitlang.report.diagram import Diagram, dot
 from circuitlang.report.drift import Drift
@@ -144,6 +145,9 @@ class CircuitResult(Part):
     def diagram(self, seed: int | None = None) -> Diagram:
         """The circuit as a picture: DOT text that shows itself in a notebook."""
         return Diagram(dot(self.plain_graph(seed), roles=self.roles(seed)))
+
+    def _repr_svg_(self) -> str | None:
+        return self.diagram()._repr_svg_()
 
     def roles(self, seed: int | None = None) -> dict[str, tuple[str, ...]]:
         """Role -> the names of its nodes; of the first seed unless told."""
@@ -326,6 +330,24 @@ class Report(Part):
     @property
     def exit_status(self) -> int:
         return exit_status(self.verdict)
+
+    @property
+    def circuits(self) -> tuple[Circuit, ...]:
+        """The circuits of all seeds, each by itself."""
+        found = self.circuit
+        if found is None:
+            return ()
+        about, target = (self.spec, self.task.model), found.target
+        return tuple(
+            Circuit(c.graph, *about, c.seed, c.loss_test, target, c.reached, c.roles)
+            for c in found.per_seed
+            if c.graph is not None
+        )
+
+    def _repr_html_(self) -> str:
+        from circuitlang.report.notebook import notebook_html
+
+        return notebook_html(self)
 
     def to_json(self, timings: bool = True) -> str:
         """What `report.json` holds, in ASCII. Without timings, equal inputs give equal bytes."""

@@ -45,5 +45,5 @@ def test_a_program_as_data_says_what_its_lines_say() -> None:
 
 def test_names_in_lines_and_data() -> None:
     lines, rows = list(name_lines(2))[1:], name_data(2)
-    assert [line.split()[:2] for line in lines] == [[row["site"], row["authors"]] for row in rows]
+    assert [line.split()[:2] for line in lines] == [[row["site"], row["authors"] or "–"] for row in rows]
     assert rows[-1]["kind"] is None
