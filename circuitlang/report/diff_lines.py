@@ -8,7 +8,7 @@ from typing import Any
 
 from circuitlang.report.compare import short
 from circuitlang.report.diff import PARTS, Change, Diff
-from circuitlang.report.escape import visible
+from circuitlang.report.escape import harmless_to_ci, visible
 from circuitlang.report.words import number, spread
 
 SHOWN = 40  # lines of one kind of change in a text; the data has all
@@ -16,7 +16,7 @@ SHOWN = 40  # lines of one kind of change in a text; the data has all
 
 def diff_lines(found: Diff) -> Iterator[str]:
     """A head, and below it the changes by what they are of."""
-    yield visible(_head(found))
+    yield harmless_to_ci(visible(_head(found)))
     if not found.changes:
         yield "  no difference"
     for (part, seed), group in groupby(found.changes, key=lambda change: (change.part, change.seed)):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from circuitlang.report.compare import short
 from circuitlang.report.drift import Changed
+from circuitlang.report.escape import harmless_to_ci, visible
 
 State = Literal["up to date", "out of date", "unreadable", "no spec", "no lock"]
 FINE: tuple[State, ...] = ("up to date", "no lock")
@@ -28,13 +29,13 @@ class Standing:
 
 def standing_lines(found: Sequence[Standing]) -> Iterator[str]:
     """A line each, with what differs below it."""
-    names = [f"{each.path}  {each.spec}".rstrip() for each in found]
+    names = [harmless_to_ci(visible(f"{each.path}  {each.spec}".rstrip())) for each in found]
     wide = max(map(len, names), default=0)
     for name, each in zip(names, found, strict=True):
         facts = (each.state, f"locked as {each.verdict}" if each.verdict else "", each.note)
-        yield f"{name:<{wide}}  {'; '.join(filter(None, facts))}"
+        yield f"{name:<{wide}}  {visible('; '.join(filter(None, facts)))}"
         for one in each.changed:
-            yield f"    {one.name}: {short(one.old)}, now {short(one.new)}"
+            yield harmless_to_ci(visible(f"    {one.name}: {short(one.old)}, now {short(one.new)}"))
 
 
 def standing_data(found: Sequence[Standing]) -> list[dict[str, Any]]:
