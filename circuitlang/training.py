@@ -1,7 +1,8 @@
-"""The verbs about models: train one, list those there are, show a card, ask one tasks."""
+"""The verbs about models: train one, list those there are, show a card, ask one tasks, import and export."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from circuitlang.pipeline import choose_device
 from circuitlang.program.load import load, project_root
 from circuitlang.program.spec import VerdictSettings
 from circuitlang.program.task import Task
-from circuitlang.source import Diagnostic
+from circuitlang.source import CommandError, Diagnostic
+from circuitlang.storage import write_whole
 
 if TYPE_CHECKING:
     from circuitlang.claims.look import Table
@@ -139,3 +141,37 @@ def list_models() -> list[str]:
 def show_model(name: str) -> Mapping[str, Any]:
     """`models NAME`: a model's card. CommandError where there is no such model."""
     return read_card(locate(name, Path.cwd()))
+
+
+def import_model(
+    folder: Path, name: str, out: Path | None, text: Path | None, tokenizer: Path | None
+) -> tuple[Mapping[str, Any], Path]:
+    """`models import`: its card, and where it is now: `out`, or models/NAME."""
+    from circuitlang.model.foreign.bring import bring
+
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
+        raise CommandError(f"a model's name is letters, digits, `_` and `-`, not `{name}`")
+    where = out or Path(TRAINED) / name
+    return bring(folder, where, name, text, tokenizer), where
+
+
+def export_model(name: str, out: Path) -> Sequence[str]:
+    """`models export`: the names of the files that it wrote to `out`."""
+    from circuitlang.model import checkpoint
+    from circuitlang.model.foreign.export import export
+
+    return export(checkpoint.load(locate(name, Path.cwd()), name), out)
+
+
+def import_circuit(path: Path, name: str, out: Path) -> list[str]:
+    """`models circuit`: writes circuit.json; lines that say what is in it."""
+    from circuitlang.circuit.published import published_circuit
+    from circuitlang.circuit.reference import stand_ins
+    from circuitlang.model import checkpoint
+    from circuitlang.model.foreign.bring import circuit_data
+
+    data = circuit_data(path)
+    found = checkpoint.load(locate(name, Path.cwd()), name)
+    graph, notes = published_circuit(found.model, stand_ins(found.model, found.reference, "mean"), data)
+    write_whole(out, graph.to_json())
+    return [f"{out}: {graph.node_count} nodes, {graph.edge_count} edges", *notes]

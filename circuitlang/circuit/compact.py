@@ -24,7 +24,9 @@ class Constant(nn.Module):
         super().__init__()
         self.register_buffer("value", value, persistent=False)
 
-    def forward(self, residual: Tensor, _edit: Edit, _known: Known | None = None) -> Tensor:
+    def forward(
+        self, residual: Tensor, _edit: Edit, _known: Known | None = None, _beside: Tensor | None = None
+    ) -> Tensor:
         value = self.get_buffer("value")
         return value.expand_as(residual)
 

@@ -108,7 +108,7 @@ def embedding_edges(
     return tuple(
         GraphEdge(text, node, float(model.embed[token, node.index]), "embedding")
         for node in nodes
-        if node.site.place in _READS
+        if node.site.place in _READS and node.index < model.config.width  # behind those are the positions'
         for token, text in _texts(used, tokenizer).items()
         if float(model.embed[token, node.index]) != 0
     )

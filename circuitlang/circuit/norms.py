@@ -1,21 +1,22 @@
 """The untouched model's RMS scales put into another run, by edits alone: what a circuit does when it cannot move them.
 
-RMSNorm divides by one number per token, and AbsTopK keeps the same entries of a multiple of a vector. So a run with
-other scales is the run whose normed values are multiplied by own scale / other scale; the logits likewise. The scale of
-a run follows from its residual stream: the embeddings and all that was written since, which the edit sees.
+A norm divides by one number per token. RMSNorm does nothing else, and AbsTopK keeps the same entries of a multiple of a
+vector: so a run with other scales is the run whose normed values are multiplied by own scale / other scale; the logits
+likewise. Where there is more in a normed value (a norm's bias, channels of positions) it is computed again. The scale
+of a run follows from its residual stream: the embeddings and all that was written since, which the edit sees.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from circuitlang.model import score
-from circuitlang.model.transformer import EPSILON, Edit, Transformer, unchanged
+from circuitlang.model.transformer import Attention, Edit, Mlp, Transformer, abs_top_k, norm_scale, unchanged
 from circuitlang.prompts.encode import Batch
 from circuitlang.site import Place, Site
 
@@ -38,18 +39,26 @@ class _Watched:
 
     def __post_init__(self) -> None:
         tokens = torch.from_numpy(self.batch.tokens).to(self.model.embed.device)
-        self.residual = F.embedding(tokens, self.model.embed)
+        self.residual, self.beside = self.model.start(tokens), self.model.beside(tokens)
 
     def __call__(self, site: Site, x: Tensor) -> Tensor:
         if site.place in _READS or site.place is Place.FINAL:
             here = x if site.place is Place.FINAL else self.residual
-            self.own[site] = (here.square().mean(-1, keepdim=True) + EPSILON).sqrt()
+            self.own[site] = norm_scale(self.model.norm, here)
         if site.place in _READS and self.scales is not None:
-            x = x * (self.own[site] / self.scales[site])
+            x = self._scaled(site, x, self.own[site] / self.scales[site])
         x = self.edit(site, x)
         if site.place in _WRITES:
             self.residual = self.residual + x
         return x
+
+    def _scaled(self, site: Site, x: Tensor, ratio: Tensor) -> Tensor:
+        config = self.model.config
+        if config.norm == "rms" and self.beside is None:
+            return x * ratio
+        layers = self.model.attention if site.place is Place.ATTN_IN else self.model.mlp
+        part = cast(Attention | Mlp, layers[site.layer])
+        return abs_top_k(part.read(self.residual, self.beside, ratio), config.kept(site.place))
 
 
 @torch.no_grad()
@@ -70,8 +79,6 @@ def logits_with_scales(model: Transformer, batch: Batch, edit: Edit, scales: Sca
     end = torch.from_numpy(batch.end).to(logits.device)
     final = Site(model.config.layers, Place.FINAL)
     ratio = watched.own[final][rows, end] / scales[final][rows, end]
-    if model.bigram is None:
-        return logits * ratio
     tokens = torch.from_numpy(batch.tokens).to(logits.device)
-    bigram = F.embedding(tokens[rows, end], model.bigram)
-    return (logits - bigram) * ratio + bigram
+    constant = model.without_residual(tokens[rows, end])
+    return logits * ratio if constant is None else (logits - constant) * ratio + constant

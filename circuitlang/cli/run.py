@@ -1,4 +1,4 @@
-"""The commands that run a model: check, prune, train, models."""
+"""The commands that run a model: check, prune, train."""
 
 from __future__ import annotations
 
@@ -274,40 +274,3 @@ def train(
     with watched() as told, mistakes_as(format):
         done = training.train(file, model, out, device.value, told)
     say(card_lines(done.card))
-
-
-@app.command()
-def models(
-    name: Annotated[str | None, typer.Argument(help="zoo:NAME or a folder; without it, the list.")] = None,
-    tasks: Annotated[
-        list[Path] | None, typer.Option(help="Files or folders of tasks: what the model makes of each.")
-    ] = None,
-    number: Annotated[
-        int, typer.Option("-n", min=1, max=100_000, help="How many datapoints of each task.")
-    ] = 256,
-    format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
-    device: DeviceOption = Device.AUTO,
-) -> None:
-    """List the models that ship, show one model's card, or ask a model tasks.
-
-    Example: `circuitlang models zoo:python-small --tasks tasks`
-    """
-    if name is None and tasks:
-        raise CommandError("--tasks needs a model: circuitlang models zoo:python-small --tasks tasks")
-    from circuitlang import training
-    from circuitlang.report.listing import card_lines, competence_lines
-
-    if name is None:
-        say(training.list_models())
-        return
-    if tasks:
-        with watched() as told:
-            found = training.ask_tasks(name, tasks, number, device.value, told)
-        lines = competence_lines(name, number, found)
-    else:
-        found = training.show_model(name)
-        lines = card_lines(found)
-    if format is Format.JSON:
-        sys.stdout.write(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-    else:
-        say(lines)

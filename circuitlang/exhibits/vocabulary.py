@@ -15,6 +15,8 @@ def weighted_tokens(checkpoint: Checkpoint, node: Node) -> tuple[WeightedToken, 
     """The largest first; without zeros. For a node that reads the residual stream the embedding's entries in its
     channel, for one that writes there the unembedding's, times the final norm's gain; otherwise none."""
     model = checkpoint.model
+    if node.index >= model.config.width and node.site.place is not Place.NEURON:
+        return ()  # a position's channel
     if node.site.place in (Place.ATTN_IN, Place.MLP_IN):
         column = model.embed[:, node.index]
     elif node.site.place in (Place.ATTN_OUT, Place.MLP_OUT):

@@ -13,13 +13,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from circuitlang.model.config import Config
 from circuitlang.model.locate import CARD, FORMAT, TOKENS, VERSION, WEIGHTS, digest_of, read_card, read_config
+from circuitlang.model.probe import Probe, disagreement
 from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.tokenizer import Tokenizer, load_tokenizer
 from circuitlang.source import CommandError
 from circuitlang.storage import write_whole
 
 REFERENCE = "reference"
+PROBE = ("probe.tokens", "probe.logits")
 _ROWS = {"values": torch.float32, "columns": torch.uint16, "offsets": torch.int32}
 """How a matrix is stored: the nonzero values row after row, the column of each, and where each row starts."""
 
@@ -27,7 +30,8 @@ _ROWS = {"values": torch.float32, "columns": torch.uint16, "offsets": torch.int3
 @dataclass(frozen=True)
 class Checkpoint:
     """A model ready to use. `reference`: (row, context) token ids of held-out pretraining text, for means over it.
-    `digest`: SHA-256 of the weights' file and the tokenizer's. `card`: what the training recorded of itself."""
+    `digest`: SHA-256 of the weights' file and the tokenizer's. `card`: what the training recorded of itself. `probe`:
+    of an imported model, on the CPU."""
 
     name: str
     model: Transformer
@@ -35,13 +39,23 @@ class Checkpoint:
     reference: Tensor
     digest: str
     card: Mapping[str, Any]
+    probe: Probe | None = None
 
 
 def save(
-    folder: Path, model: Transformer, tokenizer: Tokenizer, reference: Tensor, card: Mapping[str, Any]
+    folder: Path,
+    model: Transformer,
+    tokenizer: Tokenizer,
+    reference: Tensor,
+    card: Mapping[str, Any],
+    probe: Probe | None = None,
 ) -> None:
-    """Writes a model's folder. Matrices are stored as the nonzero values of each row, exactly."""
+    """Writes a model's folder. Matrices are stored as the nonzero values of each row, exactly. With a probe, every
+    `load` compares the model's logits with it."""
     tensors: dict[str, Tensor] = {REFERENCE: reference.to(torch.uint16)}
+    if probe is not None:
+        stored = (probe.tokens.to(torch.uint16), probe.logits.float().contiguous())
+        tensors |= dict(zip(PROBE, stored, strict=True))
     for name, parameter in model.state_dict().items():
         parameter = parameter.detach().cpu().float()
         if parameter.ndim == 2:
@@ -89,12 +103,16 @@ def load(folder: Path, name: str, device: str | torch.device = "cpu") -> Checkpo
         if config.layers > len(tensors):
             raise ValueError(f"{len(tensors)} tensors for {config.layers} layers")
         model = Transformer(config)
-        reference = _reference(tensors.pop(REFERENCE), config.vocabulary)
+        reference = rows_of_ids(tensors.pop(REFERENCE), config.vocabulary)
+        probe = take_probe(tensors, config)
         model.load_state_dict(_dense(tensors, model), strict=True)
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise CommandError(f"{path} is damaged or of another shape than its config says: {error}") from error
-    model.to(device).eval().requires_grad_(False)
-    return Checkpoint(name, model, tokenizer, reference.to(device), digest_of(folder), read_card(folder))
+    model.eval().requires_grad_(False)
+    if probe is not None and (apart := disagreement(model, probe)):
+        raise CommandError(f"{path} is not the model that was imported: {apart}")
+    model.to(device)
+    return Checkpoint(name, model, tokenizer, reference.to(device), digest_of(folder), read_card(folder), probe)
 
 
 def _sparse_rows(matrix: Tensor) -> dict[str, Tensor]:
@@ -108,7 +126,19 @@ def _sparse_rows(matrix: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _reference(stored: Tensor, vocabulary: int) -> Tensor:
+def take_probe(tensors: dict[str, Tensor], config: Config) -> Probe | None:
+    """Takes the probe out of stored tensors, where there is one. ValueError where it does not fit."""
+    if PROBE[0] not in tensors:
+        return None
+    tokens, logits = rows_of_ids(tensors.pop(PROBE[0]), config.vocabulary), tensors.pop(PROBE[1])
+    fits = tokens.shape[1] <= config.context and logits.shape == (len(tokens), config.vocabulary)
+    if not fits or logits.dtype != torch.float32 or not torch.isfinite(logits).all():
+        raise ValueError("the recorded logits are not a number for each row and token")
+    return Probe(tokens, logits)
+
+
+def rows_of_ids(stored: Tensor, vocabulary: int) -> Tensor:
+    """Text as it is stored. ValueError where it is none, or has a token that the model has not."""
     rows = stored.to(torch.int64)
     if stored.dtype != torch.uint16 or rows.ndim != 2 or not rows.numel():
         raise ValueError("the reference text is not rows of token ids")

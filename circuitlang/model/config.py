@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from circuitlang.record import record
@@ -15,6 +15,15 @@ class Config:
 
     `activations`: the fraction of each site that AbsTopK keeps, per token; 1.0 switches it off.
     `sink`: one learnable logit per head for a slot with key 0 and value 0. `bigram`: a dense table added to the logits.
+
+    The fields behind `bigram` are for models that others trained; their defaults are what `train` makes:
+    epsilon         in every norm's mean square
+    norm            rms; layer (the mean is taken off, too, and a bias added)
+    nonlinearity    of the neurons: gelu (exact), gelu_tanh, relu
+    positions       none; added to the embeddings; concatenated, as channels that every sub-layer reads beside the
+                    residual stream and none writes: they are the last `position_width` units of attn_in and mlp_in
+    activations_at  the places where AbsTopK is applied
+    shift           a constant per token is added to the logits
     """
 
     layers: int
@@ -26,6 +35,13 @@ class Config:
     activations: float = 1.0
     sink: bool = False
     bigram: bool = False
+    epsilon: float = 1e-6
+    norm: str = "rms"
+    nonlinearity: str = "gelu"
+    positions: str = "none"
+    position_width: int = 0
+    activations_at: tuple[Place, ...] = PRUNED_PLACES
+    shift: bool = False
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "context", "hidden", "vocabulary"):
@@ -35,6 +51,15 @@ class Config:
             raise ValueError(f"{self.heads} heads do not divide a width of {self.width}")
         if not 0 < self.activations <= 1:
             raise ValueError(f"activations must lie in (0, 1], not {self.activations}")
+        if not 0 < self.epsilon < 1:
+            raise ValueError(f"epsilon must lie in (0, 1), not {self.epsilon}")
+        for name, known in _WORDS.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
+        if (self.position_width > 0) != (self.positions == "concatenated"):
+            raise ValueError(f"a position width of {self.position_width} for positions {self.positions}")
+        if any(place not in PRUNED_PLACES for place in self.activations_at):
+            raise ValueError(f"AbsTopK is not applied at {', '.join(self.activations_at)}")
 
     @property
     def head_width(self) -> int:
@@ -46,7 +71,18 @@ class Config:
 
     def size(self, site: Site) -> int:
         """Number of units of a site."""
+        if site.place in (Place.ATTN_IN, Place.MLP_IN):
+            return self.read_width
         return self.hidden if site.place is Place.NEURON else self.width
+
+    @property
+    def read_width(self) -> int:
+        """Number of channels that a sub-layer reads."""
+        return self.width + self.position_width
+
+    def kept(self, place: Place) -> float:
+        """The fraction that AbsTopK keeps at a place."""
+        return self.activations if place in self.activations_at else 1.0
 
     @property
     def total_nodes(self) -> int:
@@ -54,9 +90,22 @@ class Config:
         return sum(self.size(site) for site in self.sites())
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Without the fields for other people's models where they have their defaults: so a trained model's file does
+        not depend on which of them there are."""
+        defaults = {f.name: f.default for f in fields(self)[_OWN:]}  # pyright: ignore[reportArgumentType]
+        return {k: v for k, v in asdict(self).items() if k not in defaults or v != defaults[k]}
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> Config:
         """Raises TypeError or ValueError where a field is unknown, missing or out of range."""
+        if "activations_at" in data:
+            data = {**data, "activations_at": tuple(map(Place, data["activations_at"]))}
         return Config(**data)
+
+
+_OWN = 9  # fields that `train` sets
+_WORDS = {
+    "norm": ("rms", "layer"),
+    "nonlinearity": ("gelu", "gelu_tanh", "relu"),
+    "positions": ("none", "added", "concatenated"),
+}

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from circuitlang.model.config import Config
 from circuitlang.site import Place, Site
 
-EPSILON = 1e-6  # in every norm's mean square
 Edit = Callable[[Site, Tensor], Tensor]
 """Called once per site with the site's value, (batch, position, unit); what it returns is used instead."""
 Known = dict[Site, Tensor]
@@ -53,6 +52,17 @@ def _kth_largest(magnitude: Tensor, k: int) -> Tensor:
     return magnitude.kthvalue(units - k + 1, dim=-1, keepdim=True).values
 
 
+def make_norm(config: Config, width: int | None = None) -> nn.RMSNorm | nn.LayerNorm:
+    kind = nn.RMSNorm if config.norm == "rms" else nn.LayerNorm
+    return kind(config.width if width is None else width, eps=config.epsilon)
+
+
+def norm_scale(norm: nn.RMSNorm | nn.LayerNorm, residual: Tensor) -> Tensor:
+    """(..., channel) -> (..., 1): what the norm divides by."""
+    x = residual if isinstance(norm, nn.RMSNorm) else residual - residual.mean(-1, keepdim=True)
+    return (x.square().mean(-1, keepdim=True) + (norm.eps or 0.0)).sqrt()
+
+
 def _site(
     part: Attention | Mlp,
     place: Place,
@@ -71,25 +81,49 @@ def _site(
     site = Site(part.layer, place)
     value = None if known is None else known.get(site)
     if value is None:
-        value = abs_top_k(compute(x), part.config.activations)
+        value = abs_top_k(compute(x), part.config.kept(place))
         if known is not None:
             known[site] = value
     return edit(site, value)
 
 
-class Attention(nn.Module):
+class _SubLayer(nn.Module):
+    """What attention and MLP share: how they read the residual stream. `fixed`: see circuit/compact.py."""
+
     def __init__(self, config: Config, layer: int) -> None:
         super().__init__()
         self.config, self.layer = config, layer
-        self.norm = nn.RMSNorm(config.width, eps=EPSILON)
-        self.query = nn.Linear(config.width, config.width)
-        self.key = nn.Linear(config.width, config.width)
-        self.value = nn.Linear(config.width, config.width)
-        self.out = nn.Linear(config.width, config.width)
-        self.sink = nn.Parameter(torch.zeros(config.heads)) if config.sink else None
+        self.norm = make_norm(config)
+        wide = config.position_width
+        self.position_norm = make_norm(config, wide) if wide else None
         self.fixed: dict[Place, Tensor] = {}
 
-    def forward(self, residual: Tensor, edit: Edit, known: Known | None = None) -> Tensor:
+    def read(self, residual: Tensor, beside: Tensor | None, ratio: Tensor | None = None) -> Tensor:
+        """(batch, position, width) -> the same normed; behind it the channels `beside`, (position, channel), normed.
+
+        ratio, (batch, position, 1): what the norm of the residual stream is multiplied with, but for its bias.
+        """
+        x = self.norm(residual)
+        if ratio is not None:
+            bias = self.norm.bias if isinstance(self.norm, nn.LayerNorm) else 0.0
+            x = (x - bias) * ratio + bias
+        if beside is None or self.position_norm is None:
+            return x
+        return torch.cat([x, self.position_norm(beside).expand(*x.shape[:-1], -1)], -1)
+
+
+class Attention(_SubLayer):
+    def __init__(self, config: Config, layer: int) -> None:
+        super().__init__(config, layer)
+        self.query = nn.Linear(config.read_width, config.width)
+        self.key = nn.Linear(config.read_width, config.width)
+        self.value = nn.Linear(config.read_width, config.width)
+        self.out = nn.Linear(config.width, config.width)
+        self.sink = nn.Parameter(torch.zeros(config.heads)) if config.sink else None
+
+    def forward(
+        self, residual: Tensor, edit: Edit, known: Known | None = None, beside: Tensor | None = None
+    ) -> Tensor:
         """(batch, position, width) -> what attention adds to it, the same shape."""
         last = Site(self.layer, Place.ATTN_OUT)
         if known is not None and last in known:
@@ -98,7 +132,7 @@ class Attention(nn.Module):
         def at(place: Place, compute: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
             return _site(self, place, compute, x, residual, edit, known)
 
-        x = at(Place.ATTN_IN, self.norm, residual)
+        x = at(Place.ATTN_IN, lambda x: self.read(x, beside), residual)
         q = at(Place.Q, self.query, x)
         k = at(Place.K, self.key, x)
         v = at(Place.V, self.value, x)
@@ -141,16 +175,22 @@ class Attention(nn.Module):
         return torch.cat([sink, scores], -1).softmax(-1)[..., 1:]
 
 
-class Mlp(nn.Module):
-    def __init__(self, config: Config, layer: int) -> None:
-        super().__init__()
-        self.config, self.layer = config, layer
-        self.norm = nn.RMSNorm(config.width, eps=EPSILON)
-        self.up = nn.Linear(config.width, config.hidden)
-        self.down = nn.Linear(config.hidden, config.width)
-        self.fixed: dict[Place, Tensor] = {}
+_NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "relu": F.relu,
+}
 
-    def forward(self, residual: Tensor, edit: Edit, known: Known | None = None) -> Tensor:
+
+class Mlp(_SubLayer):
+    def __init__(self, config: Config, layer: int) -> None:
+        super().__init__(config, layer)
+        self.up = nn.Linear(config.read_width, config.hidden)
+        self.down = nn.Linear(config.hidden, config.width)
+
+    def forward(
+        self, residual: Tensor, edit: Edit, known: Known | None = None, beside: Tensor | None = None
+    ) -> Tensor:
         """(batch, position, width) -> what the MLP adds to it, the same shape."""
         last = Site(self.layer, Place.MLP_OUT)
         if known is not None and last in known:
@@ -159,13 +199,14 @@ class Mlp(nn.Module):
         def at(place: Place, compute: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
             return _site(self, place, compute, x, residual, edit, known)
 
-        x = at(Place.MLP_IN, self.norm, residual)
-        x = at(Place.NEURON, lambda x: F.gelu(self.up(x)), x)
+        x = at(Place.MLP_IN, lambda x: self.read(x, beside), residual)
+        x = at(Place.NEURON, lambda x: _NONLINEARITIES[self.config.nonlinearity](self.up(x)), x)
         return at(Place.MLP_OUT, self.down, x)
 
 
 class Transformer(nn.Module):
-    """Pre-norm decoder without positions: untied embeddings, RMSNorm, exact GELU, biases, AbsTopK at eight sites."""
+    """Pre-norm decoder: untied embeddings, RMSNorm, exact GELU, biases, AbsTopK at eight sites, unless its config says
+    otherwise."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -173,10 +214,13 @@ class Transformer(nn.Module):
         self.embed = nn.Parameter(torch.empty(config.vocabulary, config.width))
         self.attention = nn.ModuleList(Attention(config, layer) for layer in range(config.layers))
         self.mlp = nn.ModuleList(Mlp(config, layer) for layer in range(config.layers))
-        self.norm = nn.RMSNorm(config.width, eps=EPSILON)
+        self.norm = make_norm(config)
         self.unembed = nn.Parameter(torch.empty(config.vocabulary, config.width))
         table = torch.zeros(config.vocabulary, config.vocabulary) if config.bigram else None
         self.bigram = nn.Parameter(table) if table is not None else None
+        self.shift = nn.Parameter(torch.zeros(config.vocabulary)) if config.shift else None
+        wide = {"none": 0, "added": config.width, "concatenated": config.position_width}[config.positions]
+        self.position = nn.Parameter(torch.zeros(config.context, wide)) if wide else None
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
@@ -189,6 +233,30 @@ class Transformer(nn.Module):
             elif name.endswith(("bias", "sink")):
                 parameter.zero_()
 
+    def start(self, tokens: Tensor) -> Tensor:
+        """(batch, position) token ids -> the residual stream in front of the first layer."""
+        residual = F.embedding(tokens, self.embed)
+        if self.position is None or self.config.positions != "added":
+            return residual
+        return residual + self.position[: tokens.shape[-1]]
+
+    def beside(self, tokens: Tensor) -> Tensor | None:
+        """The channels that every sub-layer reads beside the residual stream, (position, channel), if there are any."""
+        if self.position is None or self.config.positions != "concatenated":
+            return None
+        return self.position[: tokens.shape[-1]]
+
+    def without_residual(self, tokens: Tensor) -> Tensor | None:
+        """(...) token ids -> (..., vocabulary): what is added to the logits whatever the residual stream is."""
+        constant = self.shift
+        if isinstance(self.norm, nn.LayerNorm):
+            from_norm = F.linear(self.norm.bias, self.unembed)
+            constant = from_norm if constant is None else constant + from_norm
+        if self.bigram is None:
+            return constant
+        bigram = F.embedding(tokens, self.bigram)
+        return bigram if constant is None else bigram + constant
+
     def forward(
         self,
         tokens: Tensor,
@@ -200,13 +268,15 @@ class Transformer(nn.Module):
 
         With `at`, (batch) positions, only the logits there: (batch, vocabulary). Sites in `known` are not computed.
         """
-        residual = F.embedding(tokens, self.embed)
+        residual, beside = self.start(tokens), self.beside(tokens)
         for attention, mlp in zip(self.attention, self.mlp, strict=True):
-            residual = residual + attention(residual, edit, known)
-            residual = residual + mlp(residual, edit, known)
+            residual = residual + attention(residual, edit, known, beside)
+            residual = residual + mlp(residual, edit, known, beside)
         residual = edit(Site(self.config.layers, Place.FINAL), residual)
         if at is not None:
             rows = torch.arange(tokens.shape[0], device=tokens.device)
             residual, tokens = residual[rows, at], tokens[rows, at]
         logits = F.linear(self.norm(residual), self.unembed)
+        if self.shift is not None:
+            logits = logits + self.shift
         return logits if self.bigram is None else logits + F.embedding(tokens, self.bigram)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from circuitlang.source import CommandError
 
 END = "<|end|>"
 """The token between documents, and in front of every prompt."""
+
+_THEIR_END = "<|endoftext|>"
 
 # The authors' splitting: letters with one mark in front, digits in groups of at most three, runs of punctuation that
 # absorb the line ends behind them (so that `]\n` is one piece), line ends, spaces.
@@ -56,13 +59,19 @@ class Tokenizer:
         """Token ids only; several times faster than `encode_many`."""
         return [e.ids for e in self._inner.encode_batch_fast(list(texts), add_special_tokens=False)]
 
+    def pieces(self, text: str) -> list[str]:
+        """The parts of a text within which bytes are joined to tokens."""
+        if self._inner.pre_tokenizer is None:
+            return [text]
+        return [text[a:b] for _, (a, b) in self._inner.pre_tokenizer.pre_tokenize_str(text)]
+
     def decode(self, ids: Sequence[int]) -> str:
         return self._inner.decode(list(ids), skip_special_tokens=False)
 
     def bytes_of(self, token: int) -> bytes:
         """What the token stands for, in UTF-8; of END nothing. A token may hold a part of a character."""
         text = None if token == self.end else self._inner.id_to_token(token)
-        return bytes(_BYTES[character] for character in text or "")
+        return bytes(BYTES[character] for character in text or "")
 
     def to_json(self) -> str:
         return self._text
@@ -81,7 +90,8 @@ def _byte_table() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {chr(0x100 + i): byte for i, byte in enumerate(others)}
 
 
-_BYTES = _byte_table()
+BYTES = _byte_table()
+"""In the order of the ids that they have in the authors' tokenizer."""
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
@@ -117,3 +127,24 @@ def load_tokenizer(path: Path) -> Tokenizer:
         raise CommandError(f"cannot read the tokenizer {path}: {error.strerror or error}") from error
     except Exception as error:  # the library raises bare Exception for malformed JSON
         raise CommandError(f"{path} is not a tokenizer: {error}") from error
+
+
+def read_hugging_face(path: Path) -> Tokenizer:
+    """A byte-level `tokenizer.json` of somebody else's, whose token between documents has another name. CommandError
+    where it has none, or where tokens are not made of bytes."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        ids = data["model"]["vocab"]
+        special = {token["content"]: token["id"] for token in data["added_tokens"]}
+        if data["model"]["type"] != "BPE" or set(special) != {_THEIR_END}:
+            raise ValueError(f"it must be a byte-pair encoding whose one special token is {_THEIR_END}")
+        if any(character not in BYTES for piece in ids if piece not in special for character in piece):
+            raise ValueError("its tokens are not spelled as bytes")
+        ids[END] = ids.pop(_THEIR_END, special[_THEIR_END])
+        data["added_tokens"][0]["content"] = END
+        data["post_processor"] = None  # templates name the token; prompts are given ours by `encode`
+        return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(data, ensure_ascii=False)))
+    except OSError as error:
+        raise CommandError(f"cannot read the tokenizer {path}: {error.strerror or error}") from error
+    except Exception as error:  # the library raises bare Exception
+        raise CommandError(f"{path} is not a tokenizer that is read: {error}") from error

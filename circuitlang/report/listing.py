@@ -35,6 +35,11 @@ def card_lines(card: Mapping[str, Any]) -> Iterator[str]:
             f"  {card['tokens']:,} tokens in {card['hours']:.2f} hours on {visible(str(machine['device']))}, "
             f"{machine['threads']} thread(s), {machine['precision']}"
         )
+    imported = card.get("imported", {})
+    for name, digest in imported.get("files", {}).items():
+        yield f"  {visible(name)}: SHA-256 {digest}"
+    if "text" in card:
+        yield f"  means are taken over {visible(str(card['text']))}"
     for name, loss in card.get("validation_loss", {}).items():
         yield f"  validation loss on {name}: {loss:.3f} nats per token"
     rows = card.get("competence", {})

@@ -9,7 +9,12 @@ from circuitlang.circuit.compact import Constant, active_sublayers, compact
 from circuitlang.circuit.mask import Mask, keeping
 from circuitlang.site import PRUNED_PLACES, Node, Place, Site
 
-VARIANTS = [{}, {"sink": True, "activations": 0.25}, {"bigram": True, "sink": True}]
+VARIANTS = [
+    {},
+    {"sink": True, "activations": 0.25},
+    {"bigram": True, "sink": True},
+    {"positions": "concatenated", "position_width": 3, "norm": "layer", "shift": True},
+]
 SITES = [Site(layer, place) for layer in range(2) for place in PRUNED_PLACES]
 WRITES = [site for site in SITES if site.place in (Place.ATTN_OUT, Place.MLP_OUT)]
 some_sites = st.one_of(st.sets(st.sampled_from(WRITES)), st.sets(st.sampled_from(SITES)))

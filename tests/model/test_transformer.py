@@ -1,6 +1,7 @@
 """The forward pass: causal, blind to padding, one call per site in order, and each part does what it is for."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,8 +9,10 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from circuitlang.model.checkpoint import load
 from circuitlang.model.config import Config
-from circuitlang.model.transformer import Transformer
+from circuitlang.model.locate import locate
+from circuitlang.model.transformer import Transformer, abs_top_k
 from circuitlang.site import PRUNED_PLACES, Place, Site
 
 VARIANTS = [
@@ -18,6 +21,15 @@ VARIANTS = [
     {"activations": 0.25},
     {"bigram": True},
     {"sink": True, "bigram": True, "activations": 0.25},
+    {
+        "positions": "added",
+        "shift": True,
+        "activations": 0.25,
+        "activations_at": (Place.ATTN_IN, Place.NEURON),
+    },
+    {"positions": "concatenated", "position_width": 4, "activations": 0.5, "sink": True},
+    {"norm": "layer", "nonlinearity": "gelu_tanh", "positions": "added"},
+    {"nonlinearity": "relu"},
 ]
 
 
@@ -32,6 +44,8 @@ def test_sites_are_called_once_each_in_order_with_their_shapes(make_model, varia
 
     def edit(site, x):
         units = 32 if site.place is Place.NEURON else 16
+        if site.place in (Place.ATTN_IN, Place.MLP_IN):
+            units += variant.get("position_width", 0)
         assert x.shape == (3, 12, units)
         seen.append(site)
         return x
@@ -48,11 +62,15 @@ def test_what_an_edit_returns_is_used_instead(make_model, variant):
     tokens = tokens_of(0)
     plain = model(tokens)
     assert torch.equal(model(tokens, lambda _site, x: x.clone()), plain)
+
+    def slanted(x):  # a layer norm takes off what all channels have in common
+        return x + torch.linspace(0.1, 1, x.shape[-1])
+
     reached = [
         site
         for site in (*model.config.sites(), Site(2, Place.FINAL))
         if not torch.allclose(
-            model(tokens, lambda s, x, site=site: x + 0.5 if s == site else x), plain, atol=1e-4
+            model(tokens, lambda s, x, site=site: slanted(x) if s == site else x), plain, atol=1e-4
         )
     ]
     # a constant added to all keys moves every score of a query alike: only a sink, which is not moved, shows it
@@ -149,3 +167,25 @@ def test_initialise_follows_the_paper():
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
     again.initialise(torch.Generator().manual_seed(1))
     assert not torch.equal(model.embed, again.embed)
+
+
+def test_the_shipped_models_compute_the_same_bits_as_before_there_were_options():
+    """The forward pass as it was, operation by operation; equal to the last bit on whatever machine this runs."""
+    found = load(locate("zoo:python-small", Path()), "zoo:python-small")
+    model, tokens = found.model, found.reference[:3]
+    fraction = model.config.activations
+
+    def norm(part, x):
+        return abs_top_k(F.rms_norm(x, (model.config.width,), part.norm.weight, 1e-6), fraction)
+
+    residual = F.embedding(tokens, model.embed)
+    for attention, mlp in zip(model.attention, model.mlp, strict=True):
+        x = norm(attention, residual)
+        q, k, v = (abs_top_k(m(x), fraction) for m in (attention.query, attention.key, attention.value))
+        residual = residual + abs_top_k(attention.out(attention.mix(q, k, v)), fraction)
+        x = abs_top_k(F.gelu(mlp.up(norm(mlp, residual))), fraction)
+        residual = residual + abs_top_k(mlp.down(x), fraction)
+    logits = F.linear(F.rms_norm(residual, (model.config.width,), model.norm.weight, 1e-6), model.unembed)
+    if model.bigram is not None:
+        logits = logits + F.embedding(tokens, model.bigram)
+    assert torch.equal(model(tokens), logits)
