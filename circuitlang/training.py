@@ -144,14 +144,17 @@ def show_model(name: str) -> Mapping[str, Any]:
 
 
 def import_model(
-    folder: Path, name: str, out: Path | None, text: Path | None, tokenizer: Path | None
+    source: str, name: str, out: Path | None, text: Path | None, tokenizer: Path | None
 ) -> tuple[Mapping[str, Any], Path]:
-    """`models import`: its card, and where it is now: `out`, or models/NAME."""
+    """`models import`: its card, and where it is now: `out`, or models/NAME.
+    source: a folder, or hub:OWNER/NAME@COMMIT."""
+    from circuitlang.model.foreign import hub
     from circuitlang.model.foreign.bring import bring
 
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
         raise CommandError(f"a model's name is letters, digits, `_` and `-`, not `{name}`")
     where = out or Path(TRAINED) / name
+    folder = hub.fetch(source) if source.startswith(hub.START) else Path(source)
     return bring(folder, where, name, text, tokenizer), where
 
 

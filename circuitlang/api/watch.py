@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from circuitlang.model.transformer import Attention, Transformer
@@ -39,7 +38,7 @@ class Watch:
                 _require_changeable(spot)
         self._of_head: dict[Place, Tensor] = {}
         self.seen: dict[Spot, Tensor] = {}
-        self._stream = F.embedding(tokens, model.embed)
+        self._stream = model.start(tokens)
         self._note(Passage(0, "resid_in"), self._stream)
 
     def __call__(self, site: Site, x: Tensor) -> Tensor:

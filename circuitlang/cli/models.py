@@ -69,9 +69,11 @@ def show(
 
 @models.command(name="import")
 def import_(
-    folder: Annotated[
-        Path,
-        typer.Argument(help="A folder: of Gao et al. 2025, of GPT-2's shape, or of `models export`."),
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A folder of Gao et al. 2025, of GPT-2's shape or of `models export`; or hub:OWNER/NAME@COMMIT."
+        ),
     ],
     name: Annotated[str, typer.Option("--as", help="The model's name; it is written to models/NAME.")],
     out: Annotated[Path | None, typer.Option(help="Folder for the model instead of models/NAME.")] = None,
@@ -92,7 +94,7 @@ def import_(
     from circuitlang import training
     from circuitlang.report.listing import card_lines
 
-    card, where = training.import_model(folder, name, out, text, tokenizer)
+    card, where = training.import_model(source, name, out, text, tokenizer)
     say([*card_lines(card), f'written to {where}; in a spec: model = "{where}"'])
 
 

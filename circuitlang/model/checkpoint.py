@@ -112,7 +112,9 @@ def load(folder: Path, name: str, device: str | torch.device = "cpu") -> Checkpo
     if probe is not None and (apart := disagreement(model, probe)):
         raise CommandError(f"{path} is not the model that was imported: {apart}")
     model.to(device)
-    return Checkpoint(name, model, tokenizer, reference.to(device), digest_of(folder), read_card(folder), probe)
+    return Checkpoint(
+        name, model, tokenizer, reference.to(device), digest_of(folder), read_card(folder), probe
+    )
 
 
 def _sparse_rows(matrix: Tensor) -> dict[str, Tensor]:
