@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from circuitlang.authoring import choose, programs
 from circuitlang.cache import Cache
 from circuitlang.judging import Told
-from circuitlang.model.locate import TRAINED, locate, read_card, zoo
+from circuitlang.model.locate import TRAINED, WEIGHTS, locate, read_card, zoo
 from circuitlang.pipeline import choose_device
 from circuitlang.program.load import load, project_root
 from circuitlang.program.spec import VerdictSettings
@@ -128,9 +128,10 @@ def asked(
 
 
 def list_models() -> list[str]:
-    """`models`: a line per model that ships."""
+    """`models`: a line per model that ships, and per model in the folder models/ where the command runs."""
     lines = []
-    for name in zoo():
+    own = [str(path.parent) for path in sorted(Path(TRAINED).glob(f"*/{WEIGHTS}"))]
+    for name in [*zoo(), *own]:
         card = read_card(locate(name, Path()))
         size = card.get("parameters")
         nonzero = f"{size['nonzero']:,} nonzero parameters" if isinstance(size, Mapping) else "no card"

@@ -25,7 +25,7 @@ class _ShowUnlessSaid(TyperGroup):
 
 models = typer.Typer(
     cls=_ShowUnlessSaid,
-    help="List the models that ship, show one, ask one tasks; import other people's, export ours.",
+    help="List models, show one, ask one tasks; import other people's, export ours.",
 )
 app.add_typer(models, name="models")
 
@@ -42,7 +42,7 @@ def show(
     format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
     device: DeviceOption = Device.AUTO,
 ) -> None:
-    """List the models that ship, show one model's card, or ask a model tasks.
+    """List the models that ship and those in models/, show one model's card, or ask a model tasks.
 
     Example: `circuitlang models zoo:python-small --tasks tasks`
     """

@@ -236,3 +236,23 @@ def test_edges_have_the_weights_of_the_model(model):
         GraphEdge(n, read(0, Place.V, 4), float(row[n.index]), "weight") for n in nodes[:16] if row[n.index]
     ]
     assert sorted(weight_edges(model, nodes), key=lambda e: e.source) == expected
+
+
+def test_channels_of_positions_are_read_and_have_no_embedding(
+    make_model, make_batch, make_stand_ins, tokenizer
+):
+    model = make_model(vocabulary=270, positions="concatenated", position_width=3)
+    beside = [Node(Site(0, Place.ATTN_IN), 18), Node(Site(1, Place.MLP_IN), 16)]
+    nodes = [
+        *beside,
+        Node(Site(0, Place.V), 2),
+        Node(Site(0, Place.ATTN_OUT), 0),
+        Node(Site(1, Place.NEURON), 31),
+    ]
+    batch = make_batch(0, vocabulary=270)
+    graph = extract(model, make_stand_ins(model.config), nodes, batch, tokenizer)
+    edges = {(edge.source, edge.target): edge for edge in graph.edges}
+    assert edges[nodes[0], nodes[2]].weight == float(model.attention[0].value.weight[2, 18])
+    assert edges[nodes[1], nodes[4]].weight == float(model.mlp[1].up.weight[31, 16])
+    assert not any(edge.target in beside for edge in graph.edges)
+    assert graph.total_nodes == model.config.total_nodes == 2 * (5 * 16 + 32 + 2 * 19)

@@ -159,6 +159,8 @@ def test_the_whole_way_by_the_command(tmp_path):
     assert 'in a spec: model = "models/mine"' in done.stdout
     assert load(tmp_path / "models" / "mine", "mine").model.config.sink
     assert sorted(p.name for p in (tmp_path / "models").iterdir()) == ["csp", "mine"]
+    listed = subprocess.run(command[:4], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert "models/mine  " in listed.stdout
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 2
     assert done.stderr == "error: there is a model at models/mine already\n"
@@ -306,6 +308,19 @@ def test_a_harmed_file_is_refused(in_process, tmp_path, text, harm, message):
     harm(write_folder(tmp_path / "theirs", SIZES, tensors(SIZES)))
     with pytest.raises(CommandError, match=message):
         bring(tmp_path / "theirs", tmp_path / "ours", "ours", text)
+    assert not (tmp_path / "ours").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "cannot read the text"), (b"\xff\xfe", "cannot read the text"), (b"", "there is no text in")],
+)
+def test_a_text_that_is_none_is_refused(in_process, tmp_path, content, message):
+    write_folder(tmp_path / "theirs", SIZES, tensors(SIZES))
+    if content is not None:
+        (tmp_path / "text.py").write_bytes(content)
+    with pytest.raises(CommandError, match=message):
+        bring(tmp_path / "theirs", tmp_path / "ours", "ours", tmp_path / "text.py")
     assert not (tmp_path / "ours").exists()
 
 

@@ -17,10 +17,12 @@ from circuitlang.model.locate import CARD, TOKENS, WEIGHTS, ZOO, read_card
 from circuitlang.prompts import byte_pairs
 from circuitlang.prompts.tokenizer import Tokenizer
 from circuitlang.source import CommandError
-from circuitlang.storage import write_whole
+from circuitlang.storage import require_writable, write_whole
 
 ROWS, LENGTH = 128, 256
 """Of the text that goes with the model, at most: means are taken over it."""
+ENOUGH = 1_000_000
+"""Characters, behind which no further file of a given text is opened: several times what the rows take."""
 STAND_IN = "python_small"
 """The shipped model whose text serves where none is given: a model's own pretraining text is not among its files."""
 COPIES = 4
@@ -52,7 +54,7 @@ def bring(
             byte_pairs.require_same_ids(found.tokenizer, documents)
         card = {"name": name, "doc": f"imported from {found.layout}", "imported": imported, "text": source}
         reference = reference_rows(found.tokenizer, documents, min(LENGTH, found.config.context))
-    out.parent.mkdir(parents=True, exist_ok=True)
+    require_writable(out.parent)
     with tempfile.TemporaryDirectory(prefix=".import-", dir=out.parent) as scratch:
         made = Path(scratch) / "model"
         write_whole(Path(scratch) / TOKENS, found.tokenizer.to_json())
@@ -98,8 +100,11 @@ def _documents(text: Path | None) -> tuple[list[str], str]:
     """Texts, and what a card says they are."""
     if text is not None:
         files = sorted(path for path in text.rglob("*") if path.is_file()) if text.is_dir() else [text]
+        found = list[str]()
         try:
-            found = [path.read_text(encoding="utf-8") for path in files]
+            for path in files:
+                if sum(map(len, found)) < ENOUGH:
+                    found.append(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"cannot read the text {text}: {error}") from error
         if not any(found):
@@ -127,8 +132,11 @@ def reference_rows(tokenizer: Tokenizer, documents: Sequence[str], length: int) 
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CommandError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def in_child(job: Mapping[str, Any], path: Path) -> dict[str, Any]:
