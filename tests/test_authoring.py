@@ -258,7 +258,9 @@ def test_every_stage_is_shown_in_words_and_as_json(run: Run, stage: str) -> None
         case "prompts":
             assert {row["case"] for row in value} == {"flat", "nested"}
         case "names":
-            assert {"site": "0.attn_in", "kind": "attn_in"}.items() <= value[0].items()
+            rows = {row["site"]: row for row in value}
+            assert rows["0.attn_in"]["kind"] == "attn_in"
+            assert rows["0.pattern"]["kind"] is None
         case "tokens":
             flat = value[0]
             text = "".join(token["text"] for token in flat["tokens"])
