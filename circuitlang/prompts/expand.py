@@ -218,6 +218,8 @@ def _choice(options: list[Compiled], weights: tuple[float, ...]) -> Compiled:
 def even(weights: tuple[float, ...]) -> list[int] | None:
     """Indices, each as often as its weight says, so that a uniform entry is a weighted choice; None if too
     long."""
+    if min(weights) == max(weights):  # as nearly always: fractions are slow
+        return list(range(len(weights))) if len(weights) <= TABLE else None
     shares = [Fraction(repr(weight)) for weight in weights]  # what was written: 0.1 is a tenth
     unit = lcm(*(share.denominator for share in shares))
     times = [int(share * unit) for share in shares]
