@@ -293,7 +293,7 @@ def eliminate(
     while left:
         mask = keeping(left, config, mean)
         small = compact(model, mask)
-        now, effect = _effects(small, mask, batch, left)
+        now, effect = effects(small, mask, batch, left)
         if now > settings.loss * (1 + GIVE_UP) and gone:
             break
         ranked = sorted(range(len(left)), key=lambda i: (abs(effect[i]), left[i]))
@@ -315,10 +315,9 @@ def eliminate(
     return left + gone[::-1]
 
 
-def _effects(
-    model: Transformer, mask: Mask, batch: Batch, nodes: Sequence[Node]
-) -> tuple[float, list[float]]:
-    """The loss, and to first order how much it rises when each of the nodes goes."""
+def effects(model: Transformer, mask: Mask, batch: Batch, nodes: Sequence[Node]) -> tuple[float, list[float]]:
+    """The loss, and to first order how much it rises when each of the nodes goes: or how much higher it is where a node
+    that the mask does not keep stays away."""
     keep = {site: part.clone().requires_grad_() for site, part in mask.keep.items()}
     value = score.loss(score.answer_logits(model, batch, Mask(keep, mask.mean)), batch).mean()
     if not value.requires_grad:  # no kept node is written anywhere: leaving out the others changes nothing

@@ -40,3 +40,17 @@ def stand_ins(model: Transformer, reference: Tensor, ablate: Literal["mean", "ze
                 f"on its own pretraining text the model has values at {site} that are not finite numbers"
             )
     return means
+
+
+@torch.no_grad()
+def values_of_text(model: Transformer, rows: Tensor) -> dict[Site, Tensor]:
+    """site -> (position, unit): the values of all nodes at every position of the rows, (row, position) token ids."""
+    found: dict[Site, Tensor] = {}
+
+    def note(site: Site, x: Tensor) -> Tensor:
+        if site.place is not Place.FINAL:
+            found[site] = x.flatten(0, 1)
+        return x
+
+    model(rows, note, at=torch.zeros(len(rows), dtype=torch.int64, device=rows.device))
+    return found

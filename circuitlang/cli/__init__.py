@@ -21,7 +21,7 @@ def main() -> None:
     try:
         if not quick(sys.argv[1:]):
             # importing them adds their commands to the app
-            from circuitlang.cli import draft, edit, export, hold, models, run, view, write  # noqa: F401
+            from circuitlang.cli import draft, edit, export, frontier, hold, models, run, view, write  # noqa: F401
             from circuitlang.cli.app import app
 
             app()

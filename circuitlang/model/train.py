@@ -94,12 +94,14 @@ def next_token_loss(model: Transformer, tokens: Tensor, dtype: torch.dtype) -> T
 
 
 @torch.no_grad()
-def validation_loss(model: Transformer, data: TokenData, device: torch.device) -> dict[str, float]:
-    """Nats per token on kept-out text, each stream apart, in float32."""
+def validation_loss(
+    model: Transformer, data: TokenData, device: torch.device, most: int = EVALUATION_ROWS
+) -> dict[str, float]:
+    """Nats per token on kept-out text, each stream apart, in float32: on up to `most` rows of the context's length."""
     losses = {}
     length = model.config.context + 1
     for stream in data.streams:
-        rows = min(EVALUATION_ROWS, len(stream.validation) // length)
+        rows = min(most, len(stream.validation) // length)
         tokens = torch.from_numpy(stream.validation[: rows * length].astype("int64")).view(rows, length)
         parts = [next_token_loss(model, part.to(device), torch.float32) for part in tokens.split(16)]
         losses[stream.name] = float(torch.stack(parts).mean())

@@ -1,0 +1,1 @@
+"""Circuit size against pretraining loss over a grid of models, sparse ones and dense ones of equal depth."""

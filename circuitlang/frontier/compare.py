@@ -1,0 +1,112 @@
+"""Trained models with the sizes of their circuits -> sparse against dense at equal loss, and the ratios over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from scipy.special import stdtrit
+
+from circuitlang.frontier.match import Between, between
+from circuitlang.report.frontier import MEASURES, Comparison, Frontier, Ratio, Summary, Trained
+
+CONFIDENCE = 0.95
+
+
+def dense_beside(models: Iterable[Trained], sparse: Trained) -> tuple[Between, Trained, Trained] | None:
+    """The two dense models of the same seed that a sparse one lies between."""
+    dense = {model.width: model for model in models if model.nonzeros is None and model.seed == sparse.seed}
+    found = between({width: model.loss for width, model in dense.items()}, sparse.loss)
+    return None if found is None else (found, dense[found.narrow], dense[found.wide])
+
+
+def comparison(models: Iterable[Trained], sparse: Trained) -> Comparison | None:
+    """None where no dense models have its loss between them."""
+    found = dense_beside(models, sparse)
+    if found is None:
+        return None
+    place, narrow, wide = found
+    able = [task for task in sparse.able if task in narrow.able and task in wide.able]
+    ratios = (_ratio(measure, able, sparse, narrow, wide, place) for measure in MEASURES)
+    return Comparison(
+        sparse=sparse.name,
+        narrow=narrow.name,
+        wide=wide.name,
+        width=place.width,
+        able=tuple(able),
+        ratios=tuple(ratio for ratio in ratios if ratio is not None),
+    )
+
+
+def _ratio(
+    measure: str, able: Sequence[str], sparse: Trained, narrow: Trained, wide: Trained, place: Between
+) -> Ratio | None:
+    tasks, ours, theirs = [], [], []
+    for task in able:
+        few, low, high = (model.size(task, measure) for model in (sparse, narrow, wide))
+        if few and low and high:
+            tasks.append(task)
+            ours.append(float(few))
+            theirs.append(place.of(low, high))
+    if not tasks:
+        return None
+    return Ratio(measure=measure, tasks=tuple(tasks), sparse=_geometric(ours), dense=_geometric(theirs))
+
+
+def _geometric(values: Sequence[float]) -> float:
+    return math.exp(math.fsum(map(math.log, values)) / len(values))
+
+
+def summaries(models: Sequence[Trained], found: Sequence[Comparison]) -> list[Summary]:
+    """The ratios of all seeds of a place in the grid, by place and measure."""
+    by_name = {model.name: model for model in models}
+    rows = [
+        (
+            by_name[each.sparse].width,
+            by_name[each.sparse].nonzeros or 0,
+            list(MEASURES).index(ratio.measure),
+            ratio,
+        )
+        for each in found
+        for ratio in each.ratios
+    ]
+    rows.sort(key=lambda row: row[:3])
+    return [
+        _summary(width, nonzeros, [ratio for *_, ratio in group])
+        for (width, nonzeros, _), group in groupby(rows, key=lambda row: row[:3])
+    ]
+
+
+def _summary(width: int, nonzeros: int, ratios: Sequence[Ratio]) -> Summary:
+    logs = [math.log(ratio.value) for ratio in ratios]
+    count, middle = len(logs), math.fsum(logs) / len(logs)
+    low = high = None
+    if count > 1:
+        spread = math.sqrt(math.fsum((x - middle) ** 2 for x in logs) / (count - 1) / count)
+        reach = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * spread
+        low, high = math.exp(middle - reach), math.exp(middle + reach)
+    return Summary(
+        width=width,
+        nonzeros=nonzeros,
+        measure=ratios[0].measure,
+        value=math.exp(middle),
+        low=low,
+        high=high,
+        seeds=count,
+    )
+
+
+def compared(base: str, target: float, models: Sequence[Trained], unmatched: Sequence[str]) -> Frontier:
+    """All that can be said of the models that there are."""
+    found = [comparison(models, model) for model in models if model.nonzeros is not None]
+    there = [each for each in found if each is not None]
+    return Frontier(
+        base=base,
+        target=target,
+        confidence=CONFIDENCE,
+        models=tuple(models),
+        comparisons=tuple(there),
+        summaries=tuple(summaries(models, there)),
+        unmatched=tuple(unmatched),
+    )

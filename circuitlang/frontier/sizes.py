@@ -1,0 +1,136 @@
+"""A model and a task to the sizes of the circuit that pruning finds, under the usual ablation and a stricter one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from circuitlang.cache import Cache, code_digest, key_of
+from circuitlang.circuit.extract import bare
+from circuitlang.circuit.find import SELECTED, Finder, Found, one_thread
+from circuitlang.circuit.mask import keeping
+from circuitlang.circuit.prune import RANKED, effects, every_node
+from circuitlang.circuit.reference import values_of_text
+from circuitlang.claims.measure import UNTOUCHED, Meter
+from circuitlang.model import score
+from circuitlang.model.checkpoint import Checkpoint
+from circuitlang.model.transformer import Transformer
+from circuitlang.program.spec import PruneSettings, VerdictSettings
+from circuitlang.program.task import Task
+from circuitlang.prompts.admit import admit
+from circuitlang.prompts.encode import Batch
+from circuitlang.prompts.generate import Generator
+from circuitlang.prompts.stream import derive
+from circuitlang.report.frontier import Size, Sizes
+from circuitlang.site import Node, Site
+
+ASKED = 512
+"""Datapoints of `test` on which it is decided whether a model can do a task."""
+POOL = 2048
+"""Positions of held-out text whose values ablated nodes take in the stricter ablation."""
+
+
+def finder(checkpoint: Checkpoint, task: Task, cache: Cache) -> Finder:
+    device = checkpoint.model.embed.device
+    key = key_of(checkpoint.digest, task.text, 0, code_digest(), torch.__version__, device.type)
+    return Finder(checkpoint, Generator(task, 0), cache, key)
+
+
+def able(checkpoint: Checkpoint, tasks: Sequence[Task], cache: Cache) -> list[Task]:
+    """Those that the untouched model is competent on, as a spec would have it (docs/verdicts.md)."""
+    needed = VerdictSettings()
+    found = []
+    for task in tasks:
+        if admit(task, checkpoint.tokenizer, checkpoint.model.config.context, checkpoint.name):
+            continue
+        meter = Meter.of(finder(checkpoint, task, cache), PruneSettings())
+        with one_thread():
+            accuracy = float((meter.table(UNTOUCHED, "choice", ASKED) == 0).mean())
+            mass = float(meter.table(UNTOUCHED, "mass", ASKED).mean(dtype="float64"))
+        if accuracy > needed.competence and mass >= needed.mass:
+            found.append(task)
+    return found
+
+
+def measure(
+    checkpoint: Checkpoint,
+    task: Task,
+    settings: PruneSettings,
+    seed: int,
+    cache: Cache,
+    report: Callable[[str, float], None],
+) -> Sizes:
+    """The circuit of one task; and the circuit where ablated nodes have values that they had somewhere in text, all of
+    one position together, instead of their means. Where learning the mask loses what is needed there is no second
+    search from all nodes: it takes minutes, and more of them the larger a model is.
+
+    The second circuit is an upper bound. It is the shortest prefix, too, that meets the target: of the search's order,
+    and behind it all other nodes, those first whose return lowers the loss most by its gradient.
+    """
+    search = finder(checkpoint, task, cache)
+    found = search.find(settings, seed, report=report, fallback=False)
+    model = checkpoint.model
+    with one_thread():
+        strict = _under_resampling(search, found, settings)
+    return Sizes(
+        task=task.name,
+        loss=found.pruned.loss,
+        mean=_size(model, found.pruned.nodes) if found.pruned.reached else None,
+        resampled=None if strict is None else _size(model, strict),
+    )
+
+
+def _size(model: Transformer, nodes: Sequence[Node]) -> Size:
+    return Size(nodes=len(nodes), edges=bare(model, sorted(nodes)).edge_count)
+
+
+def _under_resampling(search: Finder, found: Found, settings: PruneSettings) -> Sequence[Node] | None:
+    """The most needed nodes that meet the target on `select`; None where the model itself does not, or where there is
+    no order to speak of, as the search ended early."""
+    checkpoint = search.checkpoint
+    model, select = checkpoint.model, search.prompts("select", 0, SELECTED)
+    mean = search.mean(settings)
+    pool = values_of_text(model, checkpoint.reference[: max(1, POOL // checkpoint.reference.shape[1])])
+
+    @torch.no_grad()
+    def meets(count: int) -> bool:
+        keep = keeping(order[:count], model.config, mean).keep
+        losses = [
+            score.loss(score.answer_logits(model, part, _resample(keep, pool, part, number)), part)
+            for number, part in enumerate(select.parts(score.PROMPTS_AT_ONCE))
+        ]
+        return float(torch.cat(losses).double().mean()) <= settings.loss
+
+    order = list(found.pruned.order)
+    if found.pruned.stopped is not None:
+        return None
+    if not meets(len(order)):
+        others = every_node(model, order)
+        batch = search.prompts("train", settings.steps * settings.batch, RANKED)
+        _, missed = effects(model, keeping(order, model.config, mean), batch, others)
+        order += [node for _, node in sorted(zip(missed, others, strict=True), key=lambda row: -row[0])]
+        if not meets(len(order)):
+            return None
+    low, high = 0, len(order)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if meets(middle) else (middle, high)
+    return order[:high]
+
+
+def _resample(
+    keep: Mapping[Site, Tensor], pool: Mapping[Site, Tensor], part: Batch, number: int
+) -> Callable[[Site, Tensor], Tensor]:
+    """Every position of a prompt has one position of text, whose values all ablated nodes take."""
+    bits = np.random.PCG64(int.from_bytes(derive("frontier", number)[:8], "little"))
+    size = len(next(iter(pool.values())))
+    places = torch.from_numpy(np.random.Generator(bits).integers(0, size, part.tokens.shape))
+
+    def edit(site: Site, x: Tensor) -> Tensor:
+        kept = keep.get(site)
+        return x if kept is None else torch.where(kept.bool(), x, pool[site][places.to(x.device)])
+
+    return edit
