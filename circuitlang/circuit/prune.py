@@ -6,7 +6,8 @@ an order by leaving out, again and again, the node that is missed least on `trai
 that order that reaches the target on `select` prompts is the circuit. The order is strict, so ties among saturated taus
 (the authors' search clamps them to [-1, 1]) cannot make "k nodes" mean more than k.
 
-Where the first stage lost what is needed, the second starts from all nodes instead. That happens in a circuit without
+Where the circuit misses the target by little, nodes are taken back in and the second stage begins with those. Where the
+first stage lost what is needed, the second starts from all nodes instead. That happens in a circuit without
 redundancy: all taus sink together under the penalty, a link of the chain falls out, and behind a broken chain no
 gradient says which link it was (benchmarks/planted has four such circuits; they are found in this way).
 
@@ -25,8 +26,8 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.compact import compact
+from circuitlang.circuit.eliminate import Draw, by_return, eliminate, every_node
 from circuitlang.circuit.mask import Mask, keeping
-from circuitlang.circuit.shared import Shared, in_order, trace
 from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
 from circuitlang.program.spec import PruneSettings
@@ -39,29 +40,14 @@ SMOOTH = 0.1
 """Weight of the newest batch in the running mean of the loss that the penalty follows."""
 MARGIN = 3.0
 """The target must be met on `select` by so many standard errors, so that it is met on fresh prompts too."""
-TRIED = 4
-"""Nodes whose removal is measured exactly per round of the second stage; the gradient says which."""
-HASTE = 24
-"""While more nodes than this are left, up to an eighth of them go per round, the ones with the smallest gradients."""
-HARMLESS = 0.005
-"""Nats that leaving out several nodes at once may cost; if it costs more, half as many are tried."""
-EVERY = 64
-"""Nodes of which all are tried where those with the smallest gradients are missed; of more it would take minutes."""
-RANKED = 32
-"""Datapoints of `train` that the second stage looks at."""
 ROUGH = 96
 """Datapoints of `select` that the bisection looks at, before all of them decide."""
-GIVE_UP = 0.6
-"""The second stage ends when the loss on `train` is this far above the target, in multiples of it."""
 PATIENCE = 0.4
 """Share of the steps after which a search that has not come near its target ends. The rate falls to 0, so that the
 steps that are left would move tau 0.36 times as far as all of them: half as far again as it has gone."""
 NEAR = 2.0
 """Near: a running loss of at most so many times the target, and at most half-way from chance to the target. The second
 stage gives up at 1.6 times the target, so a search from all nodes would not begin where this one ends."""
-
-Draw = Callable[[int, int], Batch]
-"""(start, count) -> datapoints [start, start + count) of `train`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +147,28 @@ def prune(
     best = min(results, key=_rank)
     if best.reached or not fallback:
         return best
+    if best.loss <= _near(settings.loss, chance(select)):
+        grown = _grown(model, mean, draw, select, settings, best, without)
+        if grown.reached:
+            order = eliminate(model, mean, draw, settings, grown.nodes, report)
+            return min(grown, _shortest(model, mean, select, settings, order, best.penalty), key=_rank)
     order = eliminate(model, mean, draw, settings, every_node(model, without), report)
     return min(best, _shortest(model, mean, select, settings, order, 0.0), key=_rank)
+
+
+def _grown(
+    model: Transformer,
+    mean: dict[Site, Tensor],
+    draw: Draw,
+    select: Batch,
+    settings: PruneSettings,
+    best: Pruned,
+    without: Sequence[Node],
+) -> Pruned:
+    """A circuit that misses the target by little, with as many other nodes as it takes to reach it: those first whose
+    return lowers the loss most by its gradient."""
+    order = [*best.order, *by_return(model, mean, draw, settings, best.order, without)]
+    return _shortest(model, mean, select, settings, order, best.penalty)
 
 
 def _rank(result: Pruned) -> tuple[bool, int, float]:
@@ -175,13 +181,6 @@ def _nothing(
     """What a search that stopped early has found."""
     loss, error = loss_and_error(model, mean, (), select)
     return Pruned((), loss, error, False, penalty, ((0, loss),), tuple(learnt.nodes), learnt.stopped)
-
-
-def every_node(model: Transformer, without: Sequence[Node] = ()) -> list[Node]:
-    """All nodes but those, in order of computation."""
-    config, out = model.config, set(without)
-    nodes = (Node(site, index) for site in config.sites() for index in range(config.size(site)))
-    return [node for node in nodes if node not in out]
 
 
 def chance(batch: Batch) -> float:
@@ -260,75 +259,6 @@ def _allowed(model: Transformer, mean: dict[Site, Tensor], without: Sequence[Nod
     """(node) 0 at the nodes of `without`, else 1, in the order of computation."""
     out = keeping(without, model.config, mean)
     return 1 - torch.cat([out.keep[site] for site in model.config.sites()])
-
-
-def eliminate(
-    model: Transformer,
-    mean: dict[Site, Tensor],
-    draw: Draw,
-    settings: PruneSettings,
-    survivors: Sequence[Node],
-    report: Callable[[str, float], None],
-) -> list[Node]:
-    """The second stage: the survivors, the most needed first."""
-    batch = draw(settings.steps * settings.batch, RANKED)
-    config = model.config
-
-    def losses_without(model: Transformer, outs: Sequence[Sequence[int]]) -> list[float]:
-        """The loss without some of `left`, by their numbers; one per choice of some."""
-        masks = [keeping([n for i, n in enumerate(left) if i not in set(out)], config, mean) for out in outs]
-        traces = [trace(config, mask.keep) for mask in masks]
-        losses = [0.0] * len(outs)
-        for i in in_order(traces):
-            logits = shared.logits(model, masks[i], traces[i])
-            losses[i] = float(score.loss(logits, batch).mean())
-        return losses
-
-    def least_missed(model: Transformer, tried: Sequence[int]) -> tuple[float, int]:
-        return min(zip(losses_without(model, [[i] for i in tried]), tried, strict=True))
-
-    shared = Shared(batch)
-    left, gone = list(survivors), []
-    stuck = False  # whether it is known that no single node can go unmissed
-    while left:
-        mask = keeping(left, config, mean)
-        small = compact(model, mask)
-        now, effect = effects(small, mask, batch, left)
-        if now > settings.loss * (1 + GIVE_UP) and gone:
-            break
-        ranked = sorted(range(len(left)), key=lambda i: (abs(effect[i]), left[i]))
-        many = len(left) // 8 if len(left) > HASTE else 1
-        harmless = max(now, settings.loss / 2) + HARMLESS
-        while many > 1 and losses_without(small, [ranked[:many]])[0] > harmless:
-            many //= 2
-        out = ranked[:many]
-        if many == 1:
-            least, missed = least_missed(small, ranked[:TRIED])
-            if least > now + HARMLESS and not stuck and len(left) <= EVERY:
-                # A saturated node has no gradient and is needed all the same: four such hide what nobody needs.
-                least, missed = least_missed(small, ranked)
-                stuck = least > now + HARMLESS
-            out = [missed]
-        gone += [left[i] for i in out]
-        left = [node for i, node in enumerate(left) if i not in set(out)]
-        report("leaving out nodes", 0.7 + 0.3 * len(gone) / len(survivors))
-    return left + gone[::-1]
-
-
-def effects(model: Transformer, mask: Mask, batch: Batch, nodes: Sequence[Node]) -> tuple[float, list[float]]:
-    """The loss, and to first order how much it rises when each of the nodes goes: or how much higher it is where a node
-    that the mask does not keep stays away."""
-    keep = {site: part.clone().requires_grad_() for site, part in mask.keep.items()}
-    value = score.loss(score.answer_logits(model, batch, Mask(keep, mask.mean)), batch).mean()
-    if not value.requires_grad:  # no kept node is written anywhere: leaving out the others changes nothing
-        return float(value), [0.0] * len(nodes)
-    slopes = torch.autograd.grad(value, list(keep.values()), allow_unused=True)
-    by_site = dict(zip(keep, slopes, strict=True))
-    rises = []
-    for node in nodes:
-        slope = by_site[node.site]
-        rises.append(0.0 if slope is None else -float(slope[node.index]))
-    return float(value.detach()), rises
 
 
 @torch.no_grad()

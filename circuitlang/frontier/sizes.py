@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from circuitlang.cache import Cache, code_digest, key_of
+from circuitlang.circuit.eliminate import by_return
 from circuitlang.circuit.extract import bare
 from circuitlang.circuit.find import SELECTED, Finder, Found, one_thread
 from circuitlang.circuit.mask import keeping
-from circuitlang.circuit.prune import RANKED, effects, every_node
 from circuitlang.circuit.reference import values_of_text
 from circuitlang.claims.measure import UNTOUCHED, Meter
 from circuitlang.model import score
@@ -108,10 +108,9 @@ def _under_resampling(search: Finder, found: Found, settings: PruneSettings) -> 
     if found.pruned.stopped is not None:
         return None
     if not meets(len(order)):
-        others = every_node(model, order)
-        batch = search.prompts("train", settings.steps * settings.batch, RANKED)
-        _, missed = effects(model, keeping(order, model.config, mean), batch, others)
-        order += [node for _, node in sorted(zip(missed, others, strict=True), key=lambda row: -row[0])]
+        order += by_return(
+            model, mean, lambda start, count: search.prompts("train", start, count), settings, order
+        )
         if not meets(len(order)):
             return None
     low, high = 0, len(order)

@@ -211,3 +211,20 @@ def test_chance_counts_the_candidates(make_batch):
     foils = np.concatenate([batch.foils, np.array([[NO_FOIL], [7], [NO_FOIL], [7]])], 1)
     assert math.isclose(module.chance(replace(batch, foils=foils)), (math.log(2) + math.log(3)) / 2)
     assert math.isclose(module.chance(replace(batch, foils=foils, one_sided=True)), math.log(2))
+
+
+def test_a_target_missed_by_little_is_reached_by_taking_nodes_back(problem, planted_nodes, monkeypatch):
+    """Here whatever is missed counts as little, so that the way back from one node alone is seen."""
+    steps = replace(SETTINGS, penalty=(1e-3,))
+    monkeypatch.setattr(module, "learn", lambda *_: module.Learnt([planted_nodes[0]]))
+    monkeypatch.setattr(module, "_near", lambda *_: math.inf)
+    started: list[int] = []
+    monkeypatch.setattr(module, "every_node", lambda *_: started.append(1) or [])
+    found = prune(*problem, steps, 0)
+    assert found.reached
+    assert found.loss <= steps.loss
+    assert set(planted_nodes) <= set(found.nodes)
+    assert loss_of(problem, found.nodes) == pytest.approx(found.loss, abs=1e-5)
+    assert not started  # not from all nodes
+    banned = [node for node in found.order if node not in planted_nodes][:2]
+    assert not set(banned) & set(prune(*problem, steps, 0, without=banned).order)

@@ -1,0 +1,124 @@
+"""The second stage of pruning: nodes put into an order, the most needed first, by leaving out the one missed least."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from circuitlang.circuit.compact import compact
+from circuitlang.circuit.mask import Mask, keeping
+from circuitlang.circuit.shared import Shared, in_order, trace
+from circuitlang.model import score
+from circuitlang.model.transformer import Transformer
+from circuitlang.program.spec import PruneSettings
+from circuitlang.prompts.encode import Batch
+from circuitlang.site import Node, Site
+
+TRIED = 4
+"""Nodes whose removal is measured exactly per round of the second stage; the gradient says which."""
+HASTE = 24
+"""While more nodes than this are left, up to an eighth of them go per round, the ones with the smallest gradients."""
+HARMLESS = 0.005
+"""Nats that leaving out several nodes at once may cost; if it costs more, half as many are tried."""
+EVERY = 64
+"""Nodes of which all are tried where those with the smallest gradients are missed; of more it would take minutes."""
+RANKED = 32
+"""Datapoints of `train` that the second stage looks at."""
+GIVE_UP = 0.6
+"""The second stage ends when the loss on `train` is this far above the target, in multiples of it."""
+Draw = Callable[[int, int], Batch]
+"""(start, count) -> datapoints [start, start + count) of `train`."""
+
+
+def every_node(model: Transformer, without: Sequence[Node] = ()) -> list[Node]:
+    """All nodes but those, in order of computation."""
+    config, out = model.config, set(without)
+    nodes = (Node(site, index) for site in config.sites() for index in range(config.size(site)))
+    return [node for node in nodes if node not in out]
+
+
+def by_return(
+    model: Transformer,
+    mean: dict[Site, Tensor],
+    draw: Draw,
+    settings: PruneSettings,
+    kept: Sequence[Node],
+    without: Sequence[Node] = (),
+) -> list[Node]:
+    """All other nodes but those `without`, those first whose return to the circuit lowers the loss on `train` most, by
+    its gradient."""
+    others = every_node(model, [*kept, *without])
+    batch = draw(settings.steps * settings.batch, RANKED)
+    _, rises = effects(model, keeping(kept, model.config, mean), batch, others)
+    return [node for _, node in sorted(zip(rises, others, strict=True), key=lambda row: (-row[0], row[1]))]
+
+
+def eliminate(
+    model: Transformer,
+    mean: dict[Site, Tensor],
+    draw: Draw,
+    settings: PruneSettings,
+    survivors: Sequence[Node],
+    report: Callable[[str, float], None],
+) -> list[Node]:
+    """The second stage: the survivors, the most needed first."""
+    batch = draw(settings.steps * settings.batch, RANKED)
+    config = model.config
+
+    def losses_without(model: Transformer, outs: Sequence[Sequence[int]]) -> list[float]:
+        """The loss without some of `left`, by their numbers; one per choice of some."""
+        masks = [keeping([n for i, n in enumerate(left) if i not in set(out)], config, mean) for out in outs]
+        traces = [trace(config, mask.keep) for mask in masks]
+        losses = [0.0] * len(outs)
+        for i in in_order(traces):
+            logits = shared.logits(model, masks[i], traces[i])
+            losses[i] = float(score.loss(logits, batch).mean())
+        return losses
+
+    def least_missed(model: Transformer, tried: Sequence[int]) -> tuple[float, int]:
+        return min(zip(losses_without(model, [[i] for i in tried]), tried, strict=True))
+
+    shared = Shared(batch)
+    left, gone = list(survivors), []
+    stuck = False  # whether it is known that no single node can go unmissed
+    while left:
+        mask = keeping(left, config, mean)
+        small = compact(model, mask)
+        now, effect = effects(small, mask, batch, left)
+        if now > settings.loss * (1 + GIVE_UP) and gone:
+            break
+        ranked = sorted(range(len(left)), key=lambda i: (abs(effect[i]), left[i]))
+        many = len(left) // 8 if len(left) > HASTE else 1
+        harmless = max(now, settings.loss / 2) + HARMLESS
+        while many > 1 and losses_without(small, [ranked[:many]])[0] > harmless:
+            many //= 2
+        out = ranked[:many]
+        if many == 1:
+            least, missed = least_missed(small, ranked[:TRIED])
+            if least > now + HARMLESS and not stuck and len(left) <= EVERY:
+                # A saturated node has no gradient and is needed all the same: four such hide what nobody needs.
+                least, missed = least_missed(small, ranked)
+                stuck = least > now + HARMLESS
+            out = [missed]
+        gone += [left[i] for i in out]
+        left = [node for i, node in enumerate(left) if i not in set(out)]
+        report("leaving out nodes", 0.7 + 0.3 * len(gone) / len(survivors))
+    return left + gone[::-1]
+
+
+def effects(model: Transformer, mask: Mask, batch: Batch, nodes: Sequence[Node]) -> tuple[float, list[float]]:
+    """The loss, and to first order how much it rises when each of the nodes goes: or how much higher it is where a node
+    that the mask does not keep stays away."""
+    keep = {site: part.clone().requires_grad_() for site, part in mask.keep.items()}
+    value = score.loss(score.answer_logits(model, batch, Mask(keep, mask.mean)), batch).mean()
+    if not value.requires_grad:  # no kept node is written anywhere: leaving out the others changes nothing
+        return float(value), [0.0] * len(nodes)
+    slopes = torch.autograd.grad(value, list(keep.values()), allow_unused=True)
+    by_site = dict(zip(keep, slopes, strict=True))
+    rises = []
+    for node in nodes:
+        slope = by_site[node.site]
+        rises.append(0.0 if slope is None else -float(slope[node.index]))
+    return float(value.detach()), rises
