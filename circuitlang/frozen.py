@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from circuitlang.circuit.graph import jaccard
 from circuitlang.claims.verdict import Outcome, void
 from circuitlang.judging import Clock, Judged, Known, Options, judge_claims
-from circuitlang.locks import differing, hashes, inputs, misfits
+from circuitlang.locks import differing, hashes, misfits
 from circuitlang.program.spec import Spec
 from circuitlang.report.compare import changed, compare, short
 from circuitlang.report.drift import CircuitDrift, Drift, Shared
@@ -113,7 +113,7 @@ def _known(locked: LockedSpec, seed: int) -> dict[str, Known]:
 
 
 def same_model(locked: LockedSpec, digest: str) -> bool:
-    return inputs(locked).get("model") == digest
+    return locked.report.provenance.hashes.get("model") == digest
 
 
 def locked_circuits(locked: LockedSpec) -> tuple[SeedCircuit, ...]:

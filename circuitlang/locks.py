@@ -41,15 +41,9 @@ def sizes(config: Config) -> Sizes:
     return {name: getattr(config, name) for name in ("layers", "width", "heads", "hidden")}
 
 
-def inputs(locked: LockedSpec) -> dict[str, str]:
-    """What went into a lock, by the names of `INPUTS` and `code`."""
-    made = locked.report.provenance
-    return {**made.hashes, "seed": str(made.seed)}
-
-
 def differing(locked: LockedSpec, found: Mapping[str, str], seed: int) -> tuple[Changed, ...]:
     """What went into the lock and is another now. `found`: `hashes` of the spec as it is."""
-    return changed(inputs(locked), {**found, "seed": str(seed)})
+    return changed(locked.report.provenance.inputs, {**found, "seed": str(seed)})
 
 
 def model_folder(spec: Spec, root: Path) -> Path:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from circuitlang.authoring import Shown, check_text, choose, show_light
 from circuitlang.cache import Cache, code_digest, default_folder, key_of
 from circuitlang.judging import Clock, Options, judge, search
-from circuitlang.locks import inputs, locked_spec, look_at_lock, update_lock
+from circuitlang.locks import locked_spec, look_at_lock, update_lock
 from circuitlang.model.locate import digest_of, locate
 from circuitlang.program.load import load, project_root
 from circuitlang.program.program import Program
@@ -44,7 +44,7 @@ def check_and_exhibit(
 ) -> tuple[Report, Exhibit | None, list[str]]:
     """One spec judged, what a page shows of its first seed's circuit, where there is one, and notes for the reader."""
     from circuitlang.exhibits.make import exhibit_or_why
-    from circuitlang.frozen import drifted
+    from circuitlang.frozen import drifted, same_model
     from circuitlang.write_up import write_up
 
     clock = Clock(options.told)
@@ -52,7 +52,7 @@ def check_and_exhibit(
     clock.lap("load")
     judged = judge(spec, finder, meter, options, clock)
     report = write_up(spec, meter, judged, options, clock.seconds)
-    if locked is not None and inputs(locked)["model"] != meter.checkpoint.digest:
+    if locked is not None and not same_model(locked, meter.checkpoint.digest):
         report = drifted(report, spec, finder, meter, locked, clock)
     if not show or not judged.circuits:
         return report, None, []

@@ -75,7 +75,7 @@ def _head(report: Report | None) -> tuple[str, str] | None:
 
 def _changes(old: Report, new: Report) -> Iterator[Change]:
     yield from _of("verdict", {"verdict": old.verdict.value}, {"verdict": new.verdict.value})
-    yield from _of("input", _inputs(old), _inputs(new))
+    yield from _of("input", old.provenance.inputs, new.provenance.inputs)
     yield from _of("version", old.provenance.versions, new.provenance.versions)
     yield from _of("competence", _competence(old), _competence(new))
     before, after = _seeds(old), _seeds(new)
@@ -123,10 +123,6 @@ def _of_circuits(seed: int, old: SeedCircuit, new: SeedCircuit) -> Iterator[Chan
         yield from _of("edge", _edges(old.graph), _edges(new.graph), seed)
     roles = [{role: list(nodes) for role, nodes in each.roles.items()} for each in (old, new)]
     yield from _of("role", roles[0], roles[1], seed)
-
-
-def _inputs(report: Report) -> dict[str, str]:
-    return {**report.provenance.hashes, "seed": str(report.provenance.seed)}
 
 
 def _competence(report: Report) -> dict[str, Any]:

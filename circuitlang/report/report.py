@@ -300,6 +300,11 @@ class Provenance(Part):
             object.__setattr__(self, field, dict(sorted(getattr(self, field).items())))
         return self
 
+    @property
+    def inputs(self) -> dict[str, str]:
+        """What went into the check, by name, in text: every hash, and the seed."""
+        return {**self.hashes, "seed": str(self.seed)}
+
 
 class Report(Part):
     """One check of one spec. The same inputs give the same bytes, but for `seconds` and `cached`."""
