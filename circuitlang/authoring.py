@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from circuitlang.cache import Cache, code_digest, default_folder, key_of
 from circuitlang.claims.reach import check_reach
-from circuitlang.model.locate import TOKENS, locate, read_config, with_model
+from circuitlang.model.locate import TOKENS, locate, model_folder, read_config, with_model
 from circuitlang.program.fit import fit_layers
 from circuitlang.program.load import Reader, bytes_of, find_project, load, project_root, read, read_text
 from circuitlang.program.once import Once
@@ -115,7 +115,7 @@ def admitted(spec: Spec, root: Path) -> list[Diagnostic]:
     """Whether the spec's model can be asked its task and has the circuit's layers: answers of one token, prompts within
     the context."""
     try:
-        folder = locate(spec.model, root, spec.recipe is not None)
+        folder = model_folder(spec, root)
         config, _ = read_config(folder)
         return [*fit_layers(spec, config.layers), *_asked(spec, folder / TOKENS, config.context)]
     except CommandError as error:
@@ -152,7 +152,7 @@ def shortcuts(checked: Sequence[Program]) -> Iterator[Diagnostic]:
         for spec in program.specs.values():
             if (spec.task.text, spec.model) not in asked:
                 asked.add((spec.task.text, spec.model))
-                cut = tokens_of(spec.model, project_root(Path(program.source.name)), spec.recipe is not None)
+                cut = tokens_of(model_folder(spec, project_root(Path(program.source.name))))
                 yield from check_cues(spec.task, cut, f" --model {spec.model}")
     done = {text for text, _ in asked}
     for program in checked:
@@ -162,11 +162,11 @@ def shortcuts(checked: Sequence[Program]) -> Iterator[Diagnostic]:
                 yield from check_cues(task)
 
 
-def tokens_of(model: str, root: Path, trained: bool = False) -> Cut:
-    """What cuts texts into a model's tokens."""
+def tokens_of(folder: Path) -> Cut:
+    """What cuts texts into the tokens of the model in a folder."""
     from circuitlang.prompts.tokenizer import load_tokenizer
 
-    tokenizer = load_tokenizer(locate(model, root, trained) / TOKENS)
+    tokenizer = load_tokenizer(folder / TOKENS)
     return lambda texts: [encoded.offsets for encoded in tokenizer.encode_many(texts)]
 
 
@@ -244,7 +244,7 @@ def find_cues(
     from circuitlang.prompts.features import words
 
     task = pinned(path, name, where)
-    cut = tokens_of(model, project_root(path)) if model else words
+    cut = tokens_of(locate(model, project_root(path))) if model else words
     return task, cues(task, cut, seed, count or DATAPOINTS, split, where)
 
 
@@ -342,7 +342,7 @@ def show_light(stage: str, path: Path, name: str | None, seed: int) -> Shown:
         code = Generator(choose(load(path).tasks, name, "task", path), seed).source.splitlines()
         return Shown(lambda: code, lambda: code)
     spec = choose(load(path).specs, name, "spec", path)
-    folder = locate(spec.model, project_root(path), spec.recipe is not None)
+    folder = model_folder(spec, project_root(path))
     if stage == "names":
         layers = read_config(folder)[0].layers
         return Shown(lambda: listing.name_lines(layers), lambda: listing.name_data(layers))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from circuitlang.cache import code_digest, key_of
-from circuitlang.model.locate import digest_of, locate, read_config
+from circuitlang.model.locate import digest_of, model_folder, read_config
 from circuitlang.program.load import project_root
 from circuitlang.program.spec import Spec
 from circuitlang.report.compare import changed
@@ -44,10 +44,6 @@ def sizes(config: Config) -> Sizes:
 def differing(locked: LockedSpec, found: Mapping[str, str], seed: int) -> tuple[Changed, ...]:
     """What went into the lock and is another now. `found`: `hashes` of the spec as it is."""
     return changed(locked.report.provenance.inputs, {**found, "seed": str(seed)})
-
-
-def model_folder(spec: Spec, root: Path) -> Path:
-    return locate(spec.model, root, spec.recipe is not None)
 
 
 def locked_spec(path: Path, name: str) -> LockedSpec:

@@ -15,7 +15,7 @@ from circuitlang.authoring import Shown, check_text, choose, show_light
 from circuitlang.cache import Cache, code_digest, default_folder, key_of
 from circuitlang.judging import Clock, Options, judge, search
 from circuitlang.locks import locked_spec, look_at_lock, update_lock
-from circuitlang.model.locate import digest_of, locate
+from circuitlang.model.locate import digest_of, model_folder
 from circuitlang.program.load import load, project_root
 from circuitlang.program.program import Program
 from circuitlang.program.spec import Spec
@@ -73,7 +73,7 @@ def frozen(spec: Spec, path: Path, options: Options) -> Report:
     if options.seed not in (0, seed):
         raise CommandError(f"the lock of spec `{spec.name}` was made with --seed {seed}, not {options.seed}")
     options = replace(options, seed=seed)
-    digest = digest_of(locate(spec.model, root, spec.recipe is not None))
+    digest = digest_of(model_folder(spec, root))
     require_inputs(spec, locked, digest, seed, options.model is not None)
     clock = Clock(options.told)
     finder, meter = prepare(spec, root, options)
@@ -233,7 +233,7 @@ def prepare(spec: Spec, root: Path, options: Options) -> tuple[Finder, Meter]:
     from circuitlang.prompts.generate import Generator
 
     device = choose_device(options.device)
-    checkpoint = load_model(locate(spec.model, root, spec.recipe is not None), spec.model, device)
+    checkpoint = load_model(model_folder(spec, root), spec.model, device)
     generator = Generator(spec.task, options.seed)
     cache = Cache(None if options.fresh else options.cache or default_folder())
     key = key_of(

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from circuitlang.authoring import programs
-from circuitlang.locks import INPUTS, differing, hashes, model_folder
-from circuitlang.model.locate import digest_of
+from circuitlang.locks import INPUTS, differing, hashes
+from circuitlang.model.locate import digest_of, model_folder
 from circuitlang.program.load import load, project_root
 from circuitlang.program.spec import Spec
 from circuitlang.report.diff import Diff, diff_reports

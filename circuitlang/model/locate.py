@@ -10,6 +10,7 @@ from pathlib import Path
 from circuitlang.model.config import Config
 from circuitlang.program.load import project_root
 from circuitlang.program.program import Program
+from circuitlang.program.spec import Spec
 from circuitlang.source import CommandError
 
 FORMAT = "circuitlang-model"
@@ -42,6 +43,11 @@ def locate(name: str, root: Path, trained: bool = False) -> Path:
         advice = f"; train it first: circuitlang train FILE {name}" if trained else ""
         raise CommandError(f"there is no model at {folder}: {WEIGHTS} is not there{advice}")
     return folder
+
+
+def model_folder(spec: Spec, root: Path) -> Path:
+    """The folder of a spec's model. Raises CommandError as `locate` does."""
+    return locate(spec.model, root, spec.recipe is not None)
 
 
 def with_model(program: Program, model: str) -> Program:
