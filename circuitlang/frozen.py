@@ -14,7 +14,7 @@ from circuitlang.program.spec import Spec
 from circuitlang.report.compare import changed, compare, short
 from circuitlang.report.drift import CircuitDrift, Drift, Shared
 from circuitlang.report.lock import LockedSpec
-from circuitlang.report.report import ClaimResult, Report, SeedCircuit, overall_outcome
+from circuitlang.report.report import ClaimResult, Report, overall_outcome
 from circuitlang.source import CommandError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def put_back(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec) -> li
     model, mean = finder.checkpoint.model, dict(meter.mean)
     many, few = finder.prompts("select", 0, SELECTED), finder.prompts("select", 0, COSTED)
     done: list[Found] = []
-    for circuit in locked_circuits(locked):
+    for circuit in locked.report.per_seed:
         assert circuit.graph is not None, "a lock holds no circuit without its nodes"
         nodes = circuit.graph.kept
         with one_thread():
@@ -114,10 +114,6 @@ def _known(locked: LockedSpec, seed: int) -> dict[str, Known]:
 
 def same_model(locked: LockedSpec, digest: str) -> bool:
     return locked.report.provenance.hashes.get("model") == digest
-
-
-def locked_circuits(locked: LockedSpec) -> tuple[SeedCircuit, ...]:
-    return locked.report.circuit.per_seed if locked.report.circuit is not None else ()
 
 
 def frozen_report(report: Report, locked: LockedSpec, options: Options) -> Report:
@@ -180,9 +176,9 @@ def _drift(
 
 
 def _overlap(report: Report, locked: LockedSpec) -> list[Shared]:
-    fresh = {each.seed: each.graph for each in report.circuit.per_seed} if report.circuit else {}
+    fresh = {each.seed: each.graph for each in report.per_seed}
     found = []
-    for old in locked_circuits(locked):
+    for old in locked.report.per_seed:
         graph = fresh.get(old.seed)
         if old.graph is not None and graph is not None:
             nodes, edges = jaccard(old.graph, graph)
@@ -192,10 +188,10 @@ def _overlap(report: Report, locked: LockedSpec) -> list[Shared]:
 
 def _other_edges(report: Report, locked: LockedSpec) -> str:
     """What the circuit's edges say of the code: of one model they stay, unless they are read off in another way."""
-    now = {each.seed: each.graph for each in report.circuit.per_seed} if report.circuit else {}
+    now = {each.seed: each.graph for each in report.per_seed}
     other = [
         str(old.seed)
-        for old in locked_circuits(locked)
+        for old in locked.report.per_seed
         if old.graph is not None
         and (new := now.get(old.seed)) is not None
         and new.weights != old.graph.weights

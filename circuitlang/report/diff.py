@@ -78,7 +78,7 @@ def _changes(old: Report, new: Report) -> Iterator[Change]:
     yield from _of("input", old.provenance.inputs, new.provenance.inputs)
     yield from _of("version", old.provenance.versions, new.provenance.versions)
     yield from _of("competence", _competence(old), _competence(new))
-    before, after = _seeds(old), _seeds(new)
+    before, after = _by_seed(old), _by_seed(new)
     alone = [
         {f"seed {seed}": _size(each) for seed, each in side.items() if seed not in other}
         for side, other in ((before, after), (after, before))
@@ -131,8 +131,8 @@ def _competence(report: Report) -> dict[str, Any]:
     return {**found, "outcome": report.task.outcome.value}
 
 
-def _seeds(report: Report) -> dict[int, SeedCircuit]:
-    return {each.seed: each for each in report.circuit.per_seed} if report.circuit is not None else {}
+def _by_seed(report: Report) -> dict[int, SeedCircuit]:
+    return {each.seed: each for each in report.per_seed}
 
 
 def _size(circuit: SeedCircuit) -> dict[str, Any]:

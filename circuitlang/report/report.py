@@ -337,15 +337,17 @@ class Report(Part):
         return exit_status(self.verdict)
 
     @property
+    def per_seed(self) -> tuple[SeedCircuit, ...]:
+        """What every pruning seed found; empty where nothing was pruned."""
+        return self.circuit.per_seed if self.circuit is not None else ()
+
+    @property
     def circuits(self) -> tuple[Circuit, ...]:
         """The circuits of all seeds, each by itself."""
-        found = self.circuit
-        if found is None:
-            return ()
-        about, target = (self.spec, self.task.model), found.target
+        about, target = (self.spec, self.task.model), self.circuit and self.circuit.target
         return tuple(
             Circuit(c.graph, *about, c.seed, c.loss_test, target, c.reached, c.roles)
-            for c in found.per_seed
+            for c in self.per_seed
             if c.graph is not None
         )
 

@@ -51,7 +51,7 @@ def read_report(path: Path, text: str) -> Report:
 
 def _inconsistent(report: Report) -> str:
     """What a report says of its circuits against their nodes and edges: a check writes both from one graph."""
-    for circuit in report.circuit.per_seed if report.circuit is not None else ():
+    for circuit in report.per_seed:
         if circuit.graph is None:
             continue
         counted = (circuit.graph.node_count, circuit.graph.edge_count)

@@ -67,14 +67,13 @@ def page(report: Report, exhibit: Exhibit | None = None) -> str:
 
 def page_data(report: Report, exhibit: Exhibit | None) -> dict[str, Any]:
     """What the script reads: the report and the exhibit as their files have them, and where nodes stand."""
-    per_seed = report.circuit.per_seed if report.circuit is not None else ()
     return {
         "report": json.loads(report.to_json()),
         "exhibit": None if exhibit is None else json.loads(exhibit.to_json()),
-        "layouts": {str(one.seed): layout(one.graph) for one in per_seed if one.graph is not None},
+        "layouts": {str(one.seed): layout(one.graph) for one in report.per_seed if one.graph is not None},
         "sites": {
             str(node.node): node.node.site.authors_name
-            for one in per_seed
+            for one in report.per_seed
             if one.graph is not None
             for node in one.graph.nodes
         },
