@@ -23,6 +23,11 @@ class Place(StrEnum):
 
 
 PRUNED_PLACES = tuple(place for place in Place if place is not Place.FINAL)
+READS = (Place.ATTN_IN, Place.MLP_IN)
+WRITES = (Place.ATTN_OUT, Place.MLP_OUT)
+"""The places that read and write the residual stream."""
+OF_HEADS = (Place.Q, Place.K, Place.V)
+"""The places whose units are shared out among the heads, as many in a row to each."""
 _ORDER = {place: order for order, place in enumerate(Place)}
 _AUTHORS = {
     Place.ATTN_IN: "attn.act_in",

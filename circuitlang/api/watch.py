@@ -9,7 +9,7 @@ from torch import Tensor
 
 from circuitlang.model.transformer import Attention, Transformer
 from circuitlang.names import Passage, Spot
-from circuitlang.site import Node, Place, Site
+from circuitlang.site import OF_HEADS, Node, Place, Site
 from circuitlang.source import CommandError
 
 Change = Callable[[Tensor], Tensor]
@@ -46,7 +46,7 @@ class Watch:
         for node, change in self._units.get(site, ()):
             x = x.clone()
             x[..., node.index] = _apply(change, x[..., node.index], str(node))
-        if site.place in (Place.Q, Place.K, Place.V):
+        if site.place in OF_HEADS:
             self._of_head[site.place] = x
         elif site.place is Place.ATTN_OUT:
             self._inside(site.layer)
@@ -79,7 +79,7 @@ class Watch:
 
     def _inside(self, layer: int) -> None:
         attention = cast(Attention, self._model.attention[layer])
-        q, k, v = (self._of_head.pop(place) for place in (Place.Q, Place.K, Place.V))
+        q, k, v = (self._of_head.pop(place) for place in OF_HEADS)
         if (pattern := Passage(layer, "pattern")) in self._wanted:
             self.seen[pattern] = attention.pattern(q, k)
         if (mixed := Passage(layer, "y")) in self._wanted:

@@ -16,11 +16,8 @@ from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.encode import NO_FOIL, Batch
 from circuitlang.prompts.tokenizer import Tokenizer
-from circuitlang.site import Node, Place, Site
+from circuitlang.site import READS, WRITES, Node, Place, Site
 from circuitlang.source import CommandError
-
-_READS = (Place.ATTN_IN, Place.MLP_IN)
-_WRITES = (Place.ATTN_OUT, Place.MLP_OUT)
 
 
 def extract(
@@ -38,7 +35,7 @@ def extract(
             "the circuit's loss on `select` is not a finite number, or becomes none without a node"
         )
     found = tuple(
-        GraphNode(node, costs[node], float(mean[node.site][node.index]), *_head(model, node))
+        GraphNode(node, costs[node], float(mean[node.site][node.index]), *model.config.within_head(node))
         for node in sorted(nodes)
     )
     edges = (
@@ -53,7 +50,7 @@ def extract(
 
 def bare(model: Transformer, nodes: Sequence[Node]) -> CircuitGraph:
     """Nodes and weights alone, without costs, means, tokens and channels: enough to count and to intervene on."""
-    found = tuple(GraphNode(node, 0.0, 0.0, *_head(model, node)) for node in nodes)
+    found = tuple(GraphNode(node, 0.0, 0.0, *model.config.within_head(node)) for node in nodes)
     return CircuitGraph(found, weight_edges(model, nodes), model.config.total_nodes)
 
 
@@ -108,7 +105,7 @@ def embedding_edges(
     return tuple(
         GraphEdge(text, node, float(model.embed[token, node.index]), "embedding")
         for node in nodes
-        if node.site.place in _READS and node.index < model.config.width  # behind those are the positions'
+        if node.site.place in READS and node.index < model.config.width  # behind those are the positions'
         for token, text in _texts(used, tokenizer).items()
         if float(model.embed[token, node.index]) != 0
     )
@@ -122,7 +119,7 @@ def unembedding_edges(
     return tuple(
         GraphEdge(node, text, float(rows[token, node.index]), "unembedding")
         for node in nodes
-        if node.site.place in _WRITES
+        if node.site.place in WRITES
         for token, text in _texts(_answers(batch), tokenizer).items()
         if float(rows[token, node.index]) != 0
     )
@@ -139,12 +136,6 @@ def _texts(tokens: set[int], tokenizer: Tokenizer) -> dict[int, str]:
     return {token: f"{text} #{token}" if text in twice else text for token, text in texts.items()}
 
 
-def _head(model: Transformer, node: Node) -> tuple[int | None, int | None]:
-    if node.site.place not in (Place.Q, Place.K, Place.V):
-        return None, None
-    return divmod(node.index, model.config.head_width)
-
-
 def reachable(model: Transformer, nodes: Sequence[Node], batch: Batch) -> list[Node]:
     """The nodes from which a path of nonzero weights and residual channels leads to an answer's or foil's logit.
 
@@ -155,15 +146,17 @@ def reachable(model: Transformer, nodes: Sequence[Node], batch: Batch) -> list[N
     alive: set[Node] = set()
     for node in sorted(nodes, reverse=True):
         place, layer = node.site.place, node.site.layer
-        if place in _WRITES:
+        if place in WRITES:
             later = any(
-                other.index == node.index and other.site.place in _READS and node.site < other.site
+                other.index == node.index and other.site.place in READS and node.site < other.site
                 for other in alive
             )
             if bool(answers[node.index]) or later:
                 alive.add(node)
         elif place in (Place.Q, Place.K):
-            if _pattern_shows(model, layer, node.index // model.config.head_width, alive):
+            head, _ = model.config.within_head(node)
+            assert head is not None, node
+            if _pattern_shows(model, layer, head, alive):
                 alive.add(node)
         elif any(_weight(model, node, other) != 0 for other in alive):
             alive.add(node)
@@ -174,7 +167,7 @@ def _pattern_shows(model: Transformer, layer: int, head: int, alive: set[Node]) 
     """Whether a head's pattern can matter: through a kept value, or, with a sink, through the values' stand-ins alone,
     which count as much as the sink leaves."""
     width = model.config.head_width
-    if any(n.site == Site(layer, Place.V) and n.index // width == head for n in alive):
+    if any(n.site == Site(layer, Place.V) and model.config.within_head(n)[0] == head for n in alive):
         return True
     reads = model.get_parameter(f"attention.{layer}.out.weight")[:, head * width : (head + 1) * width]
     written = [n.index for n in alive if n.site == Site(layer, Place.ATTN_OUT)]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from circuitlang.site import Node, Place, parse_node
+from circuitlang.site import OF_HEADS, READS, WRITES, Node, Place, parse_node
 
 if TYPE_CHECKING:
     import networkx
@@ -17,8 +17,6 @@ EdgeKind = Literal["weight", "embedding", "unembedding", "attention", "residual"
 EDGE_KINDS: tuple[EdgeKind, ...] = ("weight", "embedding", "unembedding", "attention", "residual")
 ANSWER = "answer"  # the end of every circuit: the unembedding's difference between the answer and its foils
 
-_WRITES = (Place.ATTN_OUT, Place.MLP_OUT)
-_READS = (Place.ATTN_IN, Place.MLP_IN)
 
 End = Node | str
 
@@ -42,7 +40,7 @@ class GraphNode:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.cost) and math.isfinite(self.mean)):
             raise ValueError(f"{self.node}: cost {self.cost} and mean {self.mean} must be finite")
-        of_head = self.node.site.place in (Place.Q, Place.K, Place.V)
+        of_head = self.node.site.place in OF_HEADS
         if of_head != (self.head is not None) or of_head != (self.channel is not None):
             raise ValueError(f"{self.node}: head and channel belong to q, k and v, and to nothing else")
 
@@ -217,14 +215,14 @@ def residual_edges(nodes: Iterable[Node], write_to_answer: bool = True) -> tuple
     return tuple(
         edge
         for write in ordered
-        if write.site.place in _WRITES
+        if write.site.place in WRITES
         for edge in _carried(write, ordered, write_to_answer)
     )
 
 
 def _carried(write: Node, ordered: list[Node], to_answer: bool) -> Iterator[GraphEdge]:
     for read in ordered:
-        if read.site.place in _READS and read.index == write.index and write.site < read.site:
+        if read.site.place in READS and read.index == write.index and write.site < read.site:
             yield GraphEdge(write, read, 1.0, "residual")
     if to_answer:
         yield GraphEdge(write, ANSWER, 1.0, "residual")

@@ -18,10 +18,7 @@ from torch import Tensor
 from circuitlang.model import score
 from circuitlang.model.transformer import Attention, Edit, Mlp, Transformer, abs_top_k, norm_scale, unchanged
 from circuitlang.prompts.encode import Batch
-from circuitlang.site import Place, Site
-
-_READS = (Place.ATTN_IN, Place.MLP_IN)
-_WRITES = (Place.ATTN_OUT, Place.MLP_OUT)
+from circuitlang.site import READS, WRITES, Place, Site
 
 Scales = Mapping[Site, Tensor]
 """Site that a norm feeds, or the last residual -> (prompt, position, 1)."""
@@ -42,13 +39,13 @@ class _Watched:
         self.residual, self.beside = self.model.start(tokens), self.model.beside(tokens)
 
     def __call__(self, site: Site, x: Tensor) -> Tensor:
-        if site.place in _READS or site.place is Place.FINAL:
+        if site.place in READS or site.place is Place.FINAL:
             here = x if site.place is Place.FINAL else self.residual
             self.own[site] = norm_scale(self.model.norm, here)
-        if site.place in _READS and self.scales is not None:
+        if site.place in READS and self.scales is not None:
             x = self._scaled(site, x, self.own[site] / self.scales[site])
         x = self.edit(site, x)
-        if site.place in _WRITES:
+        if site.place in WRITES:
             self.residual = self.residual + x
         return x
 

@@ -13,12 +13,11 @@ from functools import cached_property
 
 from circuitlang.circuit.graph import ANSWER, CircuitGraph
 from circuitlang.program.hypothesis import Role
-from circuitlang.site import Node, Place, Site
+from circuitlang.site import READS, WRITES, Node, Place, Site
 
-STREAM = frozenset({Place.ATTN_IN, Place.ATTN_OUT, Place.MLP_IN, Place.MLP_OUT})
+STREAM = frozenset({*READS, *WRITES})
 """Reads and writes of the residual stream: what a direct connection may pass."""
 _PORTS = {"query": Place.Q, "key": Place.K, "value": Place.V}
-_OF_HEADS = frozenset(_PORTS.values())
 
 
 @dataclass(frozen=True)

@@ -72,14 +72,13 @@ def _nodes(
 ) -> list[GraphNode]:
     if len(set(indices)) != len(indices):
         raise CommandError(f"the circuit keeps a node of {site} twice")
-    of_head = site.place in (Place.Q, Place.K, Place.V)
     found = []
     for index, cost in zip(indices, costs, strict=True):
         if not 0 <= index < config.size(site):
             raise CommandError(f"the circuit keeps {site}[{index}], and {site} has {config.size(site)} units")
-        head, channel = divmod(index, config.head_width) if of_head else (None, None)
+        node = Node(site, index)
         try:
-            found.append(GraphNode(Node(site, index), cost, float(mean[site][index]), head, channel))
+            found.append(GraphNode(node, cost, float(mean[site][index]), *config.within_head(node)))
         except ValueError as error:
             raise CommandError(f"the circuit cannot be: {error}") from error
     return found

@@ -213,11 +213,11 @@ def _named(head: Head) -> str:
 def _kept_heads(context: Context) -> dict[Head, set[Place]]:
     """The heads of which a value is kept -> which of query, key and value. Without a value a pattern moves nothing of
     the circuit's."""
-    width = context.model.config.head_width
     found: defaultdict[Head, set[Place]] = defaultdict(set)
     for node in context.nodes:
-        if node.site.place in (Place.Q, Place.K, Place.V):
-            found[node.site.layer, node.index // width].add(node.site.place)
+        head, _ = context.model.config.within_head(node)
+        if head is not None:
+            found[node.site.layer, head].add(node.site.place)
     return {head: places for head, places in found.items() if Place.V in places}
 
 

@@ -72,8 +72,9 @@ class Inside:
         texts = [prompt for datapoint in datapoints for prompt in datapoint.prompts]
         kept: dict[Head, int] = {}
         for node in nodes:
-            if node.site.place in (Place.Q, Place.K, Place.V):
-                head = node.site.layer, node.index // config.head_width
+            number, _ = config.within_head(node)
+            if number is not None:
+                head = node.site.layer, number
                 kept[head] = kept.get(head, 0) + 1
         kept = dict(sorted(sorted(kept.items(), key=lambda item: (-item[1], item[0]))[:HEADS]))
         sites = {node.site for node in nodes}

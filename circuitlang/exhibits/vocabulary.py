@@ -5,7 +5,7 @@ from __future__ import annotations
 from circuitlang.exhibits.spelling import spelled
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.report.exhibit import WeightedToken
-from circuitlang.site import Node, Place
+from circuitlang.site import READS, WRITES, Node, Place
 
 SHOWN = 8
 """Of the largest weights, and of the smallest."""
@@ -17,9 +17,9 @@ def weighted_tokens(checkpoint: Checkpoint, node: Node) -> tuple[WeightedToken, 
     model = checkpoint.model
     if node.index >= model.config.width and node.site.place is not Place.NEURON:
         return ()  # a position's channel
-    if node.site.place in (Place.ATTN_IN, Place.MLP_IN):
+    if node.site.place in READS:
         column = model.embed[:, node.index]
-    elif node.site.place in (Place.ATTN_OUT, Place.MLP_OUT):
+    elif node.site.place in WRITES:
         column = model.unembed[:, node.index] * model.norm.weight[node.index]
     else:
         return ()

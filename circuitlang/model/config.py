@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from circuitlang.record import record
-from circuitlang.site import PRUNED_PLACES, Place, Site
+from circuitlang.site import OF_HEADS, PRUNED_PLACES, READS, Node, Place, Site
 
 
 @record
@@ -65,13 +65,17 @@ class Config:
     def head_width(self) -> int:
         return self.width // self.heads
 
+    def within_head(self, node: Node) -> tuple[int, int] | tuple[None, None]:
+        """Which head a unit of q, k or v belongs to, and its channel there; of any other place neither."""
+        return divmod(node.index, self.head_width) if node.site.place in OF_HEADS else (None, None)
+
     def sites(self) -> tuple[Site, ...]:
         """Every site that a circuit may be pruned at, in order of computation."""
         return tuple(Site(layer, place) for layer in range(self.layers) for place in PRUNED_PLACES)
 
     def size(self, site: Site) -> int:
         """Number of units of a site."""
-        if site.place in (Place.ATTN_IN, Place.MLP_IN):
+        if site.place in READS:
             return self.read_width
         return self.hidden if site.place is Place.NEURON else self.width
 
