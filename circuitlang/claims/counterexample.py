@@ -20,7 +20,7 @@ from circuitlang.claims.metrics import View, measured
 from circuitlang.claims.verdict import Counterexample, Verdict
 from circuitlang.program.spec import Claim, Quantity
 from circuitlang.prompts.encode import encode
-from circuitlang.prompts.prompt import Datapoint, Prompt
+from circuitlang.prompts.prompt import Datapoint
 
 SHOWN = frozenset({"loss", "accuracy", "agreement", "flip", "kl", "rise", "probability", "mass"})
 """Metrics whose number for one prompt says something about that prompt alone."""
@@ -157,9 +157,9 @@ class _Search:
         one_sided = any(each.negated for each in datapoint.prompts)
 
         def said(setting: Setting) -> str:
-            return _answer(prompt, int(meter.table(setting, "choice", 1)[0, case]), one_sided)
+            return prompt.said(int(meter.table(setting, "choice", 1)[0, case]), one_sided)
 
-        expected = _answer(prompt, 0, one_sided)
+        expected = prompt.said(0, one_sided)
         return Counterexample(prompt.text, expected, said(changed.untouched), said(changed))
 
 
@@ -169,13 +169,6 @@ def _of_case(view: View, case: int) -> View:
 
 def _texts(datapoint: Datapoint) -> tuple[str, ...]:
     return tuple(prompt.text for prompt in datapoint.prompts)
-
-
-def _answer(prompt: Prompt, choice: int, one_sided: bool) -> str:
-    """The text of a choice: 0 is the answer, i the i-th foil; in a one-sided task 0 is what is right, 1 what is not."""
-    if one_sided:
-        return f"not {prompt.answer}" if prompt.negated == (choice == 0) else prompt.answer
-    return prompt.answer if choice == 0 else prompt.foils[choice - 1]
 
 
 def _one_sided(verdict: Verdict) -> tuple[str, float]:

@@ -104,7 +104,7 @@ class Inside:
                     case=prompt.case,
                     tokens=tuple(self.words[row][start:end]),
                     cut=start,
-                    answer=f"not {prompt.answer}" if prompt.negated else prompt.answer,
+                    answer=prompt.said(0, self.batch.one_sided),
                     foils=prompt.foils,
                     model=self.model.answered[row],
                     circuit=self.circuit.answered[row],
@@ -198,17 +198,11 @@ def _look(
     choices = score.choice(logits, batch).tolist()
     chances = score.probability(logits, batch).clamp(0, 1).tolist()
     answered = [
-        Answered(says=_said(prompt, choice, batch.one_sided), right=choice == 0, probability=chance)
+        Answered(says=prompt.said(choice, batch.one_sided), right=choice == 0, probability=chance)
         for prompt, choice, chance in zip(texts, choices, chances, strict=True)
     ]
     values = {site: value.double().cpu().numpy() for site, value in found.items()}
     return _Side(values, patterns, answered)
-
-
-def _said(prompt: Prompt, choice: int, one_sided: bool) -> str:
-    if one_sided:
-        return f"not {prompt.answer}" if prompt.negated == (choice == 0) else prompt.answer
-    return prompt.answer if choice == 0 else prompt.foils[choice - 1]
 
 
 def _correlation(one: Values, other: Values) -> float | None:

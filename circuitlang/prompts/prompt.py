@@ -47,6 +47,13 @@ class Prompt(_Unmarked):
     marks: tuple[Mark, ...]
     draws: Mapping[str, str]
 
+    def said(self, choice: int, one_sided: bool) -> str:
+        """The text of a choice: 0 is the answer, i the i-th foil; in a one-sided task 0 is what is right, 1 what is
+        not."""
+        if one_sided:
+            return f"not {self.answer}" if self.negated == (choice == 0) else self.answer
+        return self.answer if choice == 0 else self.foils[choice - 1]
+
     if not TYPE_CHECKING:  # a checker must not believe that a prompt has every attribute
 
         def __getattr__(self, name: str) -> object:
