@@ -21,7 +21,7 @@ from circuitlang.circuit.partners import NONE, partners
 from circuitlang.circuit.plugged import Plugged, Scene, changed
 from circuitlang.circuit.shared import Trace, trace
 from circuitlang.model import score
-from circuitlang.model.transformer import Edit, Transformer, unchanged
+from circuitlang.model.transformer import Attention, Edit, Transformer, unchanged
 from circuitlang.prompts.encode import Batch
 from circuitlang.site import Node, Place, Site
 
@@ -143,6 +143,18 @@ def record(model: Transformer, batch: Batch, edit: Edit, sites: set[Site]) -> di
 
         score.answer_logits(model, batch, keeping)
     return found
+
+
+def behind_pattern(layer: int) -> set[Site]:
+    """What a layer's attention pattern follows from, to be recorded for `pattern`."""
+    return {Site(layer, Place.Q), Site(layer, Place.K)}
+
+
+def pattern(model: Transformer, recorded: Mapping[Site, Tensor], layer: int) -> Tensor:
+    """(prompt, head, query, key): the attention weights of a layer's heads in a recorded run."""
+    attention = model.attention[layer]
+    assert isinstance(attention, Attention)
+    return attention.pattern(recorded[Site(layer, Place.Q)], recorded[Site(layer, Place.K)])
 
 
 def masked(model: Transformer, acts: Sequence[Act], mean: Mapping[Site, Tensor]) -> Mask | None:

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.compact import compact
-from circuitlang.circuit.intervene import record
+from circuitlang.circuit.intervene import behind_pattern, pattern, record
 from circuitlang.claims.battery_runs import HALF, WAYS, Context, Run, counted, over_cases, worst_outcome
 from circuitlang.claims.check import Answer
 from circuitlang.claims.interval import Values
 from circuitlang.claims.measure import CHUNK
 from circuitlang.claims.verdict import Interval, Outcome
 from circuitlang.model import score
-from circuitlang.model.transformer import Attention, Edit, unchanged
+from circuitlang.model.transformer import Edit, unchanged
 from circuitlang.prompts.encode import Batch
 from circuitlang.site import Node, Place, Site
 
@@ -105,13 +105,11 @@ def _recorded(context: Context, chunk: int) -> _Recorded:
     if chunk not in context.recorded:
         batch, units = context.meter.prompts("test", (), chunk), _units(context)
         layers = sorted({layer for layer, _ in _kept_heads(context)})
-        sites = {*units, *(Site(layer, place) for layer in layers for place in (Place.Q, Place.K))}
+        sites = {*units, *(site for layer in layers for site in behind_pattern(layer))}
         runs = [record(context.model, batch, edit, sites) for edit in (unchanged, context.mask)]
         apart = {}
         for layer in layers:
-            module = context.model.attention[layer]
-            assert isinstance(module, Attention)
-            model, circuit = (module.pattern(r[Site(layer, Place.Q)], r[Site(layer, Place.K)]) for r in runs)
+            model, circuit = (pattern(context.model, run, layer) for run in runs)
             sink = (model.sum(-1) - circuit.sum(-1)).abs()
             apart[layer] = ((model - circuit).abs().sum(-1) + sink) / 2
         kept = [{site: r[site][..., indices].clone() for site, indices in units.items()} for r in runs]

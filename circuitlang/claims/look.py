@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from circuitlang.circuit.intervene import record
+from circuitlang.circuit.intervene import behind_pattern, pattern, record
 from circuitlang.claims.text import exceeds
 from circuitlang.model import score
-from circuitlang.model.transformer import Attention, Edit, Transformer
+from circuitlang.model.transformer import Edit, Transformer
 from circuitlang.prompts.encode import Batch
-from circuitlang.site import Node, Place, Site
+from circuitlang.site import Node, Site
 
 NO_CHOICE = -1
 """In place of a choice where the model's logits are not finite numbers."""
@@ -41,7 +41,7 @@ class Look:
     @property
     def sites(self) -> set[Site]:
         """Whose values are read."""
-        head = {Site(self.head[0], Place.Q), Site(self.head[0], Place.K)} if self.head else set[Site]()
+        head = behind_pattern(self.head[0]) if self.head else set[Site]()
         return head | ({self.node.site} if self.node else set())
 
 
@@ -94,14 +94,11 @@ def attention(model: Transformer, batch: Batch, edit: Edit, look: Look) -> Table
     """(prompt) share of a head's attention from the tokens of the first mark to those of the second."""
     assert look.head is not None
     layer, head = look.head
-    sites = (Site(layer, Place.Q), Site(layer, Place.K))
-    found = record(model, batch, edit, set(sites))
-    attention = model.attention[layer]
-    assert isinstance(attention, Attention)
-    pattern = attention.pattern(found[sites[0]], found[sites[1]])[:, head].cpu().numpy()
+    found = record(model, batch, edit, behind_pattern(layer))
+    shares = pattern(model, found, layer)[:, head].cpu().numpy()
     source, target = (_positions(batch, mark) for mark in look.marks)
     return np.array(
-        [_mean(pattern[row][np.ix_(source[row], target[row])].sum(1)) for row in range(len(batch))],
+        [_mean(shares[row][np.ix_(source[row], target[row])].sum(1)) for row in range(len(batch))],
         np.float64,
     )
 

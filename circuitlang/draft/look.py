@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from circuitlang.circuit.intervene import record
+from circuitlang.circuit.intervene import behind_pattern, pattern, record
 from circuitlang.circuit.parts import Part
 from circuitlang.claims.measure import Meter
 from circuitlang.claims.text import auroc
-from circuitlang.model.transformer import Attention, unchanged
+from circuitlang.model.transformer import unchanged
 from circuitlang.prompts.encode import ENDING, START, Batch
-from circuitlang.site import Node, Place, Site
+from circuitlang.site import Node
 
 LOOKED = 128
 """Datapoints of `select` behind a guess."""
@@ -52,7 +52,7 @@ class Sight:
 def look(meter: Meter, parts: Sequence[Part]) -> dict[str, list[Sight]]:
     """By the part's name, what it does, the most telling number first; at most one of each kind."""
     sites = {node.site for part in parts for node in part.nodes}
-    sites |= {Site(layer, place) for layer, _ in map(_head, _heads(parts)) for place in (Place.Q, Place.K)}
+    sites |= {site for layer, _ in map(_head, _heads(parts)) for site in behind_pattern(layer)}
     batches = [meter.prompts("select", (), number) for number in range(-(-LOOKED // meter.chunk))]
     marks = common_marks(batches)
     cases = [case.name for case in meter.generator.task.cases]
@@ -65,10 +65,8 @@ def look(meter: Meter, parts: Sequence[Part]) -> dict[str, list[Sight]]:
             rows.extend(_rows(found[node.site][..., node.index], batch))
         for part in _heads(parts):
             layer, head = _head(part)
-            attention = model.attention[layer]
-            assert isinstance(attention, Attention)
-            pattern = attention.pattern(found[Site(layer, Place.Q)], found[Site(layer, Place.K)])[:, head]
-            last = pattern[torch.arange(len(batch)), torch.from_numpy(batch.end).to(pattern.device)]
+            shares = pattern(model, found, layer)[:, head]
+            last = shares[torch.arange(len(batch)), torch.from_numpy(batch.end).to(shares.device)]
             patterns[part.name].extend(_rows(last, batch))
     at = [places for batch in batches for places in batch.marks]
     return {

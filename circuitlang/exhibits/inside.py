@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from circuitlang.circuit.find import Finder
-from circuitlang.circuit.intervene import Act, prepared, record
+from circuitlang.circuit.intervene import Act, behind_pattern, pattern, prepared, record
 from circuitlang.circuit.partners import NONE, Partners, partners
 from circuitlang.exhibits.spelling import spelled
 from circuitlang.model import score
-from circuitlang.model.transformer import Attention, Edit, Transformer, unchanged
+from circuitlang.model.transformer import Edit, Transformer, unchanged
 from circuitlang.prompts.encode import Batch, encode
 from circuitlang.prompts.prompt import Prompt
 from circuitlang.report.exhibit import (
@@ -26,7 +26,7 @@ from circuitlang.report.exhibit import (
     pack_shares,
     pack_values,
 )
-from circuitlang.site import Node, Place, Site
+from circuitlang.site import Node, Site
 
 DATAPOINTS = 6
 """The first of `select`, as many as fit."""
@@ -78,7 +78,7 @@ class Inside:
                 kept[head] = kept.get(head, 0) + 1
         kept = dict(sorted(sorted(kept.items(), key=lambda item: (-item[1], item[0]))[:HEADS]))
         sites = {node.site for node in nodes}
-        sites |= {Site(layer, place) for layer, _ in kept for place in (Place.Q, Place.K)}
+        sites |= {site for layer, _ in kept for site in behind_pattern(layer)}
         small, edit = prepared(model, batch, (Act("keep", tuple(nodes)),), mean, sites)
         return Inside(
             texts,
@@ -188,11 +188,7 @@ def _look(
     found = record(model, batch, edit, sites)
     patterns: dict[Head, Values] = {}
     for layer in sorted({layer for layer, _ in heads}):
-        attention = model.attention[layer]
-        assert isinstance(attention, Attention)
-        every = (
-            attention.pattern(found[Site(layer, Place.Q)], found[Site(layer, Place.K)]).double().cpu().numpy()
-        )
+        every = pattern(model, found, layer).double().cpu().numpy()
         patterns |= {(of, head): every[:, head] for of, head in heads if of == layer}
     logits = score.answer_logits(model, batch, edit)
     choices = score.choice(logits, batch).tolist()
