@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from circuitlang.model.transformer import Transformer
+from circuitlang.model.transformer import Edit, Transformer
 from circuitlang.site import Place, Site
 from circuitlang.source import CommandError
 
@@ -15,6 +15,12 @@ ROWS_AT_ONCE = 16
 
 
 @torch.no_grad()
+def read_through(model: Transformer, rows: Tensor, look: Edit) -> None:
+    """The model reads text, some rows at a time, under an edit that looks at what it has. rows: (row, position)."""
+    for some in rows.split(ROWS_AT_ONCE):
+        model(some, look, at=torch.zeros(len(some), dtype=torch.int64, device=some.device))
+
+
 def stand_ins(model: Transformer, reference: Tensor, ablate: Literal["mean", "zero"]) -> dict[Site, Tensor]:
     """site -> (unit). reference: (row, position) token ids. The mean is over all tokens, taken with AbsTopK in place
     (the values that nodes really have), in float64. Raises CommandError where one is not finite."""
@@ -31,8 +37,7 @@ def stand_ins(model: Transformer, reference: Tensor, ablate: Literal["mean", "ze
             totals[site] += x.double().sum((0, 1))
         return x
 
-    for rows in reference.split(ROWS_AT_ONCE):
-        model(rows, add, at=torch.zeros(len(rows), dtype=torch.int64, device=rows.device))
+    read_through(model, reference, add)
     means = {site: (total / reference.numel()).float() for site, total in totals.items()}
     for site, values in means.items():
         if not torch.isfinite(values).all():

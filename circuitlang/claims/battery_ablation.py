@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.mask import Mask
+from circuitlang.circuit.reference import read_through
 from circuitlang.claims.battery_runs import WAYS, Context, Run, counted, under, worst_outcome
 from circuitlang.claims.check import Answer
 from circuitlang.claims.measure import CHUNK
@@ -28,13 +29,12 @@ UNGATED = "zero"
 
 def ablations(context: Context) -> Answer:
     """2: every way of ablating, and the worst."""
-    device = context.model.embed.device
     zero = {site: torch.zeros_like(mean) for site, mean in context.mean.items()}
     subset, tried, usual = _worst_subset(context)
     ways: dict[str, Run] = {
         "mean over text": under(context.model, Mask(context.mask.keep, context.mean)),
         "mean over the task": under(context.model, Mask(context.mask.keep, task_mean(context))),
-        "resampled from text": _resampled(context, reference_values(context, device)),
+        "resampled from text": _resampled(context, reference_values(context)),
         "random part of the rest": under(context.model, subset),
         UNGATED: under(context.model, Mask(context.mask.keep, zero)),
     }
@@ -72,20 +72,19 @@ def task_mean(context: Context) -> dict[Site, Tensor]:
     return {site: (total / count).float() for site, total in totals.items()}
 
 
-@torch.no_grad()
-def reference_values(context: Context, device: torch.device) -> dict[Site, Tensor]:
+def reference_values(context: Context) -> dict[Site, Tensor]:
     """site -> (position, unit): the values of all nodes at POOL positions of the reference text, or at all."""
     reference = context.meter.checkpoint.reference
     rows = reference[: max(1, POOL // reference.shape[1])]
-    found: dict[Site, Tensor] = {}
+    found: dict[Site, list[Tensor]] = {}
 
     def note(site: Site, x: Tensor) -> Tensor:
         if site.place is not Place.FINAL:
-            found[site] = x.flatten(0, 1)
+            found.setdefault(site, []).append(x.flatten(0, 1))
         return x
 
-    context.model(rows, note, at=torch.zeros(len(rows), dtype=torch.int64, device=device))
-    return found
+    read_through(context.model, rows, note)
+    return {site: torch.cat(values) for site, values in found.items()}
 
 
 def _resampled(context: Context, pool: Mapping[Site, Tensor]) -> Run:

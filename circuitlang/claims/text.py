@@ -10,11 +10,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from circuitlang.circuit.reference import ROWS_AT_ONCE
+from circuitlang.circuit.reference import read_through
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.prompts.stream import Stream, derive
 from circuitlang.prompts.tokenizer import Tokenizer
@@ -71,18 +70,16 @@ def holding(tokens: NDArray[np.integer], tokenizer: Tokenizer, pattern: str) -> 
     return found
 
 
-@torch.no_grad()
 def values(checkpoint: Checkpoint, node: Node) -> Values:
     """(token) the node's value in the untouched model, of all the reference text in order."""
-    model, found = checkpoint.model, []
+    found = []
 
     def look(site: Site, x: Tensor) -> Tensor:
         if site == node.site:
             found.append(x[..., node.index].double().cpu().numpy())
         return x
 
-    for rows in checkpoint.reference.split(ROWS_AT_ONCE):
-        model(rows, look, at=torch.zeros(len(rows), dtype=torch.int64, device=rows.device))
+    read_through(checkpoint.model, checkpoint.reference, look)
     return np.concatenate(found).reshape(-1)
 
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from circuitlang.circuit.reference import ROWS_AT_ONCE
+from circuitlang.circuit.reference import read_through
 from circuitlang.exhibits.spelling import spelled
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.report.exhibit import Band, Context, pack_tokens, pack_values
@@ -69,7 +68,6 @@ class Contexts:
         return Contexts(pack_tokens([int(n) for n in numbers]), words, found)
 
 
-@torch.no_grad()
 def _values(checkpoint: Checkpoint, rows: Tensor, nodes: Sequence[Node]) -> dict[Node, Values]:
     """(token) of every node, in one pass."""
     by_site: dict[Site, list[Node]] = {}
@@ -83,8 +81,7 @@ def _values(checkpoint: Checkpoint, rows: Tensor, nodes: Sequence[Node]) -> dict
             parts[site].append(x[..., indices].flatten(0, 1).float().cpu().numpy())
         return x
 
-    for some in rows.split(ROWS_AT_ONCE):
-        checkpoint.model(some, look, at=torch.zeros(len(some), dtype=torch.int64, device=some.device))
+    read_through(checkpoint.model, rows, look)
     whole = {site: np.concatenate(found) for site, found in parts.items()}
     return {node: whole[site][:, i] for site, inside in by_site.items() for i, node in enumerate(inside)}
 
