@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from circuitlang.circuit.graph import jaccard
 from circuitlang.claims.verdict import Outcome, void
-from circuitlang.judging import Clock, Judged, Known, Options, judge_claims
+from circuitlang.judging import Clock, Judged, Known, Options, judge_circuits, judge_model
 from circuitlang.locks import differing, hashes, misfits
 from circuitlang.program.spec import Spec
 from circuitlang.report.compare import changed, compare, short
@@ -19,7 +19,6 @@ from circuitlang.source import CommandError
 
 if TYPE_CHECKING:
     from circuitlang.circuit.find import Finder, Found
-    from circuitlang.circuit.match import Binding
     from circuitlang.claims.measure import Meter
     from circuitlang.claims.verdict import Verdict
 
@@ -52,27 +51,12 @@ def require_sizes(spec: Spec, locked: LockedSpec, meter: Meter) -> None:
 def judge_locked(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec, clock: Clock) -> Judged:
     """Competence, and the claims on every seed's locked circuit. What a control voided when the lock was made stays
     void, for that null is not run again."""
-    from circuitlang.claims.assess import competence, verdict_of_competence
-
-    able = competence(meter, spec.verdict, spec.span)
-    clock.lap("competence")
-    if verdict_of_competence(able) not in (Outcome.PASS, Outcome.UNDECIDED):
+    able, goes_on = judge_model(spec, meter, clock)
+    if not goes_on:
         return Judged(able)
-    circuits: list[Found] = []
-    bindings: list[Binding | None] = []
-    verdicts: list[Verdict] = []
-    every = put_back(spec, finder, meter, locked)
-    for number, found in enumerate(every):
-
-        def told(step: str, share: float, number: int = number, seed: int = found.seed) -> None:
-            clock.told(f"judge: locked circuit of seed {seed}, {step}", (number + share) / len(every))
-
-        known = _known(locked, found.seed) if same_model(locked, meter.checkpoint.digest) else {}
-        binding, judged = judge_claims(spec, meter, found, told, known)
-        circuits.append(found)
-        bindings.append(binding)
-        verdicts += judged
-    clock.lap("judge")
+    circuits = put_back(spec, finder, meter, locked)
+    known = _known(locked) if same_model(locked, meter.checkpoint.digest) else {}
+    bindings, verdicts = judge_circuits(spec, meter, circuits, clock, "locked circuit of ", known)
     return Judged(able, circuits, bindings, _voided(verdicts, locked.report.claims))
 
 
@@ -102,13 +86,16 @@ def put_back(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec) -> li
     return done
 
 
-def _known(locked: LockedSpec, seed: int) -> dict[str, Known]:
-    """What the lock says of the claims of one seed."""
+def _known(locked: LockedSpec) -> dict[int, dict[str, Known]]:
+    """What the lock says of the claims, by seed."""
     return {
-        claim.name: Known(each.hardest, each.verdict is Outcome.FAIL)
-        for claim in locked.report.claims
-        for each in claim.seeds
-        if each.seed == seed
+        circuit.seed: {
+            claim.name: Known(each.hardest, each.verdict is Outcome.FAIL)
+            for claim in locked.report.claims
+            for each in claim.seeds
+            if each.seed == circuit.seed
+        }
+        for circuit in locked.report.per_seed
     }
 
 

@@ -72,24 +72,15 @@ class Judged:
 
 def judge(spec: Spec, finder: Finder, meter: Meter, options: Options, clock: Clock) -> Judged:
     """Competence first; then every seed's circuit and its claims, the nulls, and the battery."""
-    from circuitlang.claims.assess import competence, verdict_of_competence
     from circuitlang.claims.controls import make_nulls, voided
-    from circuitlang.claims.verdict import Outcome
 
-    able = competence(meter, spec.verdict, spec.span)
-    clock.lap("competence")
-    if verdict_of_competence(able) not in (Outcome.PASS, Outcome.UNDECIDED):
+    able, goes_on = judge_model(spec, meter, clock)
+    if not goes_on:
         return Judged(able)
     made = make_nulls(finder, spec.prune.seeds[0]) if options.controls else []
     circuits, owns = search(spec, finder, made, options, clock)
     clock.lap("prune")
-    bindings: list[Binding | None] = []
-    verdicts: list[Verdict] = []
-    for number, found in enumerate(circuits):
-        binding, judged = judge_claims(spec, meter, found, clock.within("judge", number, spec))
-        bindings.append(binding)
-        verdicts += judged
-    clock.lap("judge")
+    bindings, verdicts = judge_circuits(spec, meter, circuits, clock)
     if any(found.pruned.stopped is not None for found in circuits):
         return Judged(able, circuits, bindings, verdicts)  # no circuit: nothing to hold against a null
     controls: list[Control] = []
@@ -98,6 +89,36 @@ def judge(spec: Spec, finder: Finder, meter: Meter, options: Options, clock: Clo
         verdicts = voided(verdicts, controls)
     checks = examine(spec, finder, meter, circuits, clock) if options.battery else ()
     return Judged(able, circuits, bindings, verdicts, controls, checks)
+
+
+def judge_model(spec: Spec, meter: Meter, clock: Clock) -> tuple[Mapping[str, Verdict], bool]:
+    """The untouched model's competence, and whether it lets anything be said of a circuit."""
+    from circuitlang.claims.assess import competence, verdict_of_competence
+    from circuitlang.claims.verdict import Outcome
+
+    able = competence(meter, spec.verdict, spec.span)
+    clock.lap("competence")
+    return able, verdict_of_competence(able) in (Outcome.PASS, Outcome.UNDECIDED)
+
+
+def judge_circuits(
+    spec: Spec,
+    meter: Meter,
+    circuits: Sequence[Found],
+    clock: Clock,
+    what: str = "",
+    known: Mapping[int, Mapping[str, Known]] | None = None,
+) -> tuple[list[Binding | None], list[Verdict]]:
+    """`judge_claims` of every seed's circuit. `what`: the circuits are, for whoever watches; `known`: by seed."""
+    bindings: list[Binding | None] = []
+    verdicts: list[Verdict] = []
+    for number, found in enumerate(circuits):
+        told = clock.within("judge", f"{what}seed {found.seed}", number, len(circuits))
+        binding, judged = judge_claims(spec, meter, found, told, (known or {}).get(found.seed))
+        bindings.append(binding)
+        verdicts += judged
+    clock.lap("judge")
+    return bindings, verdicts
 
 
 def judge_claims(
@@ -189,7 +210,9 @@ def examine(
             return finder.find(spec.prune, seed, without=nodes, fallback=False).pruned
 
         context = Context(meter, circuit.graph, spec.verdict, circuit.seed, wheres, again, text_mean)
-        found[circuit.seed] = battery(context, clock.within("battery", number, spec))
+        found[circuit.seed] = battery(
+            context, clock.within("battery", f"seed {circuit.seed}", number, len(circuits))
+        )
     clock.lap("battery")
     return worst_over_seeds(found)
 
@@ -207,12 +230,10 @@ class Clock:
         self.seconds[stage] = now - self._last
         self._last = now
 
-    def within(self, stage: str, number: int, spec: Spec) -> Told:
-        """Progress of one seed of several, as progress of the stage."""
-        seeds = len(spec.prune.seeds)
-        seed = spec.prune.seeds[number]
+    def within(self, stage: str, what: str, number: int, count: int) -> Told:
+        """Progress of one circuit of `count`, as progress of the stage."""
 
         def told(step: str, share: float) -> None:
-            self.told(f"{stage}: seed {seed}, {step}", (number + share) / seeds)
+            self.told(f"{stage}: {what}, {step}", (number + share) / count)
 
         return told
