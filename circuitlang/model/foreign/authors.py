@@ -71,10 +71,10 @@ def settled(raw: Mapping[str, Any]) -> dict[str, Any]:
             raise CommandError("the config has `n_mlp` and `d_mlp`, which are two names of one key")
         given["d_mlp"] = given.pop("n_mlp")
     if given.pop("use_tied_aux_matrix", False) is not False:
-        _refuse("use_tied_aux_matrix", raw, "only false is read")
+        refuse("use_tied_aux_matrix", raw, "only false is read")
     for key in given:
         if key not in _DEFAULTS and key not in _WITHOUT_EFFECT:
-            _refuse(key, given, "this key is not known, so what it does to the model is not, either")
+            refuse(key, given, "this key is not known, so what it does to the model is not, either")
     found = {key: given.get(key, default) for key, default in _DEFAULTS.items()}
     for key, value in found.items():
         optional = _DEFAULTS[key] is None
@@ -85,7 +85,7 @@ def settled(raw: Mapping[str, Any]) -> dict[str, Any]:
         else:
             fits = type(value) is type(_DEFAULTS[key])
         if not fits and not (optional and value is None):
-            _refuse(key, found, "that is not a value it can have")
+            refuse(key, found, "that is not a value it can have")
     if found["d_mlp"] is None:
         found["d_mlp"] = 4 * found["d_model"]
     if found["d_head"] is None:
@@ -96,29 +96,30 @@ def settled(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def _supported(found: Mapping[str, Any]) -> None:
     if found["d_head"] * found["n_head"] != found["d_model"]:
-        _refuse("d_head", found, f"{found['n_head']} heads of it must make the width {found['d_model']}")
+        refuse("d_head", found, f"{found['n_head']} heads of it must make the width {found['d_model']}")
     if found["residual_activation_type"] != "identity":
-        _refuse(
+        refuse(
             "residual_activation_type", found, "only `identity` is read: the residual stream must be a sum"
         )
     if found["activation_type"] not in ("gelu", "relu"):
-        _refuse("activation_type", found, "only `gelu` and `relu` are read")
+        refuse("activation_type", found, "only `gelu` and `relu` are read")
     if found["tokenizer_name"] != TOKENIZER:
-        _refuse("tokenizer_name", found, f"only `{TOKENIZER}` is read")
+        refuse("tokenizer_name", found, f"only `{TOKENIZER}` is read")
     if found["afrac"] is None:
         return
     for name in found["afrac_loctypes"].split(","):
         if name not in _PLACES:
-            _refuse("afrac_loctypes", found, f"`{name}` is none of {', '.join(_PLACES)}")
+            refuse("afrac_loctypes", found, f"`{name}` is none of {', '.join(_PLACES)}")
         config = to_config(found)
         width = config.hidden if name == "mlp_neuron" else config.width
         width = config.read_width if name in ("attn_in", "mlp_in") else width
         if int(found["afrac"] * width) < 1:
-            _refuse("afrac", found, f"that keeps none of the {width} values at {name}")
+            refuse("afrac", found, f"that keeps none of the {width} values at {name}")
 
 
-def _refuse(key: str, values: Mapping[str, Any], why: str) -> None:
-    raise CommandError(f"the config has `{key}` = {values[key]!r}: {why}")
+def refuse(key: str, values: Mapping[str, Any], why: str) -> None:
+    """Raises CommandError: what a config has that cannot be read."""
+    raise CommandError(f"the config has `{key}` = {values.get(key)!r}: {why}")
 
 
 def to_config(found: Mapping[str, Any]) -> Config:

@@ -8,6 +8,7 @@ from typing import Any
 
 from circuitlang.model.config import Config
 from circuitlang.model.foreign import authors
+from circuitlang.model.foreign.authors import refuse
 from circuitlang.source import CommandError
 
 CONFIG, WEIGHTS, BESIDES = "config.json", "model.safetensors", "circuitlang.safetensors"
@@ -71,23 +72,23 @@ def settled(raw: Mapping[str, Any]) -> dict[str, Any]:
     """A GPT-2's config in the words of the authors', whose layout is GPT-2's but for names. CommandError that names
     the key and its value where it is unknown or asks for what our model cannot be."""
     if raw.get("model_type") != "gpt2":
-        _refuse("model_type", raw, f"only `gpt2` and `{OURS}` are read")
+        refuse("model_type", raw, f"only `gpt2` and `{OURS}` are read")
     for key in raw:
         if key not in _READ and key not in _WITHOUT_EFFECT:
-            _refuse(key, raw, "this key is not known, so what it does to the model is not, either")
+            refuse(key, raw, "this key is not known, so what it does to the model is not, either")
     for key, value in _ONLY.items():
         if raw.get(key, value) != value:
-            _refuse(key, raw, f"only {value!r} is read")
+            refuse(key, raw, f"only {value!r} is read")
     for key in _NEEDED:
         if type(raw.get(key)) is not int:
-            _refuse(key, raw, "it must be a whole number")
+            refuse(key, raw, "it must be a whole number")
     if raw.get("n_ctx", raw["n_positions"]) != raw["n_positions"]:
-        _refuse("n_ctx", raw, f"it must be `n_positions`, {raw['n_positions']}")
+        refuse("n_ctx", raw, f"it must be `n_positions`, {raw['n_positions']}")
     activation = raw.get("activation_function", "gelu_new")
     if activation not in _ACTIVATIONS:
-        _refuse("activation_function", raw, f"only {', '.join(_ACTIVATIONS)} are read")
+        refuse("activation_function", raw, f"only {', '.join(_ACTIVATIONS)} are read")
     if type(tied := raw.get("tie_word_embeddings", True)) is not bool:
-        _refuse("tie_word_embeddings", raw, "it must be true or false")
+        refuse("tie_word_embeddings", raw, "it must be true or false")
     found = authors.settled(
         {
             "block_size": raw["n_positions"],
@@ -100,10 +101,6 @@ def settled(raw: Mapping[str, Any]) -> dict[str, Any]:
         },
     )
     return {**found, "activation_type": _ACTIVATIONS[activation]}
-
-
-def _refuse(key: str, values: Mapping[str, Any], why: str) -> None:
-    raise CommandError(f"the config has `{key}` = {values.get(key)!r}: {why}")
 
 
 def authors_name(name: str) -> str | None:
