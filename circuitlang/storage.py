@@ -11,56 +11,55 @@ from pathlib import Path
 
 from circuitlang.source import CommandError
 
+Fill = Callable[[Path], object]
+"""Writes the file that it is given."""
+
 
 def write_whole(path: Path, content: bytes | str) -> None:
     """Writes a file so that readers see the old one or the new one, also after a crash. Permissions stay.
 
     Raises CommandError with the system's reason where it cannot be written; then nothing is left behind.
     """
-    data = content.encode() if isinstance(content, str) else content
-
-    def fill(temporary: Path) -> None:
-        temporary.write_bytes(data)
-
-    replace_whole(path, fill)
-
-
-def replace_whole(path: Path, fill: Callable[[Path], None]) -> None:
-    """Like `write_whole`, for writers that want a path: `fill` writes the file it is given."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            fill(temporary)
-            _settle(temporary, path)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _settle_folder(path.parent)
-    except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror or error}") from error
+    write_all({path: content})
 
 
 def write_all(files: Mapping[Path, bytes | str]) -> None:
     """Like `write_whole`, of several files: none is replaced before all of the new ones are on the disk."""
+    _replace_all({path: _writing(content) for path, content in files.items()})
+
+
+def replace_whole(path: Path, fill: Fill) -> None:
+    """Like `write_whole`, for writers that want a path."""
+    _replace_all({path: fill})
+
+
+def _writing(content: bytes | str) -> Fill:
+    data = content.encode() if isinstance(content, str) else content
+    return lambda temporary: temporary.write_bytes(data)
+
+
+def _replace_all(fills: Mapping[Path, Fill]) -> None:
     temporaries: dict[Path, Path] = {}
     current = Path()
     try:
-        for current, content in files.items():
+        for current, fill in fills.items():
             current.parent.mkdir(parents=True, exist_ok=True)
-            temporary = temporaries[current] = current.with_name(
-                f".{current.name}.{secrets.token_hex(4)}.part"
-            )
-            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-            _settle(temporary, current)
+            temporaries[current] = _beside(current)
+            fill(temporaries[current])
+            _settle(temporaries[current], current)
         for current, temporary in temporaries.items():
             temporary.replace(current)
-        for folder in dict.fromkeys(path.parent for path in files):
+        for folder in dict.fromkeys(path.parent for path in fills):
             _settle_folder(folder)
     except OSError as error:
         raise CommandError(f"cannot write {current}: {error.strerror or error}") from error
-    finally:
+    finally:  # also where somebody stops it
         _remove(temporaries.values())
+
+
+def _beside(path: Path) -> Path:
+    """A name for the unfinished file."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
 def _settle(temporary: Path, path: Path) -> None:
@@ -125,7 +124,7 @@ def create_whole(files: Mapping[Path, str]) -> None:
         for current, text in files.items():
             folders += [path for path in reversed(current.parents) if not path.exists()]
             current.parent.mkdir(parents=True, exist_ok=True)
-            temporaries.append(current.with_name(f".{current.name}.{secrets.token_hex(4)}.part"))
+            temporaries.append(_beside(current))
             temporaries[-1].write_text(text, encoding="utf-8")
         for temporary, current in zip(temporaries, files, strict=True):
             _place(temporary, current)
