@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from circuitlang.authoring import programs
@@ -22,8 +23,10 @@ def status(paths: Sequence[Path]) -> list[Standing]:
 
     Raises ProgramError with the mistakes of a file.
     """
-    found = [standing for path in programs(paths) for standing in _of_file(path)]
-    known = {beside(path).resolve() for path in programs(paths)}
+    files = list(programs(paths))
+    digest = cache(digest_of)  # most specs are of one model
+    found = [standing for path in files for standing in _of_file(path, digest)]
+    known = {beside(path).resolve() for path in files}
     folders = [path for path in paths if path.is_dir()]
     alone = sorted(
         lock for folder in folders for lock in folder.rglob("*.cir.lock") if lock.resolve() not in known
@@ -34,7 +37,8 @@ def status(paths: Sequence[Path]) -> list[Standing]:
     ]
 
 
-def _of_file(path: Path) -> Iterator[Standing]:
+def _of_file(path: Path, digest: Callable[[Path], str]) -> Iterator[Standing]:
+    """`digest`: of the files of a model, by its folder."""
     program = load(path)
     place = beside(path)
     if not place.exists():
@@ -46,17 +50,17 @@ def _of_file(path: Path) -> Iterator[Standing]:
         yield from (Standing(str(path), name, "unreadable", note=str(error)) for name in program.specs)
         return
     for spec in program.specs.values():
-        yield _of_spec(path, spec, lock)
+        yield _of_spec(path, spec, lock, digest)
     for name in lock.specs.keys() - program.specs.keys():
         yield Standing(str(path), name, "no spec", note="the lock has it, the file has not")
 
 
-def _of_spec(path: Path, spec: Spec, lock: Lock) -> Standing:
+def _of_spec(path: Path, spec: Spec, lock: Lock, digest: Callable[[Path], str]) -> Standing:
     locked = lock.specs.get(spec.name)
     if locked is None:
         return Standing(str(path), spec.name, "out of date", note="the file's lock does not have it")
     try:
-        model = digest_of(model_folder(spec, project_root(path)))
+        model = digest(model_folder(spec, project_root(path)))
     except CommandError as error:
         return Standing(str(path), spec.name, "out of date", _verdict(locked), note=str(error))
     found = differing(locked, hashes(spec, model), locked.report.provenance.seed)
