@@ -12,9 +12,8 @@ from circuitlang.circuit.find import Found
 from circuitlang.circuit.match import Binding
 from circuitlang.claims.assess import verdict_of_competence
 from circuitlang.claims.control import held
-from circuitlang.claims.judge import HYPOTHESIS
 from circuitlang.claims.measure import Meter, Setting
-from circuitlang.claims.verdict import Outcome
+from circuitlang.claims.verdict import HYPOTHESIS, Outcome
 from circuitlang.judging import Judged, Options
 from circuitlang.locks import hashes
 from circuitlang.program.spec import Spec

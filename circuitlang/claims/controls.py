@@ -20,11 +20,10 @@ from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.prune import loss_and_error
 from circuitlang.claims.assess import COUNTED, Assessor
 from circuitlang.claims.control import Control
-from circuitlang.claims.judge import HYPOTHESIS
 from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS, SCREENED
 from circuitlang.claims.measure import Meter, Setting
 from circuitlang.claims.nulls import random_outside
-from circuitlang.claims.verdict import Outcome, Verdict, void
+from circuitlang.claims.verdict import HYPOTHESIS, Outcome, Verdict, void
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.transformer import Transformer
 from circuitlang.program.spec import Claim, Intervention, Quantity, Spec, VerdictSettings

@@ -18,7 +18,7 @@ from circuitlang.circuit.plugged import PluginFailed
 from circuitlang.claims.interval import Values, exact, interval
 from circuitlang.claims.kind import Kind, of_difference
 from circuitlang.claims.looks import Plan
-from circuitlang.claims.verdict import UNMEASURED, Interval, Outcome, Verdict, worst
+from circuitlang.claims.verdict import HYPOTHESIS, UNMEASURED, Interval, Outcome, Verdict, worst
 from circuitlang.program.hypothesis import Circuit
 from circuitlang.program.spec import Claim
 from circuitlang.source import CommandError, ProgramError
@@ -28,9 +28,6 @@ Measure = Callable[[int], NDArray[np.floating] | Pair]
 """n -> the left quantity's values of the first n datapoints of `test`, shape (n,); (left, right) on the
 same datapoints where the right side is a quantity too. Called with growing n: what was computed can be kept.
 """
-
-HYPOTHESIS = "circuit"
-"""The name of the verdict on roles and arrows; no claim can be called like a word of the language."""
 
 
 def judge(claim: Claim, measure: Measure, kind: Kind, plan: Plan, seed: int | None = None) -> Verdict:

@@ -11,7 +11,8 @@ from typing import Literal
 from circuitlang.source import CommandError, ProgramError
 
 Relation = Literal["<", "<=", ">", ">=", "=="]
-
+HYPOTHESIS = "circuit"
+"""The name of the verdict on roles and arrows; no claim can be called like a word of the language."""
 
 UNMEASURED = (ArithmeticError, ValueError, RuntimeError, MemoryError, CommandError, ProgramError)
 """What a measurement may raise: also that prompts do not fit the model, or that there are none. Others are bugs, and

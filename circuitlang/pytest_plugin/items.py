@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from circuitlang.authoring import check_text
-from circuitlang.claims.verdict import Outcome, overall
+from circuitlang.claims.verdict import HYPOTHESIS, Outcome, overall
 from circuitlang.program.spec import Spec
 from circuitlang.pytest_plugin.shared import Asked, Shared
 from circuitlang.report import words
@@ -21,7 +21,6 @@ from circuitlang.report.report import ClaimResult, Report
 from circuitlang.source import CommandError, Diagnostic, ProgramError, Span
 from circuitlang.visible import visible
 
-HYPOTHESIS = "circuit"  # what the verdict on a spec's roles and arrows is called
 _SHARED = pytest.StashKey[Shared]()
 
 
