@@ -10,11 +10,11 @@ from pathlib import Path
 import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers
 
-from circuitlang.prompts.tokenizer import BYTES, END, PATTERN, Tokenizer
+from circuitlang.prompts.tokenizer import BYTES, END, PATTERN, THEIR_END, Tokenizer
 from circuitlang.source import CommandError
 
 MERGES, IDS = "vocab.bpe", "encoder.json"
-SPECIAL = ("<|endoftext|>", "<|startoftext|>")
+SPECIAL = (THEIR_END, "<|startoftext|>")
 """Names that `encoder.json` may have besides the pieces of text. The first, the token between documents, is our END."""
 
 

@@ -16,7 +16,8 @@ from circuitlang.source import CommandError
 END = "<|end|>"
 """The token between documents, and in front of every prompt."""
 
-_THEIR_END = "<|endoftext|>"
+THEIR_END = "<|endoftext|>"
+"""What GPT-2's tokenizers, and those made like it, call it."""
 
 # The authors' splitting: letters with one mark in front, digits in groups of at most three, runs of punctuation that
 # absorb the line ends behind them (so that `]\n` is one piece), line ends, spaces.
@@ -136,11 +137,11 @@ def read_hugging_face(path: Path) -> Tokenizer:
         data = json.loads(path.read_text(encoding="utf-8"))
         ids = data["model"]["vocab"]
         special = {token["content"]: token["id"] for token in data["added_tokens"]}
-        if data["model"]["type"] != "BPE" or set(special) != {_THEIR_END}:
-            raise ValueError(f"it must be a byte-pair encoding whose one special token is {_THEIR_END}")
+        if data["model"]["type"] != "BPE" or set(special) != {THEIR_END}:
+            raise ValueError(f"it must be a byte-pair encoding whose one special token is {THEIR_END}")
         if any(character not in BYTES for piece in ids if piece not in special for character in piece):
             raise ValueError("its tokens are not spelled as bytes")
-        ids[END] = ids.pop(_THEIR_END, special[_THEIR_END])
+        ids[END] = ids.pop(THEIR_END, special[THEIR_END])
         data["added_tokens"][0]["content"] = END
         data["post_processor"] = None  # templates name the token; prompts are given ours by `encode`
         return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(data, ensure_ascii=False)))
