@@ -120,7 +120,7 @@ def check_and_write(
             locked, said = look_at_lock(spec, path) if lock == "look" else (None, [])
             report, shown, why = check_and_exhibit(spec, project_root(path), options, locked)
             said = [*why, *said]
-        files, notes = contents(report, shown, program.source.name)
+        files, notes = contents(report, shown, str(path))
         write_files(folder, files)
     return report, [f"files in {folder}", *notes, *said]
 

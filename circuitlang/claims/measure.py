@@ -255,9 +255,8 @@ class Meter:
             key = key_of(self._keys[setting, look], chunk, self.chunk)
             # what a package's function does, and whether it is the one of last time, nobody can tell
             stored = None if setting.plugged else self.cache.get(key)
-            with (
-                self._alone if setting.plugged else nullcontext()
-            ):  # threads may not share a package's function
+            # nor may threads share it
+            with self._alone if setting.plugged else nullcontext():
                 found = _read(stored) if stored else self._run(setting, look, chunk, together)
             if not stored and not setting.plugged:
                 self.cache.put(key, _write(found))
