@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from types import FunctionType
 
 from circuitlang.program import errors, errors_circuit, errors_claim, errors_spec
@@ -20,6 +21,7 @@ class Code:
     warning: bool
 
 
+@cache
 def codes() -> Mapping[str, Code]:
     """Every code in order. A code is read from the one function that gives it, so the two cannot differ."""
     found: dict[str, Code] = {}
