@@ -11,6 +11,7 @@ import pytest
 
 from circuitlang.api.export import export, read_circuit
 from circuitlang.circuit.graph import CircuitGraph, GraphNode, residual_edges
+from circuitlang.cli.export import CircuitFormat
 from circuitlang.report.circuit import FORMATS, Circuit
 from circuitlang.site import Node, Place, Site
 from circuitlang.source import CommandError
@@ -69,6 +70,11 @@ def test_a_mistake_is_one_sentence(stored: Path, asked: dict, said: str) -> None
         (stored / f"{name}.json").write_text(text)
     with pytest.raises(CommandError, match=said):
         export(**{"form": "edges", **asked, "path": stored / asked.get("path", "circuit.json")})
+
+
+def test_the_command_line_knows_every_format() -> None:
+    """A list of its own, so that `--help` needs no report."""
+    assert [form.value for form in CircuitFormat] == list(FORMATS)
 
 
 def test_the_commands(stored: Path) -> None:
