@@ -156,5 +156,10 @@ class ProgramError(Exception):
         return ProgramError, (self.diagnostics,)
 
 
+def reason_of(error: Exception) -> str:
+    """Why something outside cannot be used, on one line: what the system says, or else what was raised."""
+    return getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
+
+
 class CommandError(Exception):
     """Something outside the program's text is wrong: a file, a folder, a checkpoint, an option. One clear sentence."""

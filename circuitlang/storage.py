@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from circuitlang.source import CommandError
+from circuitlang.source import CommandError, reason_of
 
 Fill = Callable[[Path], object]
 """Writes the file that it is given."""
@@ -52,7 +52,7 @@ def _replace_all(fills: Mapping[Path, Fill]) -> None:
         for folder in dict.fromkeys(path.parent for path in fills):
             _settle_folder(folder)
     except OSError as error:
-        raise CommandError(f"cannot write {current}: {error.strerror or error}") from error
+        raise CommandError(f"cannot write {current}: {reason_of(error)}") from error
     finally:  # also where somebody stops it
         _remove(temporaries.values())
 
@@ -131,7 +131,7 @@ def create_whole(files: Mapping[Path, str]) -> None:
             made.append(current)
         done = True
     except OSError as error:
-        reason = "it exists already" if isinstance(error, FileExistsError) else error.strerror or error
+        reason = "it exists already" if isinstance(error, FileExistsError) else reason_of(error)
         raise CommandError(f"cannot write {current}: {reason}") from error
     finally:  # also where somebody stops it
         _remove(temporaries if done else [*temporaries, *made])

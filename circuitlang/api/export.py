@@ -7,7 +7,7 @@ from pathlib import Path
 
 from circuitlang.report.circuit import FORMATS, Circuit
 from circuitlang.report.report import Report
-from circuitlang.source import CommandError
+from circuitlang.source import CommandError, reason_of
 
 
 def export(
@@ -53,8 +53,7 @@ def read_circuit(path: Path, seed: int | None = None) -> Circuit:
         else:
             found = (Circuit.from_json(text),)
     except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise CommandError(f"cannot read a circuit from {path}: {reason}") from error
+        raise CommandError(f"cannot read a circuit from {path}: {reason_of(error)}") from error
     if not found:
         raise CommandError(f"{path}: the report has no circuit, as nothing was pruned")
     if seed is None:

@@ -11,7 +11,7 @@ from circuitlang.model.config import Config
 from circuitlang.program.load import project_root
 from circuitlang.program.program import Program
 from circuitlang.program.spec import Spec
-from circuitlang.source import CommandError
+from circuitlang.source import CommandError, reason_of
 
 FORMAT = "circuitlang-model"
 VERSION = 1
@@ -109,8 +109,7 @@ def digest_of(folder: Path) -> str:
         tokens = (folder / TOKENS).read_text(encoding="utf-8")
         weights = (folder / WEIGHTS).read_bytes()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise CommandError(f"cannot read the model {folder}: {reason}") from error
+        raise CommandError(f"cannot read the model {folder}: {reason_of(error)}") from error
     return hashlib.sha256(weights + hashlib.sha256(tokens.encode()).hexdigest().encode()).hexdigest()
 
 

@@ -11,7 +11,7 @@ from circuitlang.program.check import Unit, check
 from circuitlang.program.encoding import not_utf8, text_of
 from circuitlang.program.once import Once
 from circuitlang.program.program import Program
-from circuitlang.source import CommandError, Diagnostic, ProgramError, Source, Span
+from circuitlang.source import CommandError, Diagnostic, ProgramError, Source, Span, reason_of
 from circuitlang.syntax import mistakes, tree
 from circuitlang.syntax.limits import MAX_BYTES
 from circuitlang.syntax.parse import parse
@@ -103,7 +103,7 @@ def _read(path: Path, name: str, reader: Reader) -> Source:
     except FileNotFoundError:
         raise _Unreadable("there is no such file") from None
     except (OSError, ValueError) as error:
-        raise _Unreadable(f"it cannot be read ({getattr(error, 'strerror', None) or error})") from None
+        raise _Unreadable(f"it cannot be read ({reason_of(error)})") from None
     return _source(data, name, path)
 
 

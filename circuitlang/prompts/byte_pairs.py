@@ -11,7 +11,7 @@ import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers
 
 from circuitlang.prompts.tokenizer import BYTES, END, PATTERN, THEIR_END, Tokenizer
-from circuitlang.source import CommandError
+from circuitlang.source import CommandError, reason_of
 
 MERGES, IDS = "vocab.bpe", "encoder.json"
 SPECIAL = (THEIR_END, "<|startoftext|>")
@@ -74,7 +74,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise CommandError(f"cannot read the tokenizer's {path}: {error.strerror or error}") from error
+        raise CommandError(f"cannot read the tokenizer's {path}: {reason_of(error)}") from error
     except UnicodeDecodeError as error:
         raise CommandError(f"{path} is not UTF-8") from error
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import tokenizers
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
-from circuitlang.source import CommandError
+from circuitlang.source import CommandError, reason_of
 
 END = "<|end|>"
 """The token between documents, and in front of every prompt."""
@@ -125,7 +125,7 @@ def load_tokenizer(path: Path) -> Tokenizer:
         text = path.read_text(encoding="utf-8")
         return Tokenizer(tokenizers.Tokenizer.from_str(text), text)
     except OSError as error:
-        raise CommandError(f"cannot read the tokenizer {path}: {error.strerror or error}") from error
+        raise CommandError(f"cannot read the tokenizer {path}: {reason_of(error)}") from error
     except Exception as error:  # the library raises bare Exception for malformed JSON
         raise CommandError(f"{path} is not a tokenizer: {error}") from error
 
@@ -146,6 +146,6 @@ def read_hugging_face(path: Path) -> Tokenizer:
         data["post_processor"] = None  # templates name the token; prompts are given ours by `encode`
         return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(data, ensure_ascii=False)))
     except OSError as error:
-        raise CommandError(f"cannot read the tokenizer {path}: {error.strerror or error}") from error
+        raise CommandError(f"cannot read the tokenizer {path}: {reason_of(error)}") from error
     except Exception as error:  # the library raises bare Exception
         raise CommandError(f"{path} is not a tokenizer that is read: {error}") from error

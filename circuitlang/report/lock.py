@@ -14,7 +14,7 @@ from pydantic import Field
 from circuitlang.report.json_text import lines_of_json, rounded_floats
 from circuitlang.report.part import Part, Text
 from circuitlang.report.report import Report
-from circuitlang.source import CommandError
+from circuitlang.source import CommandError, reason_of
 from circuitlang.storage import write_whole
 
 SCHEMA = 1
@@ -71,7 +71,7 @@ def read_lock(path: Path) -> Lock:
     except FileNotFoundError:
         raise CommandError(f"there is no lock {path}; {again}") from None
     except OSError as error:
-        raise CommandError(f"cannot read the lock {path}: {error.strerror or error}") from None
+        raise CommandError(f"cannot read the lock {path}: {reason_of(error)}") from None
     except UnicodeDecodeError:
         raise CommandError(f"{path} is not a lock: it is not text; {again}") from None
     head = _HEAD.match(text)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from circuitlang.report.lock import read_lock
 from circuitlang.report.report import Report
-from circuitlang.source import CommandError
+from circuitlang.source import CommandError, reason_of
 
 
 def read_reports(path: Path) -> Mapping[str, Report]:
@@ -17,7 +17,7 @@ def read_reports(path: Path) -> Mapping[str, Report]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise CommandError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+        raise CommandError(f"cannot read {path}: {reason_of(error)}") from None
     if path.suffix == ".lock" or '"checksum": ' in text.partition("\n")[0]:
         return {name: found.report for name, found in read_lock(path).specs.items()}
     report = read_report(path, text)

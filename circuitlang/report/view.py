@@ -9,7 +9,7 @@ from circuitlang.report.exhibit import Exhibit
 from circuitlang.report.files import EXHIBIT, PAGE, REPORT, write_files
 from circuitlang.report.page.write import page
 from circuitlang.report.report import Report
-from circuitlang.source import CommandError
+from circuitlang.source import CommandError, reason_of
 
 _Kind = TypeVar("_Kind", Report, Exhibit)
 
@@ -36,8 +36,9 @@ def _read(path: Path, kind: type[_Kind]) -> _Kind:
     try:
         return kind.from_json(path.read_bytes())
     except OSError as error:
-        raise CommandError(f"cannot read {path}: {error.strerror or error}") from error
+        raise CommandError(f"cannot read {path}: {reason_of(error)}") from error
     except (ValueError, RecursionError) as error:
         what = "a report" if kind is Report else "an exhibit"
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CommandError(f"{path} is not {what} of this version of circuitlang: {first}") from error
+        raise CommandError(
+            f"{path} is not {what} of this version of circuitlang: {reason_of(error)}"
+        ) from error

@@ -16,7 +16,7 @@ from circuitlang.model.foreign.look import look
 from circuitlang.model.locate import CARD, TOKENS, WEIGHTS, ZOO, read_card
 from circuitlang.prompts import byte_pairs
 from circuitlang.prompts.tokenizer import Tokenizer
-from circuitlang.source import CommandError
+from circuitlang.source import CommandError, reason_of
 from circuitlang.storage import require_writable, write_whole
 
 ROWS, LENGTH = 128, 256
@@ -136,7 +136,7 @@ def _digest(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise CommandError(f"cannot read {path}: {error.strerror or error}") from error
+        raise CommandError(f"cannot read {path}: {reason_of(error)}") from error
 
 
 def in_child(job: Mapping[str, Any], path: Path) -> dict[str, Any]:
