@@ -1,6 +1,6 @@
 // A head's attention on the shown prompts: in the circuit and, beside it, in the untouched model; the sink included.
 
-const headOf = (node) => (node.head === null ? null : `${node.node.split(".")[0]}.${node.head}`);
+const headOf = (node) => (node.head === null ? null : `${partsOf(node.node).layer}.${node.head}`);
 const headData = (name) => exhibit?.heads.find((head) => `${head.layer}.${head.head}` === name) ?? null;
 
 // The shares of one token that attends: [sink, cut, shown tokens …].

@@ -72,8 +72,7 @@ function drawGraph() {
 function drawNode(root, layout, node, reads) {
   const [x, y] = layout.nodes[node.node];
   const [width, height] = layout.cell;
-  const place = node.node.split(".")[1].split("[")[0];
-  const index = node.node.match(/\[(\d+)\]/)[1];
+  const { place, index } = partsOf(node.node);
   const roles = rolesOf(node.node);
   const group = svg(
     "g",

@@ -24,6 +24,12 @@ function findNode(name) {
   return graphs.get(seedShown())?.graph.nodes.find((node) => node.node === name) ?? null;
 }
 
+// "1.neuron[37]" -> its parts, as texts.
+function partsOf(name) {
+  const [, layer, place, index] = name.match(/^(\d+)\.(\w+)\[(\d+)\]$/);
+  return { layer, place, index };
+}
+
 const isNode = (end) => typeof end === "string";
 const endText = (end) => (isNode(end) ? end : quoted(end.token));
 
@@ -31,7 +37,7 @@ const endText = (end) => (isNode(end) ? end : quoted(end.token));
 function nodeLines(node) {
   return [
     [node.node, ...rolesOf(node.node)].map(shown).join(" · "),
-    `${data.sites[node.node]}[${node.node.split("[")[1]} in the authors’ names`,
+    `${data.sites[node.node]}[${partsOf(node.node).index}] in the authors’ names`,
     node.head === null ? null : `head ${node.head}, channel ${node.channel}`,
     `ablated alone: loss ${number(node.cost, true)} nats`,
     `stand-in when ablated: ${number(node.mean)}`,
@@ -70,7 +76,7 @@ function headPage(name) {
       inside.map((node) => [link(node.node, { node: node.node, head: null }), " "]),
     ),
   ];
-  const kinds = new Set(inside.map((node) => node.node.split(".")[1].split("[")[0]));
+  const kinds = new Set(inside.map((node) => partsOf(node.node).place));
   if (!kinds.has("q") || !kinds.has("k"))
     page.push(
       el(
@@ -319,7 +325,7 @@ function edgesOf(node) {
 
 // The tokens of the whole vocabulary with the largest and the smallest weights in the node's channel.
 function vocabularyOf(node, found) {
-  const reads = /_in\[/.test(node.node);
+  const reads = partsOf(node.node).place.endsWith("_in");
   const list = el("ul", { class: "links" });
   for (const { token, weight } of found.tokens)
     list.append(
