@@ -35,7 +35,7 @@ function drawGraph() {
         height,
         rx: 6,
         "data-head": `${layer}.${head}`,
-        onclick: () => go({ head: `${layer}.${head}`, node: null }, true),
+        onclick: () => go(toHead(`${layer}.${head}`), true),
       }),
       svg("text", { class: "headname", x: x + 4, y: y - 2 }, `head ${head}`),
     );
@@ -82,7 +82,7 @@ function drawNode(root, layout, node, reads) {
       role: "button",
       "aria-label": nodeLines(node).join("; "),
       "data-node": node.node,
-      onclick: () => go({ node: node.node, head: null }, true),
+      onclick: () => go(toNode(node.node), true),
       onpointerenter: (event) => event.pointerType !== "touch" && point(node.node, event),
       onpointerleave: unpoint,
       onfocus: () => {
@@ -193,7 +193,7 @@ function rove(name) {
 
 function keyOnNode(event, name) {
   const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  if (event.key === "Enter" || event.key === " ") go({ node: name, head: null }, true);
+  if (event.key === "Enter" || event.key === " ") go(toNode(name), true);
   else if (event.key === "+" || event.key === "=") zoom(0.8);
   else if (event.key === "-") zoom(1.25);
   else if (event.key === "0") fit();

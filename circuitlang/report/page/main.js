@@ -164,7 +164,7 @@ function linkNames() {
         const [, layer, kind, index] = i % 2 ? part.match(/(\d+)\.([a-z_]+)\[(\d+)\]/) : [];
         const head = kind === "head" && heads.has(`${layer}.${index}`) ? `${layer}.${index}` : null;
         if (!head && !findNode(part)) return part;
-        const changes = head ? { head, node: null } : { node: part, head: null };
+        const changes = head ? toHead(head) : toNode(part);
         const open = (event) => {
           event.preventDefault();
           go({ ...changes, at: "circuit" }, true);

@@ -55,7 +55,7 @@ function nodePage(node) {
   if (head && exhibited() && headData(head)) page.push(attentionOf(headData(head), rowsShown()));
   if (head)
     page.push(
-      el("p", {}, link(`all of head ${node.head} in layer ${head.split(".")[0]}`, { node: null, head })),
+      el("p", {}, link(`all of head ${node.head} in layer ${head.split(".")[0]}`, toHead(head))),
     );
   if (found) page.push(contextsOf(found));
   page.push(edgesOf(node));
@@ -73,7 +73,7 @@ function headPage(name) {
       "p",
       {},
       "kept: ",
-      inside.map((node) => [link(node.node, { node: node.node, head: null }), " "]),
+      inside.map((node) => [link(node.node, toNode(node.node)), " "]),
     ),
   ];
   const kinds = new Set(inside.map((node) => partsOf(node.node).place));
@@ -313,7 +313,7 @@ function edgesOf(node) {
         el(
           "li",
           {},
-          isNode(other) ? link(other, { node: other, head: null }) : `token ${endText(other)} `,
+          isNode(other) ? link(other, toNode(other)) : `token ${endText(other)} `,
           el("span", { class: edge.weight > 0 ? "plus" : "minus" }, ` ${sign}`),
         ),
       );

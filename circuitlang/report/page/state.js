@@ -30,6 +30,10 @@ function go(changes, step = false) {
   tell();
 }
 
+// Whose page the panel shows, as changes of the state.
+const toNode = (node) => ({ node, head: null });
+const toHead = (head) => ({ head, node: null });
+
 function tell() {
   for (const watcher of watchers) watcher();
 }
