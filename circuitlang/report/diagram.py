@@ -17,7 +17,7 @@ from circuitlang.report.render import svg
 from circuitlang.site import Node, Place, Site
 
 # Rise of the loss in nats -> fill and text colour; a bin holds what is under its limit (ColorBrewer YlGn).
-_COSTS = (
+COSTS = (
     (0.001, "#ffffff", "#000000"),
     (0.01, "#f0f9c0", "#000000"),
     (0.03, "#c2e699", "#000000"),
@@ -25,8 +25,8 @@ _COSTS = (
     (0.3, "#238443", "#ffffff"),
     (math.inf, "#00441b", "#ffffff"),
 )
+COST_NAMES = ("under 0.001", "to 0.01", "to 0.03", "to 0.1", "to 0.3", "more")
 _POSITIVE, _NEGATIVE, _NEUTRAL, _PATTERN = "#2166ac", "#c1440e", "#8a8a8a", "#7b3fa0"
-_COST_NAMES = ("under 0.001", "to 0.01", "to 0.03", "to 0.1", "to 0.3", "more")
 _FONT = "Helvetica,Arial,sans-serif"
 _TOKENS_SHOWN = 3  # of the tokens that a node reads or writes: those with the largest weights
 _ROLE = "#7a0177"
@@ -126,7 +126,7 @@ def _attributes(**given: str) -> str:
 
 def cost_colours(cost: float) -> tuple[str, str]:
     """Fill and text of a node with this cost, in nats."""
-    return next((fill, text) for limit, fill, text in _COSTS if cost < limit or limit == math.inf)
+    return next((fill, text) for limit, fill, text in COSTS if cost < limit or limit == math.inf)
 
 
 # --- nodes -----------------------------------------------------------------------------------------------
@@ -300,7 +300,7 @@ def _heading(title: str, notes: Sequence[str]) -> str:
     """Title, notes and legend as one HTML-like label; the only place where DOT gets tags, all of them ours."""
     cells = "".join(
         f'<td bgcolor="{fill}"><font color="{text}" point-size="10">{name}</font></td>'
-        for (_, fill, text), name in zip(_COSTS, _COST_NAMES, strict=True)
+        for (_, fill, text), name in zip(COSTS, COST_NAMES, strict=True)
     )
     strokes = "&nbsp;&nbsp;&nbsp;&nbsp;".join(
         f'<font color="{colour}"><b>{stroke}</b></font> {name}'

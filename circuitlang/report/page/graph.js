@@ -1,9 +1,9 @@
 // The circuit as a graph: drawn once per seed; what is looked at changes classes only.
 
-const LIMITS = [0.001, 0.01, 0.03, 0.1, 0.3]; // of a node's cost, in nats, as in circuit.svg
+// The bin of a node's cost, as in circuit.svg.
 const costClass = (cost) => {
-  const i = LIMITS.findIndex((limit) => cost < limit);
-  return i < 0 ? 5 : i;
+  const i = data.costs.limits.findIndex((limit) => cost < limit);
+  return i < 0 ? data.costs.limits.length : i;
 };
 const drawing = { seed: null, svg: null, nodes: new Map(), edges: [], view: null, whole: null, focus: null };
 

@@ -181,10 +181,9 @@ function linkNames() {
 }
 
 function legend() {
-  const names = ["under 0.001", "to 0.01", "to 0.03", "to 0.1", "to 0.3", "more"];
   byId("legend").append(
     "loss without the node, nats: ",
-    ...names.map((name, i) => el("span", {}, el("span", { class: `swatch cost-${i}` }), name)),
+    ...data.costs.names.map((name, i) => el("span", {}, el("span", { class: `swatch cost-${i}` }), name)),
   );
 }
 

@@ -11,11 +11,13 @@ import base64
 import hashlib
 import json
 from functools import lru_cache
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report import words
+from circuitlang.report.diagram import COST_NAMES, COSTS
 from circuitlang.report.escape import visible
 from circuitlang.report.exhibit import Exhibit
 from circuitlang.report.page.layout import layout
@@ -66,7 +68,8 @@ def page(report: Report, exhibit: Exhibit | None = None) -> str:
 
 
 def page_data(report: Report, exhibit: Exhibit | None) -> dict[str, Any]:
-    """What the script reads: the report and the exhibit as their files have them, and where nodes stand."""
+    """What the script reads: the report and the exhibit as their files have them, where nodes stand, and the
+    bins of their costs."""
     return {
         "report": json.loads(report.to_json()),
         "exhibit": None if exhibit is None else json.loads(exhibit.to_json()),
@@ -77,6 +80,7 @@ def page_data(report: Report, exhibit: Exhibit | None) -> dict[str, Any]:
             if one.graph is not None
             for node in one.graph.nodes
         },
+        "costs": {"limits": [limit for limit, _, _ in COSTS if isfinite(limit)], "names": COST_NAMES},
     }
 
 
