@@ -56,7 +56,9 @@ function ticks(most, whole = false) {
 }
 
 const bytes = (packed) => Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
-const signed = (packed) => new Int8Array(bytes(packed).buffer);
+// Values in units of the largest, as they were packed -> in their own.
+const scaled = (packed, scale) =>
+  Array.from(new Int8Array(bytes(packed).buffer), (value) => (value * scale) / 127);
 
 function numbers16(packed) {
   const found = bytes(packed);

@@ -126,8 +126,10 @@ function closePanel() {
 
 const THEMES = ["auto", "light", "dark"];
 
+const themeShown = () => (THEMES.includes(state.theme) ? state.theme : THEMES[0]);
+
 function showTheme() {
-  const theme = THEMES.includes(state.theme) ? state.theme : "auto";
+  const theme = themeShown();
   if (theme === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
   byId("theme").textContent = `theme: ${theme}`;
@@ -191,8 +193,7 @@ function start() {
   readFragment();
   watchers.push(showAll);
   byId("theme").addEventListener("click", () => {
-    const next =
-      THEMES[(THEMES.indexOf(THEMES.includes(state.theme) ? state.theme : "auto") + 1) % THEMES.length];
+    const next = THEMES[(THEMES.indexOf(themeShown()) + 1) % THEMES.length];
     go({ theme: next === "auto" ? null : next });
   });
   for (const anchor of document.querySelectorAll('a[href^="#"]'))

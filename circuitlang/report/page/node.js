@@ -142,20 +142,17 @@ function pager() {
 
 // (prompt row) -> the node's values on its tokens, in the node's own units.
 function valuesOf(found, side) {
-  const all = signed(found[side]);
+  const all = scaled(found[side], found.scale);
   let start = 0;
   return exhibit.prompts.map((prompt) => {
-    const part = Array.from(
-      all.slice(start, start + prompt.tokens.length),
-      (value) => (value * found.scale) / 127,
-    );
+    const part = all.slice(start, start + prompt.tokens.length);
     start += prompt.tokens.length;
     return part;
   });
 }
 
 function promptsOf(found) {
-  const show = words[state.show] ? state.show : "circuit";
+  const show = Object.hasOwn(words, state.show) ? state.show : "circuit";
   const model = valuesOf(found, "model");
   const circuit = valuesOf(found, "circuit");
   const place = el("div");
@@ -260,7 +257,7 @@ function contextsOf(found) {
   const unit = found.text_scale || 1;
   for (const band of found.bands) {
     band.contexts.forEach((context, number_) => {
-      const values = Array.from(signed(context.values), (value) => (value * found.text_scale) / 127);
+      const values = scaled(context.values, found.text_scale);
       const texts = text.slice(context.start, context.start + values.length);
       place.append(
         el(
@@ -293,6 +290,8 @@ function bandName(band) {
 
 // --- edges -----------------------------------------------------------------------------------------------
 
+const signedText = (weight, text) => el("span", { class: weight > 0 ? "plus" : "minus" }, text);
+
 function edgesOf(node) {
   const edges = graphs.get(seedShown()).graph.edges;
   const place = el("div");
@@ -314,7 +313,7 @@ function edgesOf(node) {
           "li",
           {},
           isNode(other) ? link(other, toNode(other)) : `token ${endText(other)} `,
-          el("span", { class: edge.weight > 0 ? "plus" : "minus" }, ` ${sign}`),
+          signedText(edge.weight, ` ${sign}`),
         ),
       );
     }
@@ -328,14 +327,7 @@ function vocabularyOf(node, found) {
   const reads = partsOf(node.node).place.endsWith("_in");
   const list = el("ul", { class: "links" });
   for (const { token, weight } of found.tokens)
-    list.append(
-      el(
-        "li",
-        {},
-        `${quoted(token)} `,
-        el("span", { class: weight > 0 ? "plus" : "minus" }, number(weight, true)),
-      ),
-    );
+    list.append(el("li", {}, `${quoted(token)} `, signedText(weight, number(weight, true))));
   return el(
     "div",
     {},
