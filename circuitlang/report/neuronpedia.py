@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from circuitlang.circuit.graph import CircuitGraph, GraphEdge, GraphNode
+from circuitlang.circuit.graph import CircuitGraph, End, GraphEdge, GraphNode
 from circuitlang.site import PRUNED_PLACES, Node
 
 ANY, END = "(any prompt)", "(end)"
@@ -59,17 +59,18 @@ def neuronpedia(
         known[found.node] = _node(found, played, seen)
     rows = 1 + max((node.site.layer for node in known), default=0)
     texts = _texts(graph.edges, 1 + rows * len(_PLACES), seen, end)
-    links = []
-    for edge in graph.edges:
-        source = known[edge.source]["node_id"] if isinstance(edge.source, Node) else None
-        target = known[edge.target]["node_id"] if isinstance(edge.target, Node) else None
-        sources = [source] if source else [node["node_id"] for node in texts["token", str(edge.source)]]
-        targets = [target] if target else [node["node_id"] for node in texts["answer", str(edge.target)]]
-        links += [
-            {"source": a, "target": b, "weight": edge.weight, "kind": edge.kind}
-            for a in sources
-            for b in targets
-        ]
+
+    def ids_of(of: End, side: str) -> list[str]:
+        """A node's, or those of a text on its side."""
+        found = [known[of]] if isinstance(of, Node) else texts[side, of]
+        return [node["node_id"] for node in found]
+
+    links = [
+        {"source": source, "target": target, "weight": edge.weight, "kind": edge.kind}
+        for edge in graph.edges
+        for source in ids_of(edge.source, "token")
+        for target in ids_of(edge.target, "answer")
+    ]
     ids = {str(node): data["node_id"] for node, data in known.items()}
     dearest = sorted(graph.nodes, key=lambda found: -found.cost)
     return {
