@@ -35,6 +35,11 @@ class Part:
     def is_head(self) -> bool:
         return ".head[" in self.name
 
+    @property
+    def ports(self) -> tuple[str | None, ...]:
+        """Where arrows can end: at a head's query, key or value; at anything else there is one place."""
+        return tuple(_PORTS) if self.is_head else (None,)
+
     def enters(self, port: str | None) -> frozenset[Node]:
         """The nodes by which others act on it: all, or those of a head's query, key or value."""
         return frozenset(n for n in self.nodes if port is None or n.site.place is _PORTS.get(port))

@@ -12,6 +12,7 @@ from circuitlang.claims.measure import Meter
 from circuitlang.draft.look import Sight, look
 from circuitlang.draft.text import RoleText, fresh_name
 from circuitlang.program.hypothesis import Circuit, Role
+from circuitlang.site import Node
 
 ROLES = 5
 """The most roles that a draft names."""
@@ -89,15 +90,15 @@ def _grouped(
 ) -> _Sketch | None:
     """With a group of the layer's parts that play no role yet and act directly on one role or on the answer: on that
     one where the circuit loses most without them. None where it does not lose enough."""
-    used = {part.name for played in sketch.parts.values() for part in played}
+    used = _names(sketch.parts)
     free = [part for part in parts if part.nodes[0].site.layer == layer and part.name not in used]
     ends: list[tuple[str, tuple[Part, ...]]] = []
     for name, played in sketch.parts.items():
-        for port in ("query", "key", "value") if played[0].is_head else (None,):
+        for port in played[0].ports:
             met = tuple(p for p in free if any(anatomy.connected(p, other, port, True) for other in played))
-            ends.append((f"{name}.{port}" if port else name, met))
+            ends.append((_end(name, port), met))
     ends.append((ANSWER, tuple(p for p in free if anatomy.connected(p, ANSWER, None, True))))
-    losses = {end: effect(tuple(n for part in met for n in part.nodes)) for end, met in ends if met}
+    losses = {end: effect(_nodes(met)) for end, met in ends if met}
     if not losses:
         return None
     best = max(losses, key=lambda end: losses[end])
@@ -116,10 +117,21 @@ def _bound(sketch: _Sketch, anatomy: Anatomy, check: Check, effect: Effect) -> _
     found = None if hypothesis is None else match(hypothesis, anatomy.graph, effect).binding
     if found is None:
         return None
-    wished = {part.name for played in sketch.parts.values() for part in played}
-    if {part.name for played in found.parts.values() for part in played} != wished:
+    if _names(found.parts) != _names(sketch.parts):
         return None
     return replace(sketch, parts={name: tuple(found.parts[name]) for name in sketch.parts})
+
+
+def _names(parts: Mapping[str, Sequence[Part]]) -> set[str]:
+    return {part.name for played in parts.values() for part in played}
+
+
+def _nodes(parts: Sequence[Part]) -> tuple[Node, ...]:
+    return tuple(node for part in parts for node in part.nodes)
+
+
+def _telling(sights: Sequence[Sight]) -> list[Sight]:
+    return [sight for sight in sights if sight.says_something]
 
 
 def _plain(name: str, played: Sequence[Part], group: bool = False) -> RoleText:
@@ -136,15 +148,18 @@ def _arrows(sketch: _Sketch, anatomy: Anatomy) -> list[str]:
     for source, part in single.items():
         before = len(found)
         for target, other in single.items():
-            ports = ("query", "key", "value") if other.is_head else (None,)
-            for port in ports if source != target else ():
+            for port in other.ports if source != target else ():
                 if anatomy.connected(part, other, port, True):
-                    found.append(f"{source} -> {target}{f'.{port}' if port else ''}")
+                    found.append(f"{source} -> {_end(target, port)}")
         if anatomy.connected(part, ANSWER, None, True):
             found.append(f"{source} -> {ANSWER}")
         elif len(found) == before and anatomy.connected(part, ANSWER, None, False):
             found.append(f"{source} ~> {ANSWER}")
     return found
+
+
+def _end(name: str, port: str | None) -> str:
+    return f"{name}.{port}" if port else name
 
 
 def _renamed(arrow: str, names: Mapping[str, str]) -> str:
@@ -153,7 +168,7 @@ def _renamed(arrow: str, names: Mapping[str, str]) -> str:
 
 
 def _name(part: Part, sights: Sequence[Sight]) -> str:
-    telling = [sight for sight in sights if sight.says_something]
+    telling = _telling(sights)
     if telling:
         return telling[0].name
     return f"{_plain('', [part]).kind}_of_layer_{part.nodes[0].site.layer}"
@@ -177,12 +192,12 @@ def _described(
         for part in played
     ]
     if group:
-        loss = effect(tuple(node for part in played for node in part.nodes))
+        loss = effect(_nodes(played))
         comment.append(f"Without all of them it changes by {loss:+.2g} nats.")
         doc = "no guess of them together: see what each does"
         return Guess(replace(_plain(name, played, True), doc=doc, comment=comment), played, ())
     own = sights[played[0].name]
-    telling = [sight for sight in own if sight.says_something]
+    telling = _telling(own)
     doc = (
         f"guess: {telling[0].words}" if telling else "no guess: nothing that was looked at says what it does"
     )
@@ -190,6 +205,5 @@ def _described(
 
 
 def _said(sights: Sequence[Sight]) -> str:
-    telling = [sight for sight in sights if sight.says_something] or sights[:1]
-    numbers = "; ".join(f"{sight.words}, {sight.number}" for sight in telling)
+    numbers = "; ".join(f"{sight.words}, {sight.number}" for sight in _telling(sights) or sights[:1])
     return numbers or "there is no mark that all prompts have"
