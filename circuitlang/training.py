@@ -11,6 +11,7 @@ from circuitlang.authoring import choose, programs
 from circuitlang.cache import Cache
 from circuitlang.judging import Told
 from circuitlang.model.locate import TRAINED, WEIGHTS, locate, read_card, zoo
+from circuitlang.model.machine import Machine
 from circuitlang.pipeline import choose_device
 from circuitlang.program.load import load, project_root
 from circuitlang.program.spec import VerdictSettings
@@ -27,25 +28,44 @@ JUDGED_PER_TASK = 1024
 """Datapoints of `test` behind a line of a card's table of competences."""
 
 
-def train(path: Path, name: str | None, out: Path | None, device_name: str, told: Told) -> Checkpoint:
+def train(
+    path: Path,
+    name: str | None,
+    out: Path | None,
+    device_name: str,
+    told: Told,
+    machine: Machine = Machine(),  # noqa: B008
+) -> Checkpoint:
     """`train`: a model block to a model's folder; continues where an earlier run stopped. Working files lie in
-    models/NAME/work of the project, the model in `out` (by default models/NAME)."""
+    models/NAME/work of the project, the model in `out` (by default models/NAME).
+
+    Under torchrun by all its processes together, of which the first writes and tells.
+    """
     from circuitlang.model import checkpoint, data
     from circuitlang.model.card import make_card, reference_text
+    from circuitlang.model.processes import own_device, processes
     from circuitlang.model.train import train as run_training
 
-    recipe = choose(load(path).recipes, name, "model", path)
-    root = project_root(path)
-    home = root / TRAINED / recipe.name
-    out = out or home
-    device = choose_device(device_name)
-    stream = data.prepare(recipe, root, home / "work", told)
-    run = run_training(recipe, stream, home / "work" / "state.safetensors", device, stepping(told))
-    reference = reference_text(recipe, stream)
-    checkpoint.save(out, run.model, stream.tokenizer, reference, {})
-    able = competences(checkpoint.load(out, recipe.name, device), root, told)
-    checkpoint.save(out, run.model, stream.tokenizer, reference, make_card(recipe, stream, run, device, able))
-    return checkpoint.load(out, recipe.name, device)
+    with processes() as group:
+        recipe = choose(load(path).recipes, name, "model", path)
+        root = project_root(path)
+        home = root / TRAINED / recipe.name
+        out = out or home
+        device = own_device(choose_device(device_name))
+        if group.first:
+            data.prepare(recipe, root, home / "work", told)
+        group.wait()
+        stream = data.prepare(recipe, root, home / "work", told)
+        state = home / "work" / "state.safetensors"
+        run = run_training(recipe, stream, state, device, stepping(told), None, machine, group)
+        if group.first:
+            reference = reference_text(recipe, stream)
+            checkpoint.save(out, run.model, stream.tokenizer, reference, {})
+            able = competences(checkpoint.load(out, recipe.name, device), root, told)
+            card = make_card(recipe, stream, run, device, able, machine, group.count)
+            checkpoint.save(out, run.model, stream.tokenizer, reference, card)
+        group.wait()
+        return checkpoint.load(out, recipe.name, device)
 
 
 def stepping(told: Told) -> Callable[[Progress], None]:
