@@ -95,8 +95,9 @@ def project(
     pieces: list[Piece] = []
     for _name, parameter, group, axis in sparse_parameters(model):
         kept = max(1, int(fractions[group] * parameter.numel() + 1e-6))  # 13/24 of 1728 is 936, not 935.99
-        own = local(parameter.data)
-        if own is parameter.data:
+        whole = parameter.data
+        own = local(whole)
+        if own is whole:
             keep_largest(own, kept, floor, axis)
         else:
             pieces.append(Piece(own, tuple(parameter.shape), kept, floor, axis))
