@@ -278,6 +278,9 @@ def train(
     shard: Annotated[
         bool, typer.Option("--shard", help="Under torchrun: divide the model, too, among the processes.")
     ] = False,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Only say what it would cost: memory, disk, time.")
+    ] = False,
     format: MistakesOption = MistakeFormat.TEXT,
 ) -> None:
     """Train a model block; continues by itself where an earlier run stopped.
@@ -293,6 +296,9 @@ def train(
 
     machine = Machine(precision.value, rows, compile, shard)
     with watched() as told, mistakes_as(format):
-        done = training.train(file, model, out, device.value, told, machine)
+        if cost:
+            training.cost(file, model, device.value, machine, say)
+            return
+        done = training.train(file, model, out, device.value, told, machine, say)
     if speaks():
         say(card_lines(done.card))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from circuitlang.source import CommandError
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
     from torch.distributed.distributed_c10d import Store
+
+T = TypeVar("T")
 
 PATIENCE = timedelta(hours=24)
 """The others wait so long for the first, which prepares the text and asks the finished model tasks, alone."""
@@ -25,10 +27,11 @@ STOPPED = 2
 
 @dataclass(frozen=True)
 class Processes:
-    """Process `rank` of `count`. The first, 0, is the one that writes and speaks."""
+    """Process `rank` of `count`, of which so many run `together` on a machine. The first, 0, writes and speaks."""
 
     rank: int = 0
     count: int = 1
+    together: int = 1
 
     @property
     def first(self) -> bool:
@@ -72,6 +75,15 @@ class Processes:
         told = torch.tensor(int(decision))
         dist.broadcast(told, 0)
         return bool(told)
+
+    def after_first(self, make: Callable[[], T]) -> T:
+        """What all make, the others after the first has: they find what it wrote."""
+        if self.first:
+            made = make()
+            self.wait()
+            return made
+        self.wait()
+        return make()
 
     def wait(self) -> None:
         """Until all have come here."""
@@ -121,7 +133,7 @@ def processes() -> Iterator[Processes]:
     store, rank, count = next(iter(rendezvous("env://", timeout=PATIENCE)))
     dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
     try:
-        yield Processes(rank, count)
+        yield Processes(rank, count, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     except BaseException:
         if _told_already(store):
             sys.exit(STOPPED)

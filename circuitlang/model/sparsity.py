@@ -86,15 +86,20 @@ def nonzero_fraction(target: float, progress: float, anneal: float, warmup: floa
     return 1.0 + (target - 1.0) * done
 
 
+def kept_of(parameter: Tensor, group: str, weights: float, embeddings: float) -> int:
+    """Entries of a sparsified tensor that stay, by the fraction of its group."""
+    fraction = weights if group == "weights" else embeddings
+    return max(1, int(fraction * parameter.numel() + 1e-6))  # 13/24 of 1728 is 936, not 935.99
+
+
 def project(
     model: Transformer, weights: float, embeddings: float, floor: int, processes: Processes = ALONE
 ) -> None:
     """Applies the given fractions of nonzeros to every matrix (and bias vector) of the model, which may lie in pieces
     over the processes."""
-    fractions = {"weights": weights, "embeddings": embeddings}
     pieces: list[Piece] = []
     for _name, parameter, group, axis in sparse_parameters(model):
-        kept = max(1, int(fractions[group] * parameter.numel() + 1e-6))  # 13/24 of 1728 is 936, not 935.99
+        kept = kept_of(parameter, group, weights, embeddings)
         whole = parameter.data
         own = local(whole)
         if own is whole:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -41,6 +42,8 @@ def _in_pieces(
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
+    # It warns of changes in place to what a sub-layer returns; the residual stream is never changed in place.
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module")
     mesh = init_device_mesh(device.type, (processes.count,))
     for part in (*model.attention, *model.mlp):
         if machine.compiled:

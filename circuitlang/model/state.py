@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
+from safetensors.torch import save_file
 from torch import Tensor
 
 from circuitlang.model.spread import gathered, laid_out
 from circuitlang.model.transformer import Transformer
 from circuitlang.source import CommandError
-from circuitlang.storage import write_whole
+from circuitlang.storage import replace_whole
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -42,7 +42,15 @@ def write_state(
         for moment in MOMENTS:
             take(f"{moment}.{name}", optimizer.state[parameter][moment])
     if writes:
-        write_whole(path, to_bytes(tensors, {"key": key, "facts": json.dumps(facts)}))
+        replace_whole(path, lambda temporary: _fill(temporary, tensors, key, facts))
+
+
+def _fill(temporary: Path, tensors: dict[str, Tensor], key: str, facts: dict[str, Any]) -> None:
+    """From the tensors' own memory: bytes of all of them would take as much again."""
+    try:
+        save_file(tensors, temporary, {"key": key, "facts": json.dumps(facts)})
+    except SafetensorError as error:  # its name for what the system says
+        raise OSError(str(error)) from error
 
 
 def read_state(
@@ -57,24 +65,31 @@ def read_state(
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if metadata.get("key") != key:
+                raise CommandError(
+                    f"{path} is the checkpoint of another recipe, corpus or circuitlang; "
+                    "remove it or choose another --out"
+                )
+            facts = json.loads(metadata["facts"])
+            found = {name: facts[name] for name in ("step", "seconds", "curve", "recent")}
+            for name, tensor in model.state_dict().items():
+                tensor.copy_(_one(file, f"model.{name}", tensor))
+            for name, parameter in model.named_parameters():
+                optimizer.state[parameter] = {
+                    # where the fused kernel wants it
+                    "step": torch.tensor(float(found["step"]), device=parameter.device),
+                    **{moment: _one(file, f"{moment}.{name}", parameter) for moment in MOMENTS},
+                }
+            return found
     except (SafetensorError, OSError) as error:
         raise CommandError(f"cannot read the checkpoint {path}: {error}") from error
-    if metadata.get("key") != key:
-        raise CommandError(
-            f"{path} is the checkpoint of another recipe, corpus or circuitlang; "
-            "remove it or choose another --out"
-        )
-    try:
-        facts = json.loads(metadata["facts"])
-        count = float(facts["step"])
-        weights = {name: laid_out(tensors[f"model.{name}"], t) for name, t in model.state_dict().items()}
-        model.load_state_dict(weights)
-        for name, parameter in model.named_parameters():
-            optimizer.state[parameter] = {
-                "step": torch.tensor(count, device=parameter.device),  # where the fused kernel wants it
-                **{moment: laid_out(tensors[f"{moment}.{name}"], parameter) for moment in MOMENTS},
-            }
-        return {name: facts[name] for name in ("step", "seconds", "curve", "recent")}
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CommandError(f"the checkpoint {path} is damaged: {error}") from error
+
+
+def _one(file: Any, name: str, like: Tensor) -> Tensor:
+    """A tensor of the file, laid out as the one whose place it takes: one at a time is in memory as a whole."""
+    whole = file.get_tensor(name)
+    if whole.shape != like.shape:
+        raise ValueError(f"{name} is {tuple(whole.shape)}, not {tuple(like.shape)}")
+    return laid_out(whole, like)

@@ -210,7 +210,7 @@ class Loop:
         """
         training, length = self.recipe.training, self.recipe.architecture.context + 1
         value = self.gradients(self.data.batch(training.seed, self.step, training.batch, length))
-        rms = _normalise(self.model, self.processes)
+        rms = self.normalise()
         self.sound = False
         if not (math.isfinite(value) and math.isfinite(rms)):
             raise CommandError(
@@ -243,6 +243,10 @@ class Loop:
                 loss.backward()
             value += loss.detach()
         return float(self.processes.total(value / self.processes.count))
+
+    def normalise(self) -> float:
+        """What the size of the gradients was; then it is 1."""
+        return _normalise(self.model, self.processes)
 
     def update(self, progress: float) -> None:
         """The optimizer's step, at the learning rate of the moment."""
@@ -284,14 +288,14 @@ class Loop:
         return whole.to(self.device) if self.processes.first else whole
 
 
-def _normalise(model: nn.Module, processes: Processes) -> float:
+def _normalise(model: nn.Module, processes: Processes = ALONE) -> float:
     """Divides every gradient by the root mean square over all of them: always, not only when it is large. Returns
     what it was."""
-    in_pieces = [p.grad for p in model.parameters() if p.grad is not None]
-    gradients = [local(gradient) for gradient in in_pieces]
+    whole = [p.grad for p in model.parameters() if p.grad is not None]
+    gradients = [local(gradient) for gradient in whole]
     count = sum(p.numel() for p in model.parameters())
     norm = torch.stack(torch._foreach_norm(gradients)).norm()  # pyright: ignore
-    if any(own is not whole for own, whole in zip(gradients, in_pieces, strict=True)):
+    if gradients[0] is not whole[0]:  # pieces
         norm = processes.total(norm.square()).sqrt()
     rms = norm / math.sqrt(count)
     torch._foreach_div_(gradients, rms + RMS_FLOOR)  # pyright: ignore
