@@ -62,7 +62,12 @@ def ours() -> Iterator[None]:
     yield
 
 
-def recipe_of(options: argparse.Namespace) -> Recipe:
+def tokens_of(options: argparse.Namespace) -> TokenData:
+    ids = np.random.default_rng(0).integers(0, options.vocabulary, 200_000).astype(np.uint16)
+    return TokenData(train_tokenizer([], 257), (Stream("rules", 1.0, ids, ids),), "random")
+
+
+def recipe_of(options: argparse.Namespace, steps: int = 1000) -> Recipe:
     """At the final sparsity from the first step on: the most common state, and the one with the most to protect."""
     rows = options.context * options.batch
     heads = max(1, options.width // 16)
@@ -74,7 +79,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
             options.layers, options.width, heads, options.context, vocabulary=options.vocabulary, sink=True
         ),
         Sparsity(weights=1 / 16, embeddings=1 / 16, activations=1 / 4, floor=min(4, options.width // 16)),
-        Training(corpus, rows * 1000, options.batch, anneal=0.0, warmup=0.0),
+        Training(corpus, rows * steps, options.batch, anneal=0.0, warmup=0.0),
         str(options),
     )
 
@@ -105,8 +110,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     recipe = recipe_of(options)
-    ids = np.random.default_rng(0).integers(0, options.vocabulary, 200_000).astype(np.uint16)
-    data = TokenData(train_tokenizer([], 257), (Stream("rules", 1.0, ids, ids),), "random")
+    data = tokens_of(options)
     best: dict[str, float] = {}
     weights: dict[str, list[Tensor]] = {}
     for _ in range(ROUNDS):

@@ -33,9 +33,9 @@ TOLERANCE = 0.25
 PASSING = 1.3
 """What is taken beside what the backward pass needs, for values in passing and by the allocator's gaps: measured."""
 MEASURED = 3
-"""Steps that are thrown away, the first of them not counted."""
+"""Steps that are thrown away, at most."""
 ENOUGH = 20.0
-"""Seconds after which no further step is begun that is thrown away."""
+"""Seconds after which no third step is thrown away."""
 
 PEAKS = {
     # name in the driver's words: TFLOP/s in bfloat16, in float32, without structured sparsity; makers' data sheets
@@ -201,11 +201,10 @@ def pace_of(recipe: Recipe, device: torch.device, machine: Machine, processes: P
         end = _now(device)
         whole.append(end - start)
         projecting.append(end - middle)
-        if processes.agree(end - begun > ENOUGH):
+        if len(whole) > 1 and processes.agree(end - begun > ENOUGH):
             break
-    counted = slice(1, None) if len(whole) > 1 else slice(None)
-    seconds = median(whole[counted])
-    return Pace(seconds, median(projecting[counted]) / seconds)
+    seconds = median(whole[1:])  # the first, which may compile, is not counted
+    return Pace(seconds, median(projecting[1:]) / seconds)
 
 
 def _now(device: torch.device) -> float:

@@ -67,7 +67,7 @@ def read_state(
             metadata = file.metadata() or {}
             if metadata.get("key") != key:
                 raise CommandError(
-                    f"{path} is the checkpoint of another recipe, corpus or circuitlang; "
+                    f"{path} is the checkpoint of another recipe, corpus, precision or circuitlang; "
                     "remove it or choose another --out"
                 )
             facts = json.loads(metadata["facts"])

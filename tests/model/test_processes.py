@@ -17,7 +17,7 @@ from circuitlang.model.train import Run, train
 from circuitlang.source import CommandError
 
 CPU = torch.device("cpu")
-STEPS = 24
+STEPS = 12
 
 # Importing torch takes seconds, so it is done once: two forks of it do everything that the tests look at.
 PAIR = """
