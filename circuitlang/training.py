@@ -11,6 +11,7 @@ from circuitlang.authoring import choose, programs
 from circuitlang.cache import Cache
 from circuitlang.judging import Told
 from circuitlang.model.locate import TRAINED, WEIGHTS, locate, read_card, zoo
+from circuitlang.model.machine import Machine
 from circuitlang.pipeline import choose_device
 from circuitlang.program.load import load, project_root
 from circuitlang.program.spec import VerdictSettings
@@ -27,25 +28,63 @@ JUDGED_PER_TASK = 1024
 """Datapoints of `test` behind a line of a card's table of competences."""
 
 
-def train(path: Path, name: str | None, out: Path | None, device_name: str, told: Told) -> Checkpoint:
+def train(
+    path: Path,
+    name: str | None,
+    out: Path | None,
+    device_name: str,
+    told: Told,
+    machine: Machine = Machine(),  # noqa: B008
+    said: Callable[[Sequence[str]], object] | None = None,
+) -> Checkpoint:
     """`train`: a model block to a model's folder; continues where an earlier run stopped. Working files lie in
-    models/NAME/work of the project, the model in `out` (by default models/NAME)."""
+    models/NAME/work of the project, the model in `out` (by default models/NAME). `said` is given lines about what it
+    will cost, before it starts.
+
+    Under torchrun by all its processes together, of which the first writes and tells.
+    """
     from circuitlang.model import checkpoint, data
     from circuitlang.model.card import make_card, reference_text
+    from circuitlang.model.cost import measured
+    from circuitlang.model.processes import own_device, processes
     from circuitlang.model.train import train as run_training
 
-    recipe = choose(load(path).recipes, name, "model", path)
-    root = project_root(path)
-    home = root / TRAINED / recipe.name
-    out = out or home
-    device = choose_device(device_name)
-    stream = data.prepare(recipe, root, home / "work", told)
-    run = run_training(recipe, stream, home / "work" / "state.safetensors", device, stepping(told))
-    reference = reference_text(recipe, stream)
-    checkpoint.save(out, run.model, stream.tokenizer, reference, {})
-    able = competences(checkpoint.load(out, recipe.name, device), root, told)
-    checkpoint.save(out, run.model, stream.tokenizer, reference, make_card(recipe, stream, run, device, able))
-    return checkpoint.load(out, recipe.name, device)
+    with processes() as group:
+        recipe = choose(load(path).recipes, name, "model", path)
+        root = project_root(path)
+        home = root / TRAINED / recipe.name
+        out = out or home
+        device = own_device(choose_device(device_name))
+        if said is not None:
+            lines = measured(recipe, device, machine, group, home)
+            if group.first:
+                said(lines)
+        stream = group.after_first(lambda: data.prepare(recipe, root, home / "work", told))
+        state = home / "work" / "state.safetensors"
+        run = run_training(recipe, stream, state, device, stepping(told), None, machine, group)
+        if group.first:
+            reference = reference_text(recipe, stream)
+            checkpoint.save(out, run.model, stream.tokenizer, reference, {})
+            able = competences(checkpoint.load(out, recipe.name, device), root, told)
+            card = make_card(recipe, stream, run, device, able, machine, group.count)
+            checkpoint.save(out, run.model, stream.tokenizer, reference, card)
+        group.wait()
+        return checkpoint.load(out, recipe.name, device)
+
+
+def cost(
+    path: Path, name: str | None, device_name: str, machine: Machine, said: Callable[[Sequence[str]], object]
+) -> None:
+    """`train --cost`: what a training would cost; nothing is written."""
+    from circuitlang.model.cost import measured
+    from circuitlang.model.processes import own_device, processes
+
+    with processes() as group:
+        recipe = choose(load(path).recipes, name, "model", path)
+        home = project_root(path) / TRAINED / recipe.name
+        lines = measured(recipe, own_device(choose_device(device_name)), machine, group, home)
+        if group.first:
+            said(lines)
 
 
 def stepping(told: Told) -> Callable[[Progress], None]:
@@ -65,7 +104,7 @@ def competences(found: Checkpoint, root: Path, told: Told) -> dict[str, dict[str
     """What the model makes of every task of the project's tasks/ folder: accuracy, loss and mass on `test`."""
     tasks = all_tasks([root / "tasks"]) if (root / "tasks").is_dir() else []
     return {
-        task.name: measured(scores)
+        task.name: means_of(scores)
         for task, scores in asked(found, tasks, JUDGED_PER_TASK, told)
         if not isinstance(scores, Diagnostic)  # this tokenizer cannot ask it
     }
@@ -89,13 +128,13 @@ def ask_tasks(
         if isinstance(scores, Diagnostic):
             rows.append({"task": task.name, "cannot_be_asked": scores.message})
             continue
-        row = measured(scores)
+        row = means_of(scores)
         competent = row["accuracy"] > needed.competence and row["mass"] >= needed.mass
         rows.append({"task": task.name, **row, "competent": competent})
     return rows
 
 
-def measured(scores: Mapping[str, Table]) -> dict[str, float]:
+def means_of(scores: Mapping[str, Table]) -> dict[str, float]:
     """Means over prompts, as a card has them."""
     means = {"accuracy": scores["choice"] == 0, "loss": scores["loss"], "mass": scores["mass"]}
     return {name: round(float(table.mean(dtype="float64")), 4) for name, table in means.items()}

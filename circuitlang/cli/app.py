@@ -78,10 +78,11 @@ def mistakes_as(form: str) -> Iterator[None]:
 
 @contextmanager
 def watched() -> Iterator[Told]:
-    """A progress bar where somebody watches, silence where not."""
+    """A progress bar where somebody watches, silence where not, and in all but one of the processes of torchrun."""
     from circuitlang.judging import quiet
+    from circuitlang.model.processes import speaks
 
-    if not errors.is_terminal:
+    if not errors.is_terminal or not speaks():
         yield quiet
         return
     from rich.console import Console

@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from circuitlang.report.report import Report
 
 
+class Precision(StrEnum):
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
 class ReportFormat(StrEnum):
     TEXT = "text"
     CONCISE = "concise"
@@ -262,15 +268,37 @@ def train(
     model: Name = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the model; default models/NAME.")] = None,
     device: DeviceOption = Device.AUTO,
+    precision: Annotated[
+        Precision, typer.Option(help="Of multiplications; auto: bfloat16 where the device is fast at it.")
+    ] = Precision.AUTO,
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="Rows of a batch in memory at a time; default: all of them.")
+    ] = None,
+    compile: Annotated[bool, typer.Option("--compile", help="Compile the model with torch.compile.")] = False,
+    shard: Annotated[
+        bool, typer.Option("--shard", help="Under torchrun: divide the model, too, among the processes.")
+    ] = False,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Only say what it would cost: memory, disk, time.")
+    ] = False,
     format: MistakesOption = MistakeFormat.TEXT,
 ) -> None:
     """Train a model block; continues by itself where an earlier run stopped.
 
+    On several GPUs or processes: `torchrun --nproc-per-node 2 -m circuitlang train FILE MODEL`
+
     Example: `circuitlang train specs/models.cir python_small`
     """
     from circuitlang import training
+    from circuitlang.model.machine import Machine
+    from circuitlang.model.processes import speaks
     from circuitlang.report.listing import card_lines
 
+    machine = Machine(precision.value, rows, compile, shard)
     with watched() as told, mistakes_as(format):
-        done = training.train(file, model, out, device.value, told)
-    say(card_lines(done.card))
+        if cost:
+            training.cost(file, model, device.value, machine, say)
+            return
+        done = training.train(file, model, out, device.value, told, machine, say)
+    if speaks():
+        say(card_lines(done.card))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from circuitlang.model.data import TokenData
+from circuitlang.model.machine import Machine
 from circuitlang.model.sparsity import count_nonzeros
 from circuitlang.model.train import Run, precision, validation_loss
 from circuitlang.program.recipe import Recipe
@@ -32,11 +33,18 @@ def reference_text(recipe: Recipe, data: TokenData) -> Tensor:
 
 
 def make_card(
-    recipe: Recipe, data: TokenData, run: Run, device: torch.device, competence: Mapping[str, Any]
+    recipe: Recipe,
+    data: TokenData,
+    run: Run,
+    device: torch.device,
+    competence: Mapping[str, Any],
+    machine: Machine = Machine(),  # noqa: B008
+    processes: int = 1,
 ) -> dict[str, Any]:
     """Everything that the training knows of itself. Losses in nats per token; curve: every so many steps."""
     nonzeros = count_nonzeros(run.model)
     total = {key: sum(counts[i] for counts in nonzeros.values()) for i, key in enumerate(("nonzero", "all"))}
+    spread = {"processes": processes, "sharded": machine.sharded} if processes > 1 else {}
     stride = max(1, len(run.curve) // CURVE_POINTS)
     steps = recipe.training.tokens // (recipe.training.batch * recipe.architecture.context)
     return {
@@ -50,9 +58,11 @@ def make_card(
         "machine": {
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
             "threads": torch.get_num_threads(),
-            "precision": str(precision(device)).removeprefix("torch."),
+            "precision": str(precision(device, machine.precision)).removeprefix("torch."),
             "torch": torch.__version__,
             "python": platform.python_version(),
+            **({"compiled": True} if machine.compiled else {}),
+            **spread,
         },
         "validation_loss": {k: round(v, 4) for k, v in validation_loss(run.model, data, device).items()},
         "parameters": total,

@@ -8,6 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from circuitlang.model.pieces import Piece, keep_largest_of_pieces
+from circuitlang.model.processes import ALONE, Processes
+from circuitlang.model.spread import local
 from circuitlang.model.transformer import Transformer
 
 
@@ -58,12 +61,20 @@ def _largest(magnitude: Tensor, kept: int) -> Tensor:
 
 
 def _threshold(magnitude: Tensor, kept: int) -> Tensor:
-    """The magnitude of the `kept`-th largest entry. On CPU numpy's partition is several times faster than kthvalue."""
+    """The magnitude of the `kept`-th largest entry. On CPU numpy's partition is several times faster than kthvalue; on
+    a GPU kthvalue has one block of threads for a whole matrix, topk many."""
     rank = magnitude.numel() - kept
     if magnitude.device.type == "cpu":
         flat = magnitude.flatten().numpy()
         return torch.tensor(np.partition(flat, rank)[rank])
-    return magnitude.flatten().kthvalue(rank + 1).values
+    return _threshold_by_topk(magnitude.flatten(), kept)
+
+
+def _threshold_by_topk(flat: Tensor, kept: int) -> Tensor:
+    """From the side with fewer entries, which are copied."""
+    if 2 * kept <= len(flat):
+        return flat.topk(kept, sorted=False).values.min()
+    return flat.topk(len(flat) - kept + 1, largest=False, sorted=False).values.max()
 
 
 def nonzero_fraction(target: float, progress: float, anneal: float, warmup: float = 0.01) -> float:
@@ -75,12 +86,28 @@ def nonzero_fraction(target: float, progress: float, anneal: float, warmup: floa
     return 1.0 + (target - 1.0) * done
 
 
-def project(model: Transformer, weights: float, embeddings: float, floor: int) -> None:
-    """Applies the given fractions of nonzeros to every matrix (and bias vector) of the model."""
-    fractions = {"weights": weights, "embeddings": embeddings}
+def kept_of(parameter: Tensor, group: str, weights: float, embeddings: float) -> int:
+    """Entries of a sparsified tensor that stay, by the fraction of its group."""
+    fraction = weights if group == "weights" else embeddings
+    return max(1, int(fraction * parameter.numel() + 1e-6))  # 13/24 of 1728 is 936, not 935.99
+
+
+def project(
+    model: Transformer, weights: float, embeddings: float, floor: int, processes: Processes = ALONE
+) -> None:
+    """Applies the given fractions of nonzeros to every matrix (and bias vector) of the model, which may lie in pieces
+    over the processes."""
+    pieces: list[Piece] = []
     for _name, parameter, group, axis in sparse_parameters(model):
-        kept = max(1, int(fractions[group] * parameter.numel() + 1e-6))  # 13/24 of 1728 is 936, not 935.99
-        keep_largest(parameter.data, kept, floor, axis)
+        kept = kept_of(parameter, group, weights, embeddings)
+        whole = parameter.data
+        own = local(whole)
+        if own is whole:
+            keep_largest(own, kept, floor, axis)
+        else:
+            pieces.append(Piece(own, tuple(parameter.shape), kept, floor, axis))
+    if pieces:
+        keep_largest_of_pieces(pieces, processes)
 
 
 def count_nonzeros(model: Transformer) -> dict[str, tuple[int, int]]:

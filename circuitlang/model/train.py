@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,17 +11,18 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from circuitlang.model.config import Config
 from circuitlang.model.data import TokenData
+from circuitlang.model.machine import Machine
+from circuitlang.model.processes import ALONE, Processes
 from circuitlang.model.sparsity import nonzero_fraction, project
+from circuitlang.model.spread import gathered, local, spread, synchronised
+from circuitlang.model.state import read_state, write_state
 from circuitlang.model.transformer import Transformer
 from circuitlang.program.recipe import Recipe
 from circuitlang.source import CommandError
-from circuitlang.storage import write_whole
 
 RMS_FLOOR = 1e-5
 """Added to the gradients' root mean square before dividing by it, as the authors' script does."""
@@ -35,7 +35,7 @@ EVALUATION_ROWS = 64
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the caller is told after every step. `loss`: nats per token of the last step."""
+    """What the caller is told after every step, in the first process. `loss`: nats per token of the last step."""
 
     step: int
     steps: int
@@ -78,15 +78,17 @@ def learning_rate(recipe: Recipe, progress: float) -> float:
     return training.learning_rate * ramp * math.sqrt(target / nonzero)
 
 
-def precision(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device multiplies it fast (a GPU, a CPU with AMX), otherwise float32."""
+def precision(device: torch.device, wanted: str = "auto") -> torch.dtype:
+    """What is wanted; auto: bfloat16 where the device multiplies it fast (a GPU, a CPU with AMX), otherwise float32."""
+    if wanted != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[wanted]
     if device.type == "cuda":
         return torch.bfloat16
     amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return torch.bfloat16 if device.type == "cpu" and amx is not None and amx() else torch.float32
 
 
-def next_token_loss(model: Transformer, tokens: Tensor, dtype: torch.dtype) -> Tensor:
+def next_token_loss(model: nn.Module, tokens: Tensor, dtype: torch.dtype) -> Tensor:
     """Mean cross-entropy in nats per token. tokens: (row, position)."""
     with torch.autocast(tokens.device.type, dtype, enabled=dtype != torch.float32):
         logits = model(tokens[:, :-1])
@@ -115,25 +117,25 @@ def train(
     device: torch.device,
     report: Callable[[Progress], None],
     stop_after: int | None = None,
+    machine: Machine = Machine(),  # noqa: B008
+    processes: Processes = ALONE,
 ) -> Run:
     """Trains to the end, or continues the run whose checkpoint lies at `state`, with the same result bit for bit.
 
-    `stop_after`: stop (with a checkpoint) after so many steps of the whole run. Raises CommandError where the loss is
-    no longer a number; the last good checkpoint stays.
+    `stop_after`: stop (with a checkpoint) after so many steps of the whole run. Several processes share the rows of
+    each batch; then, and with fewer rows at a time, results are the same but for rounding. Raises CommandError where
+    the loss is no longer a number; the last good checkpoint stays.
     """
     training = recipe.training
-    model = Transformer(config_of(recipe))
-    model.initialise(torch.Generator().manual_seed(training.seed))
-    model.to(device).train()
-    optimizer = _optimizer(model, recipe)
-    loop = _Loop(recipe, data, model, optimizer, precision(device), device)
-    key = _key(recipe, data)
+    steps = steps_of(recipe)
+    loop = Loop(recipe, data, device, machine, processes)
+    key = _key(recipe, data, device, machine)
     loop.restore(state, key)
-    steps = training.tokens // (training.batch * recipe.architecture.context)
     if not steps:
         raise CommandError(f"{training.tokens} tokens are not enough for one batch of model {recipe.name}")
     started, first = monotonic(), loop.step
     saved = started
+    ended = False
     try:
         while loop.step < min(steps, steps if stop_after is None else stop_after):
             loss = loop.advance(steps)
@@ -144,14 +146,21 @@ def train(
             nonzero = nonzero_fraction(
                 recipe.sparsity.weights, loop.step / steps, training.anneal, training.warmup
             )
-            report(Progress(loop.step, steps, loss, nonzero, rate))
-            if now - saved > SAVE_SECONDS:
+            if processes.first:
+                report(Progress(loop.step, steps, loss, nonzero, rate))
+            if processes.agree(now - saved > SAVE_SECONDS):
                 loop.save(state, key, now - started)
                 saved = now
+        ended = True
     finally:
-        if loop.sound and loop.step > first:
+        # Where weights are in pieces, saving takes all processes, and after an interruption the others may not come.
+        if loop.sound and loop.step > first and (ended or not loop.in_pieces):
             loop.save(state, key, monotonic() - started)
-    return Run(model.eval(), loop.curve, loop.seconds)
+    return Run(loop.whole().eval(), loop.curve, loop.seconds)
+
+
+def steps_of(recipe: Recipe) -> int:
+    return recipe.training.tokens // (recipe.training.batch * recipe.architecture.context)
 
 
 def _optimizer(model: Transformer, recipe: Recipe) -> torch.optim.AdamW:
@@ -165,21 +174,28 @@ def _optimizer(model: Transformer, recipe: Recipe) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), eps=recipe.training.epsilon, fused=True)
 
 
-def _key(recipe: Recipe, data: TokenData) -> str:
-    """Two runs with equal keys do the same steps."""
-    return f"{data.digest} {recipe.text}"
+def _key(recipe: Recipe, data: TokenData, device: torch.device, machine: Machine) -> str:
+    """Two runs with equal keys do the same steps, but for rounding. A precision that is not the device's usual one is
+    part of it."""
+    dtype = precision(device, machine.precision)
+    unusual = f" {str(dtype).removeprefix('torch.')}" if dtype != precision(device) else ""
+    return f"{data.digest} {recipe.text}{unusual}"
 
 
-@dataclass
-class _Loop:
-    recipe: Recipe
-    data: TokenData
-    model: Transformer
-    optimizer: torch.optim.AdamW
-    dtype: torch.dtype
-    device: torch.device
+class Loop:
+    """The state of a run, and one step of it. cost.py takes throw-away steps with a loop of its own."""
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self, recipe: Recipe, data: TokenData, device: torch.device, machine: Machine, processes: Processes
+    ) -> None:
+        self.recipe, self.data, self.device, self.processes = recipe, data, device, processes
+        self.rows = machine.rows
+        self.dtype = precision(device, machine.precision)
+        model = Transformer(config_of(recipe))
+        model.initialise(torch.Generator().manual_seed(recipe.training.seed))
+        self.model, self.forward = spread(model.train(), device, machine, processes)
+        self.in_pieces = processes.count > 1 and machine.sharded
+        self.optimizer = _optimizer(self.model, recipe)
         self.step = 0
         self.seconds = 0.0
         self.before = 0.0  # seconds of the run's earlier pieces
@@ -192,14 +208,9 @@ class _Loop:
 
         An interruption in the middle leaves `sound` False, so that half a step is not taken for a whole one.
         """
-        recipe, training, sparsity = self.recipe, self.recipe.training, self.recipe.sparsity
-        length = recipe.architecture.context + 1
-        tokens = self.data.batch(training.seed, self.step, training.batch, length).to(self.device)
-        loss = next_token_loss(self.model, tokens, self.dtype)
-        value = float(loss.detach())
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        rms = _normalise(self.model)
+        training, length = self.recipe.training, self.recipe.architecture.context + 1
+        value = self.gradients(self.data.batch(training.seed, self.step, training.batch, length))
+        rms = self.normalise()
         self.sound = False
         if not (math.isfinite(value) and math.isfinite(rms)):
             raise CommandError(
@@ -207,19 +218,12 @@ class _Loop:
                 "kept. A smaller learning_rate usually helps."
             )
         progress = (self.step + 1) / steps
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, progress)
-        self.optimizer.step()
-        share = [
-            nonzero_fraction(f, progress, training.anneal, training.warmup)
-            for f in (sparsity.weights, sparsity.embeddings)
-        ]
-        if min(share) < 1:
-            project(self.model, share[0], share[1], sparsity.floor)
+        self.update(progress)
+        nonzero = self.sparsify(progress)
         self.step += 1
         self.recent.append(value)
         if self.step % CURVE_STEPS == 0:
-            point = {"step": self.step, "loss": sum(self.recent) / len(self.recent), "nonzero": share[0]}
+            point = {"step": self.step, "loss": sum(self.recent) / len(self.recent), "nonzero": nonzero}
             if self.step % (CURVE_STEPS * 10) == 0 or self.step == steps:
                 point |= validation_loss(self.model, self.data, self.device)
             self.curve.append(point)
@@ -227,55 +231,72 @@ class _Loop:
         self.sound = True
         return value
 
+    def gradients(self, tokens: Tensor) -> float:
+        """(row, position): the whole batch of a step, to the gradients of its mean loss. Returns that."""
+        tokens = self.processes.share(tokens).to(self.device)
+        parts = tokens.split(self.rows or len(tokens))
+        self.optimizer.zero_grad(set_to_none=True)
+        value = torch.zeros((), device=self.device)
+        for number, part in enumerate(parts, 1):
+            with synchronised(self.forward, number == len(parts)):
+                loss = next_token_loss(self.forward, part, self.dtype) * (len(part) / len(tokens))
+                loss.backward()
+            value += loss.detach()
+        return float(self.processes.total(value / self.processes.count))
+
+    def normalise(self) -> float:
+        """What the size of the gradients was; then it is 1."""
+        return _normalise(self.model, self.processes)
+
+    def update(self, progress: float) -> None:
+        """The optimizer's step, at the learning rate of the moment."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.recipe, progress)
+        self.optimizer.step()
+
+    def sparsify(self, progress: float) -> float:
+        """The projection to the nonzeros of the moment. Returns their share in a block matrix."""
+        training, sparsity = self.recipe.training, self.recipe.sparsity
+        weights, embeddings = (
+            nonzero_fraction(f, progress, training.anneal, training.warmup)
+            for f in (sparsity.weights, sparsity.embeddings)
+        )
+        if min(weights, embeddings) < 1:
+            project(self.model, weights, embeddings, sparsity.floor, self.processes)
+        return weights
+
     def save(self, path: Path, key: str, elapsed: float) -> None:
+        """Written by the first process; where weights are in pieces, all must call it."""
         self.seconds = self.before + elapsed
-        tensors = {f"model.{n}": t.detach().cpu().contiguous() for n, t in self.model.state_dict().items()}
-        for name, parameter in self.model.named_parameters():
-            for moment in ("exp_avg", "exp_avg_sq"):
-                tensors[f"{moment}.{name}"] = (
-                    self.optimizer.state[parameter][moment].detach().cpu().contiguous()
-                )
         facts = {"step": self.step, "seconds": self.seconds, "curve": self.curve, "recent": self.recent}
-        write_whole(path, to_bytes(tensors, {"key": key, "facts": json.dumps(facts)}))
+        if self.in_pieces or self.processes.first:
+            write_state(path, self.model, self.optimizer, key, facts, self.processes.first)
 
     def restore(self, path: Path, key: str) -> None:
         """Continues where `save` stopped. Raises CommandError for a checkpoint of another recipe or corpus."""
-        if not path.exists():
-            return
-        try:
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise CommandError(f"cannot read the checkpoint {path}: {error}") from error
-        if metadata.get("key") != key:
-            raise CommandError(
-                f"{path} is the checkpoint of another recipe, corpus or circuitlang; "
-                "remove it or choose another --out"
-            )
-        try:
-            self._take(tensors, json.loads(metadata["facts"]))
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise CommandError(f"the checkpoint {path} is damaged: {error}") from error
+        facts = read_state(path, self.model, self.optimizer, key)
+        if facts is not None:
+            self.step, self.before, self.curve = facts["step"], facts["seconds"], facts["curve"]
+            self.seconds, self.recent = self.before, facts["recent"]
 
-    def _take(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        self.step, self.before, self.curve = facts["step"], facts["seconds"], facts["curve"]
-        self.seconds, self.recent = self.before, facts["recent"]
-        self.model.load_state_dict({n: tensors[f"model.{n}"] for n in self.model.state_dict()})
-        for name, parameter in self.model.named_parameters():
-            self.optimizer.state[parameter] = {
-                "step": torch.tensor(float(self.step), device=self.device),  # where the fused kernel wants it
-                "exp_avg": tensors[f"exp_avg.{name}"].to(self.device),
-                "exp_avg_sq": tensors[f"exp_avg_sq.{name}"].to(self.device),
-            }
+    def whole(self) -> Transformer:
+        """The model in one piece; where it was in pieces, a copy, in the machine's memory but for the first process."""
+        if not self.in_pieces:
+            return self.model
+        whole = Transformer(self.model.config)
+        whole.load_state_dict({name: gathered(t) for name, t in self.model.state_dict().items()})
+        return whole.to(self.device) if self.processes.first else whole
 
 
-def _normalise(model: nn.Module) -> float:
+def _normalise(model: nn.Module, processes: Processes = ALONE) -> float:
     """Divides every gradient by the root mean square over all of them: always, not only when it is large. Returns
     what it was."""
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    whole = [p.grad for p in model.parameters() if p.grad is not None]
+    gradients = [local(gradient) for gradient in whole]
     count = sum(p.numel() for p in model.parameters())
-    norms = torch.stack(torch._foreach_norm(gradients))  # pyright: ignore
-    rms = norms.norm() / math.sqrt(count)
+    norm = torch.stack(torch._foreach_norm(gradients)).norm()  # pyright: ignore
+    if gradients[0] is not whole[0]:  # pieces
+        norm = processes.total(norm.square()).sqrt()
+    rms = norm / math.sqrt(count)
     torch._foreach_div_(gradients, rms + RMS_FLOOR)  # pyright: ignore
     return float(rms)

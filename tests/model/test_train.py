@@ -124,7 +124,9 @@ def test_the_checkpoint_of_another_run_is_refused(make_recipe, data: TokenData, 
     before = state.read_bytes()
     recipe = make_recipe(seed=1) if change == "recipe" else make_recipe()
     other = replace(data, digest="another") if change == "data" else data
-    with pytest.raises(CommandError, match="the checkpoint of another recipe, corpus or circuitlang"):
+    with pytest.raises(
+        CommandError, match="the checkpoint of another recipe, corpus, precision or circuitlang"
+    ):
         train(recipe, other, state, CPU, quiet)
     assert state.read_bytes() == before
 

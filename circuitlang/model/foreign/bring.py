@@ -14,6 +14,7 @@ from typing import Any
 
 from circuitlang.model.foreign.look import look
 from circuitlang.model.locate import CARD, TOKENS, WEIGHTS, ZOO, read_card
+from circuitlang.model.memory import available_memory
 from circuitlang.prompts import byte_pairs
 from circuitlang.prompts.tokenizer import Tokenizer
 from circuitlang.source import CommandError, reason_of
@@ -71,20 +72,6 @@ def bring(
         for part in (TOKENS, CARD, WEIGHTS):  # the weights last: a folder without them is no model
             write_whole(out / part, (made / part).read_bytes())
     return json.loads((out / CARD).read_text(encoding="utf-8"))
-
-
-def available_memory() -> int | None:
-    """Bytes that can be had without swapping; None where the system does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (OSError, ValueError, AttributeError):
-        return None
 
 
 def require_memory(parameters: int, available: int | None) -> None:
