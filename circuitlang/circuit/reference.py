@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from circuitlang.model.transformer import Edit, Transformer
+from circuitlang.prompts.stream import derive
 from circuitlang.site import Place, Site
 from circuitlang.source import CommandError
 
 ROWS_AT_ONCE = 16
+POOL = 2048
+"""Positions of reference text whose values stand in for those of ablated nodes when these are resampled."""
 
 
 @torch.no_grad()
@@ -47,15 +53,38 @@ def stand_ins(model: Transformer, reference: Tensor, ablate: Literal["mean", "ze
     return means
 
 
-@torch.no_grad()
-def values_of_text(model: Transformer, rows: Tensor) -> dict[Site, Tensor]:
-    """site -> (position, unit): the values of all nodes at every position of the rows, (row, position) token ids."""
-    found: dict[Site, Tensor] = {}
+@dataclass(frozen=True)
+class Resampled:
+    """An edit that gives ablated nodes the values of another place in text: at each position of a prompt those of one
+    position there, so values that have occurred together.
+
+    keep: site -> (unit), 1 keeps a unit. pool: site -> (position, unit). places: (prompt, position) into the pool.
+    """
+
+    keep: Mapping[Site, Tensor]
+    pool: Mapping[Site, Tensor]
+    places: Tensor
+
+    def __call__(self, site: Site, x: Tensor) -> Tensor:
+        keep = self.keep.get(site)
+        return x if keep is None else torch.where(keep.bool(), x, self.pool[site][self.places])
+
+
+def pool_of_values(model: Transformer, reference: Tensor) -> dict[Site, Tensor]:
+    """site -> (position, unit): the values of all nodes at POOL positions of the reference text, or at all."""
+    found: dict[Site, list[Tensor]] = {}
 
     def note(site: Site, x: Tensor) -> Tensor:
         if site.place is not Place.FINAL:
-            found[site] = x.flatten(0, 1)
+            found.setdefault(site, []).append(x.flatten(0, 1))
         return x
 
-    model(rows, note, at=torch.zeros(len(rows), dtype=torch.int64, device=rows.device))
-    return found
+    read_through(model, reference[: max(1, POOL // reference.shape[1])], note)
+    return {site: torch.cat(values) for site, values in found.items()}
+
+
+def places_in(pool: Mapping[Site, Tensor], shape: Sequence[int], *seed: str | int) -> Tensor:
+    """Positions of the pool, uniformly, the same for the same seed."""
+    bits = np.random.PCG64(int.from_bytes(derive(*seed)[:8], "little"))
+    some = next(iter(pool.values()))
+    return torch.from_numpy(np.random.Generator(bits).integers(0, len(some), tuple(shape))).to(some.device)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.mask import Mask
-from circuitlang.circuit.reference import read_through
+from circuitlang.circuit.reference import Resampled, places_in, pool_of_values
 from circuitlang.claims.battery_runs import WAYS, Context, Run, counted, under, worst_outcome
 from circuitlang.claims.check import Answer
 from circuitlang.claims.measure import CHUNK
@@ -19,8 +19,6 @@ from circuitlang.prompts.encode import Batch
 from circuitlang.prompts.stream import derive
 from circuitlang.site import Place, Site
 
-POOL = 2048
-"""Positions of reference text whose values stand in for those of ablated nodes when these are resampled."""
 SUBSETS, FLIPS = 12, 12
 """How many random parts of the rest are ablated at first, and how many single sites the search then turns over."""
 UNGATED = "zero"
@@ -34,7 +32,7 @@ def ablations(context: Context) -> Answer:
     ways: dict[str, Run] = {
         "mean over text": under(context.model, Mask(context.mask.keep, context.mean)),
         "mean over the task": under(context.model, Mask(context.mask.keep, task_mean(context))),
-        "resampled from text": _resampled(context, reference_values(context)),
+        "resampled from text": _resampled(context),
         "random part of the rest": under(context.model, subset),
         UNGATED: under(context.model, Mask(context.mask.keep, zero)),
     }
@@ -72,35 +70,13 @@ def task_mean(context: Context) -> dict[Site, Tensor]:
     return {site: (total / count).float() for site, total in totals.items()}
 
 
-def reference_values(context: Context) -> dict[Site, Tensor]:
-    """site -> (position, unit): the values of all nodes at POOL positions of the reference text, or at all."""
-    reference = context.meter.checkpoint.reference
-    rows = reference[: max(1, POOL // reference.shape[1])]
-    found: dict[Site, list[Tensor]] = {}
-
-    def note(site: Site, x: Tensor) -> Tensor:
-        if site.place is not Place.FINAL:
-            found.setdefault(site, []).append(x.flatten(0, 1))
-        return x
-
-    read_through(context.model, rows, note)
-    return {site: torch.cat(values) for site, values in found.items()}
-
-
-def _resampled(context: Context, pool: Mapping[Site, Tensor]) -> Run:
-    """Every position of a prompt has one random position of the reference text, whose values all ablated nodes take:
-    values that have occurred together. The same positions for the same seed and chunk."""
-    size = len(next(iter(pool.values())))
+def _resampled(context: Context) -> Run:
+    """Values of other places in the reference text. The same places for the same seed and chunk."""
+    pool = pool_of_values(context.model, context.meter.checkpoint.reference)
 
     def run(batch: Batch, chunk: int) -> Tensor:
-        draw = _generator("resampled", context.seed, chunk)
-        places = torch.from_numpy(draw.integers(0, size, batch.tokens.shape)).to(context.model.embed.device)
-
-        def edit(site: Site, x: Tensor) -> Tensor:
-            keep = context.mask.keep.get(site)
-            return x if keep is None else torch.where(keep.bool(), x, pool[site][places])
-
-        return score.answer_logits(context.model, batch, edit)
+        places = places_in(pool, batch.tokens.shape, "resampled", context.seed, chunk)
+        return score.answer_logits(context.model, batch, Resampled(context.mask.keep, pool, places))
 
     return run
 

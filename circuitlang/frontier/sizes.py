@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from circuitlang.cache import Cache, code_digest, key_of
 from circuitlang.circuit.eliminate import by_return
 from circuitlang.circuit.extract import bare
 from circuitlang.circuit.find import SELECTED, Finder, Found, one_thread
 from circuitlang.circuit.mask import keeping
-from circuitlang.circuit.reference import values_of_text
+from circuitlang.circuit.reference import Resampled, places_in, pool_of_values
 from circuitlang.claims.measure import UNTOUCHED, Meter
 from circuitlang.model import score
 from circuitlang.model.checkpoint import Checkpoint
@@ -21,16 +19,12 @@ from circuitlang.model.transformer import Transformer
 from circuitlang.program.spec import PruneSettings, VerdictSettings
 from circuitlang.program.task import Task
 from circuitlang.prompts.admit import admit
-from circuitlang.prompts.encode import Batch
 from circuitlang.prompts.generate import Generator
-from circuitlang.prompts.stream import derive
 from circuitlang.report.frontier import Size, Sizes
-from circuitlang.site import Node, Site
+from circuitlang.site import Node
 
 ASKED = 512
 """Datapoints of `test` on which it is decided whether a model can do a task."""
-POOL = 2048
-"""Positions of held-out text whose values ablated nodes take in the stricter ablation."""
 
 
 def finder(checkpoint: Checkpoint, task: Task, cache: Cache) -> Finder:
@@ -93,14 +87,19 @@ def _under_resampling(search: Finder, found: Found, settings: PruneSettings) -> 
     checkpoint = search.checkpoint
     model, select = checkpoint.model, search.prompts("select", 0, SELECTED)
     mean = search.mean(settings)
-    pool = values_of_text(model, checkpoint.reference[: max(1, POOL // checkpoint.reference.shape[1])])
+    pool = pool_of_values(model, checkpoint.reference)
+
+    parts = [
+        (part, places_in(pool, part.tokens.shape, "frontier", number))
+        for number, part in enumerate(select.parts(score.PROMPTS_AT_ONCE))
+    ]
 
     @torch.no_grad()
     def meets(count: int) -> bool:
         keep = keeping(order[:count], model.config, mean).keep
         losses = [
-            score.loss(score.answer_logits(model, part, _resample(keep, pool, part, number)), part)
-            for number, part in enumerate(select.parts(score.PROMPTS_AT_ONCE))
+            score.loss(score.answer_logits(model, part, Resampled(keep, pool, places)), part)
+            for part, places in parts
         ]
         return float(torch.cat(losses).double().mean()) <= settings.loss
 
@@ -118,18 +117,3 @@ def _under_resampling(search: Finder, found: Found, settings: PruneSettings) -> 
         middle = (low + high) // 2
         low, high = (low, middle) if meets(middle) else (middle, high)
     return order[:high]
-
-
-def _resample(
-    keep: Mapping[Site, Tensor], pool: Mapping[Site, Tensor], part: Batch, number: int
-) -> Callable[[Site, Tensor], Tensor]:
-    """Every position of a prompt has one position of text, whose values all ablated nodes take."""
-    bits = np.random.PCG64(int.from_bytes(derive("frontier", number)[:8], "little"))
-    size = len(next(iter(pool.values())))
-    places = torch.from_numpy(np.random.Generator(bits).integers(0, size, part.tokens.shape))
-
-    def edit(site: Site, x: Tensor) -> Tensor:
-        kept = keep.get(site)
-        return x if kept is None else torch.where(kept.bool(), x, pool[site][places.to(x.device)])
-
-    return edit
