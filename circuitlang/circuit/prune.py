@@ -6,10 +6,11 @@ an order by leaving out, again and again, the node that is missed least on `trai
 that order that reaches the target on `select` prompts is the circuit. The order is strict, so ties among saturated taus
 (the authors' search clamps them to [-1, 1]) cannot make "k nodes" mean more than k.
 
-Where the circuit misses the target by little, nodes are taken back in and the second stage begins with those. Where the
-first stage lost what is needed, the second starts from all nodes instead. That happens in a circuit without
-redundancy: all taus sink together under the penalty, a link of the chain falls out, and behind a broken chain no
-gradient says which link it was (benchmarks/planted has four such circuits; they are found in this way).
+Where the circuit misses the target by little, nodes are taken back in and the second stage begins with those; if that
+does not help, the target stays missed. Where the first stage lost what is needed, the second starts from all nodes
+instead. That happens in a circuit without redundancy: all taus sink together under the penalty, a link of the chain
+falls out, and behind a broken chain no gradient says which link it was (benchmarks/planted has four such circuits; they
+are found in this way).
 
 Where there is nothing to find, neither stage has an end of its own: without a loss near the target there is no penalty,
 and no node goes. Such a search stops early and says so.
@@ -42,6 +43,8 @@ MARGIN = 3.0
 """The target must be met on `select` by so many standard errors, so that it is met on fresh prompts too."""
 ROUGH = 96
 """Datapoints of `select` that the bisection looks at, before all of them decide."""
+GROWN = 4
+"""A circuit that misses the target by little is looked for among so many times as many nodes."""
 PATIENCE = 0.4
 """Share of the steps after which a search that has not come near its target ends. The rate falls to 0, so that the
 steps that are left would move tau 0.36 times as far as all of them: half as far again as it has gone."""
@@ -147,11 +150,12 @@ def prune(
     best = min(results, key=_rank)
     if best.reached or not fallback:
         return best
-    if best.loss <= _near(settings.loss, chance(select)):
+    if best.loss <= _near(settings.loss, chance(select)):  # nothing that is needed was lost
         grown = _grown(model, mean, draw, select, settings, best, without)
-        if grown.reached:
-            order = eliminate(model, mean, draw, settings, grown.nodes, report)
-            return min(grown, _shortest(model, mean, select, settings, order, best.penalty), key=_rank)
+        if not grown.reached:
+            return best
+        order = eliminate(model, mean, draw, settings, grown.nodes, report)
+        return min(grown, _shortest(model, mean, select, settings, order, best.penalty), key=_rank)
     order = eliminate(model, mean, draw, settings, every_node(model, without), report)
     return min(best, _shortest(model, mean, select, settings, order, 0.0), key=_rank)
 
@@ -168,7 +172,7 @@ def _grown(
     """A circuit that misses the target by little, with as many other nodes as it takes to reach it: those first whose
     return lowers the loss most by its gradient."""
     order = [*best.order, *by_return(model, mean, draw, settings, best.order, without)]
-    return _shortest(model, mean, select, settings, order, best.penalty)
+    return _shortest(model, mean, select, settings, order[: GROWN * len(best.order)], best.penalty)
 
 
 def _rank(result: Pruned) -> tuple[bool, int, float]:

@@ -218,6 +218,7 @@ def test_a_target_missed_by_little_is_reached_by_taking_nodes_back(problem, plan
     steps = replace(SETTINGS, penalty=(1e-3,))
     monkeypatch.setattr(module, "learn", lambda *_: module.Learnt([planted_nodes[0]]))
     monkeypatch.setattr(module, "_near", lambda *_: math.inf)
+    monkeypatch.setattr(module, "GROWN", 1000)
     started: list[int] = []
     monkeypatch.setattr(module, "every_node", lambda *_: started.append(1) or [])
     found = prune(*problem, steps, 0)
