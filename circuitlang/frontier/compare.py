@@ -14,11 +14,14 @@ from circuitlang.report.frontier import MEASURES, Comparison, Frontier, Ratio, S
 CONFIDENCE = 0.95
 
 
-def dense_beside(models: Iterable[Trained], sparse: Trained) -> tuple[Between, Trained, Trained] | None:
-    """The two dense models of the same seed that a sparse one lies between."""
+def dense_beside(models: Iterable[Trained], sparse: Trained) -> tuple[Between, Trained] | None:
+    """Where a sparse model's loss lies among those of the dense models of its seed, and the one of nearest loss. None
+    where no two have it between them."""
     dense = {model.width: model for model in models if model.nonzeros is None and model.seed == sparse.seed}
     found = between({width: model.loss for width, model in dense.items()}, sparse.loss)
-    return None if found is None else (found, dense[found.narrow], dense[found.wide])
+    if found is None:
+        return None
+    return found, min(dense.values(), key=lambda model: (abs(model.loss - sparse.loss), model.width))
 
 
 def comparison(models: Iterable[Trained], sparse: Trained) -> Comparison | None:
@@ -26,35 +29,33 @@ def comparison(models: Iterable[Trained], sparse: Trained) -> Comparison | None:
     found = dense_beside(models, sparse)
     if found is None:
         return None
-    place, narrow, wide = found
-    able = [task for task in sparse.able if task in narrow.able and task in wide.able]
-    ratios = (_ratio(measure, able, sparse, narrow, wide, place) for measure in MEASURES)
+    place, dense = found
+    able = [task for task in sparse.able if task in dense.able]
+    empty = [task for task in able if task in {*sparse.empty, *dense.empty}]
+    ratios = (
+        _ratio(measure, [task for task in able if task not in empty], sparse, dense) for measure in MEASURES
+    )
     return Comparison(
         sparse=sparse.name,
-        narrow=narrow.name,
-        wide=wide.name,
+        dense=dense.name,
+        apart=dense.loss - sparse.loss,
         width=place.width,
         able=tuple(able),
+        empty=tuple(empty),
         ratios=tuple(ratio for ratio in ratios if ratio is not None),
     )
 
 
-def _ratio(
-    measure: str, able: Sequence[str], sparse: Trained, narrow: Trained, wide: Trained, place: Between
-) -> Ratio | None:
-    tasks, ours, theirs = [], [], []
-    for task in able:
-        few, low, high = (model.size(task, measure) for model in (sparse, narrow, wide))
-        if few and low and high:
-            tasks.append(task)
-            ours.append(float(few))
-            theirs.append(place.of(low, high))
-    if not tasks:
+def _ratio(measure: str, able: Sequence[str], sparse: Trained, dense: Trained) -> Ratio | None:
+    sizes = {task: (sparse.size(task, measure), dense.size(task, measure)) for task in able}
+    both = {task: (ours, theirs) for task, (ours, theirs) in sizes.items() if ours and theirs}
+    if not both:
         return None
-    return Ratio(measure=measure, tasks=tuple(tasks), sparse=_geometric(ours), dense=_geometric(theirs))
+    ours, theirs = zip(*both.values(), strict=True)
+    return Ratio(measure=measure, tasks=tuple(both), sparse=_geometric(ours), dense=_geometric(theirs))
 
 
-def _geometric(values: Sequence[float]) -> float:
+def _geometric(values: Sequence[int]) -> float:
     return math.exp(math.fsum(map(math.log, values)) / len(values))
 
 

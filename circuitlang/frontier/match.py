@@ -17,14 +17,10 @@ class Between:
     wide: int
     share: float
 
-    def of(self, narrow: float, wide: float) -> float:
-        """What a positive quantity of the two is at that loss: geometric, as widths and sizes are compared by ratio."""
-        return narrow ** (1 - self.share) * wide**self.share
-
     @property
     def width(self) -> float:
-        """Of a dense model of equal loss; no model has it."""
-        return self.of(self.narrow, self.wide)
+        """Of a dense model of equal loss; no model has it. Geometric, as widths are compared by ratio."""
+        return self.narrow ** (1 - self.share) * self.wide**self.share
 
 
 def between(losses: Mapping[int, float], goal: float) -> Between | None:

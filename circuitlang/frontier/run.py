@@ -130,7 +130,7 @@ def _one_seed(
                 f"there are: {', '.join(f'{w}: {dense[w]:.4f}' for w in sorted(dense))}"
             )
             continue
-        group = [rows[point], *beside[1:]]
+        group = [rows[point], beside[1]]
         common = [name for name in group[0].able if all(name in row.able for row in group)]
         for row in group:
             wanted[by_name[row.name]] += [name for name in common if name not in wanted[by_name[row.name]]]

@@ -34,7 +34,7 @@ MEASURES: Mapping[str, Callable[[Sizes], int | None]] = {
     "edges, resampled": lambda found: found.resampled and max(1, found.resampled.edges),
     "nodes, resampled": lambda found: found.resampled and max(1, found.resampled.nodes),
 }
-"""How a circuit's size is counted; none counts as one, so that there is a ratio."""
+"""How a circuit's size is counted; no edge counts as one, so that there is a ratio."""
 
 
 class Trained(Part):
@@ -54,10 +54,15 @@ class Trained(Part):
         """None where it was not pruned or did not reach the target."""
         return next((MEASURES[measure](found) for found in self.sizes if found.task == task), None)
 
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """The tasks whose target is met with every node ablated: what is left reads the last token."""
+        return tuple(each.task for each in self.sizes if each.mean is not None and not each.mean.nodes)
+
 
 class Ratio(Part):
-    """Dense over sparse at equal pretraining loss. `tasks`: those where all circuits reached the target; `sparse` and
-    `dense` are geometric means over them, `dense` of the size between those of the two dense models."""
+    """Dense over sparse. `tasks`: those where both circuits reached the target and neither is empty; `sparse` and
+    `dense` are geometric means over them."""
 
     measure: Text
     tasks: tuple[Text, ...]
@@ -70,14 +75,16 @@ class Ratio(Part):
 
 
 class Comparison(Part):
-    """A sparse model and the two dense ones, of neighbouring widths, whose losses it lies between. `width`: of a dense
-    model of equal loss, between theirs. `able`: the tasks that all three can do."""
+    """A sparse model and the dense one whose loss is nearest; `apart`: the dense one's loss minus its own, in nats per
+    token. `width`: of a dense model of equal loss, between those there are. `able`: the tasks that both can do; in
+    those of them that are `empty`, one of the two needs no node at all."""
 
     sparse: Text
-    narrow: Text
-    wide: Text
+    dense: Text
+    apart: float
     width: float
     able: tuple[Text, ...]
+    empty: tuple[Text, ...]
     ratios: tuple[Ratio, ...]
 
 
@@ -116,9 +123,9 @@ class Frontier(Part):
     def common(self, measure: str) -> tuple[str, ...]:
         """The tasks of which every model of a comparison has a circuit: only over these can all of them be drawn in
         one picture."""
-        compared = {name for found in self.comparisons for name in (found.sparse, found.narrow, found.wide)}
+        compared = {name for found in self.comparisons for name in (found.sparse, found.dense)}
         tasks = [
-            {found.task for found in model.sizes if MEASURES[measure](found) is not None}
+            {found.task for found in model.sizes if MEASURES[measure](found) is not None} - {*model.empty}
             for model in self.models
             if model.name in compared
         ]
@@ -135,15 +142,20 @@ def frontier_lines(found: Frontier) -> list[str]:
         )
         lines.append(f"{model.name:26}{model.loss:>8.4f}{model.kept:>10,}{len(model.able):>7}   {sizes}")
     for each in found.comparisons:
-        lines += ["", f"{each.sparse} is between {each.narrow} and {each.wide}: dense width {each.width:.1f}"]
+        lines += [
+            "",
+            f"{each.sparse} and {each.dense}, whose loss is {each.apart:+.4f}; of equal loss is width {each.width:.1f}",
+        ]
         lines += [
             f"  {ratio.measure:18}{ratio.dense:>9.1f} /{ratio.sparse:>7.1f} = {ratio.value:>6.2f}   "
             f"over {len(ratio.tasks)} tasks: {', '.join(ratio.tasks)}"
             for ratio in each.ratios
         ]
+        if each.empty:
+            lines.append(f"  needs no node in one of the two: {', '.join(each.empty)}")
         if not each.ratios:
             lines.append(
-                f"  nothing to compare: of {len(each.able)} tasks that all can do, none has a circuit in all"
+                f"  nothing to compare: of {len(each.able)} tasks that both can do, none has a circuit in both"
             )
     lines += ["", *found.unmatched] if found.unmatched else []
     if found.summaries:

@@ -32,29 +32,31 @@ def model(width, nonzeros, loss, sizes, seed=0, able=None):
     )
 
 
-def test_the_dense_size_is_that_of_equal_loss():
+def test_the_dense_model_of_nearest_loss_is_compared():
     models = [
-        model(64, 5000, 2.5, {"quotes": (10, 20), "brackets": (10, 40)}),
-        model(16, None, 3.0, {"quotes": (20, 100), "brackets": (40, 100)}),
-        model(32, None, 2.0, {"quotes": (20, 400), "brackets": (40, 100)}),
+        model(64, 5000, 2.4, {"quotes": (10, 20), "brackets": (10, 40)}),
+        model(16, None, 3.0, {"quotes": (1, 1), "brackets": (1, 1)}),
+        model(32, None, 2.0, {"quotes": (20, 200), "brackets": (40, 100)}),
     ]
     found = comparison(models, models[0])
     assert found is not None
-    assert (found.narrow, found.wide) == ("w16-dense-s0", "w32-dense-s0")
+    assert (found.dense, found.apart) == ("w32-dense-s0", pytest.approx(-0.4))
+    assert 16 < found.width < 32
     edges, nodes = found.ratios
     assert edges.value == pytest.approx(math.sqrt(200 / 20 * 100 / 40))
     assert nodes.value == pytest.approx(math.sqrt(2 * 4))
 
 
-def test_only_tasks_count_of_which_all_have_a_circuit():
+def test_only_tasks_count_of_which_both_have_a_circuit_that_is_not_empty():
     models = [
-        model(64, 5000, 2.5, {"a": (10, 20), "b": (1, 1), "c": None, "d": (1, 1)}),
-        model(16, None, 3.0, {"a": (20, 40), "b": None, "c": (1, 1), "d": (9, 9)}),
-        model(32, None, 2.0, {"a": (20, 40), "b": (9, 9), "c": (1, 1)}),
+        model(64, 5000, 2.4, {"a": (10, 20), "b": (1, 1), "c": None, "d": (1, 1), "e": (0, 0)}),
+        model(16, None, 3.0, {}),
+        model(32, None, 2.0, {"a": (20, 40), "b": None, "c": (1, 1), "e": (9, 9)}),
     ]
     found = comparison(models, models[0])
     assert found is not None
-    assert found.able == ("a", "b", "c")
+    assert found.able == ("a", "b", "c", "e")
+    assert found.empty == ("e",)
     assert [ratio.tasks for ratio in found.ratios] == [("a",), ("a",)]
 
 
@@ -70,7 +72,7 @@ def test_the_interval_holds_the_geometric_mean_of_the_seeds(factors):
         edges = max(1, round(100 * factor))
         models += [
             model(64, 5000, 2.5, {"a": (10, 100)}, seed),
-            model(16, None, 3.0, {"a": (10, edges)}, seed),
+            model(16, None, 9.0, {"a": (10, edges)}, seed),
             model(32, None, 2.0, {"a": (10, edges)}, seed),
         ]
     first = compared("base", 0.15, models, ()).summaries[0]

@@ -56,9 +56,8 @@ def test_it_ends_for_losses_in_any_order(curve, goal):
         trained[width] = curve.get(width, 1.0)
 
 
-def test_the_size_between_two_is_geometric():
+def test_the_width_between_two_is_geometric():
     found = between({16: 3.0, 32: 2.0}, 2.5)
     assert found is not None
     assert found.share == 0.5
-    assert found.of(10, 1000) == pytest.approx(100)
     assert found.width == pytest.approx(math.sqrt(16 * 32))
