@@ -131,7 +131,7 @@ def test_the_lines_say_everything():
     for part in (
         "w64-5000-s0",
         "a 20 (10)",
-        "dense width",
+        "of equal loss is width",
         "one seed: no interval",
         "no dense model up to width 32",
     ):
