@@ -31,7 +31,7 @@ from typing import Any
 from benchmarks.fuzz_input import LONGEST, Mutator, dictionary, execute, project, seeds
 
 SLOW = 1.0  # processor seconds of one input, without instrumentation
-HANG = 60  # seconds after which libFuzzer ends the process
+HANG = 300  # seconds of the clock, on a machine that may be busy, after which libFuzzer ends the process
 MEMORY = 2048  # MiB, likewise
 REPORT = 500  # executions between two looks at the counts of a process
 
