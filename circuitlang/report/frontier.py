@@ -132,6 +132,11 @@ class Frontier(Part):
         return tuple(sorted(set.intersection(*tasks))) if tasks else ()
 
 
+def counted(tasks: int) -> str:
+    """A number of them, in words."""
+    return "1 task" if tasks == 1 else f"{tasks} tasks"
+
+
 def frontier_lines(found: Frontier) -> list[str]:
     """What the terminal is told: the models, the comparisons, and the ratios over seeds."""
     lines = [f"{'model':26}{'loss':>8}{'kept':>10}{'tasks':>7}   circuits: edges (nodes)"]
@@ -148,7 +153,7 @@ def frontier_lines(found: Frontier) -> list[str]:
         ]
         lines += [
             f"  {ratio.measure:18}{ratio.dense:>9.1f} /{ratio.sparse:>7.1f} = {ratio.value:>6.2f}   "
-            f"over {len(ratio.tasks)} tasks: {', '.join(ratio.tasks)}"
+            f"over {counted(len(ratio.tasks))}: {', '.join(ratio.tasks)}"
             for ratio in each.ratios
         ]
         if each.empty:

@@ -8,7 +8,7 @@ from itertools import groupby
 from xml.sax.saxutils import escape
 
 from circuitlang.record import record
-from circuitlang.report.frontier import Frontier, Trained
+from circuitlang.report.frontier import Frontier, Trained, counted
 
 WIDE, HIGH = 430, 360  # of a panel, in pixels
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 46, 46  # room around the axes
@@ -52,7 +52,7 @@ def _panel(found: Frontier, measure: str, colours: dict[int, str], x: int) -> st
     dots = [_dot(model, measure, tasks, colours) for model in found.models if tasks and model.sizes]
     named = "edges" if measure == "edges" else "edges, where ablated nodes have values of other text"
     over = (
-        f"geometric mean over {len(tasks)} tasks: {', '.join(tasks)}"
+        f"geometric mean over {counted(len(tasks))}: {', '.join(tasks)}"
         if tasks
         else "no task has a circuit in every model"
     )
@@ -121,15 +121,13 @@ def _round_steps(low: float, high: float) -> list[float]:
 
 
 def _round_sizes(low: float, high: float) -> list[int]:
-    """1, 2 and 5 times powers of ten."""
-    tens = range(math.floor(low), math.ceil(high) + 1)
-    return [
-        n
-        for ten in tens
-        if ten >= 0
-        for n in (10**ten, 2 * 10**ten, 5 * 10**ten)
-        if low <= math.log10(n) <= high
-    ]
+    """1, 2 and 5 times powers of ten; where that is fewer than three, 1 to 9 times."""
+    tens = range(max(0, math.floor(low)), math.ceil(high) + 1)
+    few, many = (
+        [n * 10**ten for ten in tens for n in steps if low <= math.log10(n * 10**ten) <= high]
+        for steps in ((1, 2, 5), range(1, 10))
+    )
+    return few if len(few) > 2 else many
 
 
 def _dot(model: Trained, measure: str, tasks: Sequence[str], colours: dict[int, str]) -> Dot:

@@ -116,7 +116,7 @@ def test_the_plot_has_a_mark_for_every_model_and_says_over_what():
         "width 32, dense, seed 0: loss 2.000, 80 edges",
     ]
     said = "".join(root.itertext())
-    assert "geometric mean over 1 tasks: a" in said
+    assert "geometric mean over 1 task: a" in said
     assert "no task has a circuit in every model" in said  # resampled
 
 
