@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from circuitlang.claims.verdict import Interval
 from circuitlang.report.escape import lone_surrogates_spelled
+from circuitlang.report.json_text import lines_of_json, untitled
 
 Text = Annotated[
     str, BeforeValidator(lambda text: lone_surrogates_spelled(text) if isinstance(text, str) else text)
@@ -16,6 +17,13 @@ Text = Annotated[
 
 class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+    @classmethod
+    def schema_text(cls) -> str:
+        """The JSON Schema of what is written of it, as docs/*.schema.json hold it."""
+        schema = untitled(cls.model_json_schema(by_alias=True, mode="serialization"))
+        head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+        return lines_of_json({**head, **schema}) + "\n"
 
 
 class Measured(Part):

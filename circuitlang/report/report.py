@@ -17,7 +17,7 @@ from circuitlang.report.circuit import Circuit
 from circuitlang.report.control import ControlResult
 from circuitlang.report.diagram import Diagram, dot
 from circuitlang.report.drift import Drift
-from circuitlang.report.json_text import lines_of_json, rounded_floats, untitled
+from circuitlang.report.json_text import rounded_floats
 from circuitlang.report.part import Measured, Part, Text
 
 
@@ -372,13 +372,6 @@ class Report(Part):
     def from_json(cls, text: str | bytes) -> Self:
         """Raises ValueError (pydantic's, with every place) when the text is not a report of this schema."""
         return cls.model_validate(json.loads(text))
-
-    @classmethod
-    def schema_text(cls) -> str:
-        """The JSON Schema of `to_json`, as docs/report.schema.json holds it."""
-        schema = untitled(cls.model_json_schema(by_alias=True, mode="serialization"))
-        head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-        return lines_of_json({**head, **schema}) + "\n"
 
 
 def overall_outcome(

@@ -4,6 +4,7 @@ import json
 import math
 import xml.etree.ElementTree as ElementTree
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from circuitlang.frontier.compare import compared, comparison
 from circuitlang.report.frontier import Frontier, Size, Sizes, Trained, frontier_lines
 from circuitlang.report.plot import plot
+from tests.test_architecture import ROOT
 
 
 def model(width, nonzeros, loss, sizes, seed=0, able=None):
@@ -104,6 +106,13 @@ def found() -> Frontier:
 def test_json_is_read_back_the_same():
     data = json.loads(found().to_json())
     assert Frontier.model_validate(data).to_json() == found().to_json()
+
+
+def test_the_schema_is_published_and_holds(golden):
+    golden(ROOT / "docs" / "frontier.schema.json", Frontier.schema_text())
+    schema = json.loads(Frontier.schema_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(json.loads(found().to_json()))
 
 
 def test_the_plot_has_a_mark_for_every_model_and_says_over_what():

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from circuitlang.claims.verdict import Interval, Outcome, Verdict
+from circuitlang.report.exhibit import Exhibit
 from circuitlang.report.report import ClaimResult, Measured, Report, TaskResult, overall_outcome
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -32,6 +33,13 @@ def test_the_schema_is_published_and_holds(make, golden):
     schema = json.loads(Report.schema_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.Draft202012Validator(schema).validate(json.loads(make().to_json()))
+
+
+def test_the_exhibits_schema_is_published_and_holds(make, show, golden):
+    golden(DOCS / "exhibit.schema.json", Exhibit.schema_text())
+    schema = json.loads(Exhibit.schema_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(json.loads(show(make()).to_json()))
 
 
 def test_the_fields_that_are_promised(make):
