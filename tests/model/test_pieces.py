@@ -49,7 +49,7 @@ def kept_in_pieces(
     def work(rank: int) -> None:
         parts = zip(matrices, own, kept, floors, axes, strict=True)
         pieces = [Piece(p[rank], tuple(m.shape), k, floor, axis) for m, p, k, floor, axis in parts]
-        keep_largest_of_pieces(pieces, _Threads(rank, count, table))
+        keep_largest_of_pieces(pieces, _Threads(rank, count, table=table))
 
     threads = [threading.Thread(target=work, args=(rank,)) for rank in range(count)]
     for thread in threads:
