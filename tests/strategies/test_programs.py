@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from circuitlang.program.load import load_text
@@ -89,7 +89,10 @@ def test_programs_are_accepted() -> None:
         for kind in ("tasks", "corpora", "recipes", "specs"):
             tried[kind] += len(getattr(program, kind))
 
-    law()
+    for number in range(5):  # what fifty programs have depends on the modules that happen to be loaded
+        seed(number)(law)()
+        if min(tried.values()) >= 1:
+            break
     assert min(tried.values()) >= 1, tried
     assert len(tried) == 9
 
