@@ -25,7 +25,6 @@ LONGEST = 4096  # bytes of an input that a mutation makes
 _TOKEN = re.compile(
     rb'"""|"(?:[^"\\\n]|\\.)*"|[A-Za-z_]\w*|[0-9]+(?:\.[0-9]+)?|->|~>|[<>=]=|\.\.|\s+|.', re.S
 )
-_CODES = frozenset(codes())
 _BLOCK = re.compile(r"^(?=(?:task|corpus|model|spec|bridge) )", re.M)
 
 
@@ -62,8 +61,9 @@ def execute(data: bytes, folder: Path) -> str:
 def _said(error: ProgramError) -> None:
     """A diagnostic can be shown: it has a known code, a place in its text, and words."""
     assert str(error)
+    known = codes()
     for diagnostic in error.diagnostics:
-        assert diagnostic.code in _CODES, diagnostic.code
+        assert diagnostic.code in known, diagnostic.code
         span = diagnostic.span
         assert 0 <= span.start <= span.end <= len(span.source.text), diagnostic.code
         assert diagnostic.message
