@@ -6,8 +6,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from circuitlang.cli.run import Precision
 from circuitlang.model.card import make_card
-from circuitlang.model.machine import Machine
+from circuitlang.model.machine import PRECISIONS, Machine
 from circuitlang.model.train import precision, train
 from circuitlang.source import CommandError
 
@@ -116,3 +117,7 @@ def test_a_full_disk_is_said_in_one_sentence_and_leaves_the_checkpoint(
         losses(make_recipe(), data, state, stop_after=5)
     assert state.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+def test_the_command_takes_the_precisions_that_there_are():
+    assert tuple(each.value for each in Precision) == PRECISIONS
