@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from circuitlang.circuit.find import Finder, Found
     from circuitlang.claims.forecast import Costs, Forecast
     from circuitlang.claims.measure import Meter
+    from circuitlang.model.checkpoint import Checkpoint
+    from circuitlang.program.task import Task
     from circuitlang.report.exhibit import Exhibit
     from circuitlang.report.lock import LockedSpec
     from circuitlang.report.report import Report
@@ -225,22 +227,26 @@ def show(stage: str, path: Path, name: str | None, seed: int) -> Shown:
 
 def prepare(spec: Spec, root: Path, options: Options) -> tuple[Finder, Meter]:
     """What finds circuits and what measures them, for one spec."""
-    import torch
-
-    from circuitlang.circuit.find import Finder
     from circuitlang.claims.measure import Meter
     from circuitlang.model.checkpoint import load as load_model
-    from circuitlang.prompts.generate import Generator
 
     device = choose_device(options.device)
     checkpoint = load_model(model_folder(spec, root), spec.model, device)
-    generator = Generator(spec.task, options.seed)
     cache = Cache(None if options.fresh else options.cache or default_folder())
-    key = key_of(
-        checkpoint.digest, spec.task.text, options.seed, code_digest(), torch.__version__, device.type
-    )
-    finder = Finder(checkpoint, generator, cache, key)
+    finder = finder_of(checkpoint, spec.task, options.seed, cache)
     return finder, Meter.of(finder, spec.prune)
+
+
+def finder_of(checkpoint: Checkpoint, task: Task, seed: int, cache: Cache) -> Finder:
+    """What finds circuits of a model for a task; its key names the code and torch too."""
+    import torch
+
+    from circuitlang.circuit.find import Finder
+    from circuitlang.prompts.generate import Generator
+
+    device = checkpoint.model.embed.device
+    key = key_of(checkpoint.digest, task.text, seed, code_digest(), torch.__version__, device.type)
+    return Finder(checkpoint, Generator(task, seed), cache, key)
 
 
 def choose_device(name: str) -> torch.device:

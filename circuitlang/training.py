@@ -129,9 +129,14 @@ def ask_tasks(
             rows.append({"task": task.name, "cannot_be_asked": scores.message})
             continue
         row = means_of(scores)
-        competent = row["accuracy"] > needed.competence and row["mass"] >= needed.mass
+        competent = is_competent(row["accuracy"], row["mass"], needed)
         rows.append({"task": task.name, **row, "competent": competent})
     return rows
+
+
+def is_competent(accuracy: float, mass: float, needed: VerdictSettings) -> bool:
+    """Whether these, as measured, are what a spec asks of a model before it judges anything."""
+    return accuracy > needed.competence and mass >= needed.mass
 
 
 def means_of(scores: Mapping[str, Table]) -> dict[str, float]:

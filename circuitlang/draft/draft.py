@@ -36,6 +36,7 @@ from circuitlang.program.task import Task
 from circuitlang.source import CommandError, Diagnostic, ProgramError
 from circuitlang.starter import check_name
 from circuitlang.storage import create_whole, require_writable, write_whole
+from circuitlang.training import is_competent
 
 ROOM = 0.1
 """Nats above the untouched model's own loss that a circuit is given where the usual target leaves less room."""
@@ -147,7 +148,7 @@ def require_competent(meter: Meter, needed: VerdictSettings, task: str) -> float
     }
     accuracy = float((tables["choice"] == 0).mean())
     mass, loss = (float(tables[each].mean(dtype="float64")) for each in ("mass", "loss"))
-    if accuracy <= needed.competence or mass < needed.mass:
+    if not is_competent(accuracy, mass, needed):
         raise CommandError(
             f"the model is not competent at `{task}`, and nothing is written: on `select` it is right on "
             f"{100 * accuracy:.1f}% of the prompts (needed: more than {100 * needed.competence:g}%) and gives answer "

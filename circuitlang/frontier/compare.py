@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from statistics import geometric_mean
 
 from scipy.special import stdtrit
 
@@ -52,11 +53,9 @@ def _ratio(measure: str, able: Sequence[str], sparse: Trained, dense: Trained) -
     if not both:
         return None
     ours, theirs = zip(*both.values(), strict=True)
-    return Ratio(measure=measure, tasks=tuple(both), sparse=_geometric(ours), dense=_geometric(theirs))
-
-
-def _geometric(values: Sequence[int]) -> float:
-    return math.exp(math.fsum(map(math.log, values)) / len(values))
+    return Ratio(
+        measure=measure, tasks=tuple(both), sparse=geometric_mean(ours), dense=geometric_mean(theirs)
+    )
 
 
 def summaries(models: Sequence[Trained], found: Sequence[Comparison]) -> list[Summary]:

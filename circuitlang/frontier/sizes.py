@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from circuitlang.cache import Cache, code_digest, key_of
+from circuitlang.cache import Cache
 from circuitlang.circuit.eliminate import by_return
 from circuitlang.circuit.extract import MATRICES
 from circuitlang.circuit.find import SELECTED, Finder, Found, one_thread
@@ -16,21 +16,16 @@ from circuitlang.claims.measure import UNTOUCHED, Meter
 from circuitlang.model import score
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.transformer import Transformer
+from circuitlang.pipeline import finder_of
 from circuitlang.program.spec import PruneSettings, VerdictSettings
 from circuitlang.program.task import Task
 from circuitlang.prompts.admit import admit
-from circuitlang.prompts.generate import Generator
 from circuitlang.report.frontier import Size, Sizes
 from circuitlang.site import Node, Site
+from circuitlang.training import is_competent
 
 ASKED = 512
 """Datapoints of `test` on which it is decided whether a model can do a task."""
-
-
-def finder(checkpoint: Checkpoint, task: Task, cache: Cache) -> Finder:
-    device = checkpoint.model.embed.device
-    key = key_of(checkpoint.digest, task.text, 0, code_digest(), torch.__version__, device.type)
-    return Finder(checkpoint, Generator(task, 0), cache, key)
 
 
 def able(checkpoint: Checkpoint, tasks: Sequence[Task], cache: Cache) -> list[Task]:
@@ -40,11 +35,11 @@ def able(checkpoint: Checkpoint, tasks: Sequence[Task], cache: Cache) -> list[Ta
     for task in tasks:
         if admit(task, checkpoint.tokenizer, checkpoint.model.config.context, checkpoint.name):
             continue
-        meter = Meter.of(finder(checkpoint, task, cache), PruneSettings())
+        meter = Meter.of(finder_of(checkpoint, task, 0, cache), PruneSettings())
         with one_thread():
             accuracy = float((meter.table(UNTOUCHED, "choice", ASKED) == 0).mean())
             mass = float(meter.table(UNTOUCHED, "mass", ASKED).mean(dtype="float64"))
-        if accuracy > needed.competence and mass >= needed.mass:
+        if is_competent(accuracy, mass, needed):
             found.append(task)
     return found
 
@@ -64,7 +59,7 @@ def measure(
     The second circuit is an upper bound. It is the shortest prefix, too, that meets the target: of the search's order,
     and behind it all other nodes, those first whose return lowers the loss most by its gradient.
     """
-    search = finder(checkpoint, task, cache)
+    search = finder_of(checkpoint, task, 0, cache)
     found = search.find(settings, seed, report=report, fallback=False)
     model = checkpoint.model
     with one_thread():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +13,10 @@ from circuitlang.model import checkpoint
 from circuitlang.model.card import make_card, reference_text
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.data import TokenData
-from circuitlang.model.locate import CARD, WEIGHTS
-from circuitlang.model.train import Progress, train, validation_loss
+from circuitlang.model.locate import WEIGHTS, read_card
+from circuitlang.model.train import train, validation_loss
 from circuitlang.program.recipe import Recipe
+from circuitlang.training import stepping
 
 ROWS = 1024
 """Rows of kept-out text, of each stream, that the pretraining loss is taken on: the same for all models."""
@@ -37,7 +37,7 @@ class Nursery:
 
     def loss(self, point: Point) -> float:
         """Nats per token on kept-out text, the streams by their shares. Trains the model where there is none."""
-        return float(json.loads((self.home(point) / CARD).read_text(encoding="utf-8"))[LOSS])
+        return float(read_card(self.home(point))[LOSS])  # pyright: ignore[reportArgumentType]
 
     def model(self, point: Point) -> Checkpoint:
         return checkpoint.load(self.home(point), point.name, self.device)
@@ -46,16 +46,14 @@ class Nursery:
         """The model's folder. A training that was cut off is continued."""
         folder = self.folder / point.name
         recipe = vary(self.base, point, self.narrowest)
-        if (folder / WEIGHTS).exists() and _recipe(folder) == recipe.text:
+        if (folder / WEIGHTS).exists() and read_card(folder).get("recipe") == recipe.text:
             return folder
 
-        def stepped(now: Progress) -> None:
-            self.told(
-                f"{point.name}  step {now.step:,}/{now.steps:,}  loss {now.loss:.3f}", now.step / now.steps
-            )
+        def told(stage: str, share: float) -> None:
+            self.told(f"{point.name}  {stage}", share)
 
         state = self.folder / "work" / f"{point.name}.safetensors"
-        run = train(recipe, self.data, state, self.device, stepped)
+        run = train(recipe, self.data, state, self.device, stepping(told))
         card = make_card(recipe, self.data, run, self.device, {})
         losses = validation_loss(run.model, self.data, self.device, ROWS)
         card[LOSS] = sum(stream.share * losses[stream.name] for stream in self.data.streams)
@@ -63,10 +61,3 @@ class Nursery:
         checkpoint.save(folder, run.model, self.data.tokenizer, reference, card)
         state.unlink(missing_ok=True)
         return folder
-
-
-def _recipe(folder: Path) -> str | None:
-    try:
-        return json.loads((folder / CARD).read_text(encoding="utf-8")).get("recipe")
-    except (OSError, ValueError):
-        return None

@@ -117,9 +117,6 @@ class Frontier(Part):
     def to_json(self) -> str:
         return lines_of_json(rounded_floats(self.model_dump(mode="json", by_alias=True)), width=160) + "\n"
 
-    def model(self, name: str) -> Trained:
-        return next(model for model in self.models if model.name == name)
-
     def common(self, measure: str) -> tuple[str, ...]:
         """The tasks of which every model of a comparison has a circuit: only over these can all of them be drawn in
         one picture."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from statistics import geometric_mean
 from xml.sax.saxutils import escape
 
 from circuitlang.record import record
@@ -132,7 +133,7 @@ def _round_sizes(low: float, high: float) -> list[int]:
 
 def _dot(model: Trained, measure: str, tasks: Sequence[str], colours: dict[int, str]) -> Dot:
     sizes = [model.size(task, measure) or 1 for task in tasks]
-    size = math.exp(math.fsum(map(math.log, sizes)) / len(sizes))
+    size = geometric_mean(sizes)
     dense = model.nonzeros is None
     kind = "dense" if dense else f"{model.nonzeros:,} nonzeros"
     return Dot(
