@@ -31,7 +31,10 @@ from circuitlang.program.spec import PruneSettings
 from circuitlang.source import CommandError, ProgramError
 from circuitlang.syntax.format import format_file
 from circuitlang.syntax.parse import parse
+from tests.test_architecture import ROOT
+from tests.test_readme import fenced, shape
 
+PAGE, SHOWN = ROOT / "docs/api.md", "<!-- the draft -->\n"
 WRONG = QUOTES.replace("""'"' answer '"'""", """'"' answer "'" """).replace(
     '''"'" answer "'"''', """"'" answer '"'"""
 )
@@ -101,6 +104,16 @@ def test_it_says_that_it_is_a_draft_and_how_its_numbers_were_chosen(made: Made) 
     assert "It ran the model on no prompt of `test`" in said
     assert "held out" in said
     assert "MISSED" not in said
+
+
+def test_the_page_shows_it(made: Made, request: pytest.FixtureRequest) -> None:
+    """docs/api.md. `--promote` accepts another text; of numbers only that they are numbers is held."""
+    text = PAGE.read_text(encoding="utf-8")
+    start, end = text.index(SHOWN) + len(SHOWN), text.index("<!-- end of the draft -->")
+    if request.config.getoption("--promote"):
+        PAGE.write_text(text[:start] + fenced(made.text, "text") + text[end:], encoding="utf-8")
+        return
+    assert shape(text[start:end]) == shape(fenced(made.text, "text"))
 
 
 def test_the_model_is_run_on_no_prompt_of_test(made: Made) -> None:
