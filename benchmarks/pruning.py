@@ -14,11 +14,10 @@ from time import process_time
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from circuitlang.circuit import prune as search
-from circuitlang.circuit.mask import Mask, keeping
-from circuitlang.circuit.reference import stand_ins
+from circuitlang.circuit.mask import Mask
+from circuitlang.circuit.reference import Rest, stand_ins
 from circuitlang.model import score
 from circuitlang.model.checkpoint import load
 from circuitlang.model.config import Config
@@ -28,12 +27,12 @@ from circuitlang.program.load import load as load_program
 from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.encode import Batch, encode
 from circuitlang.prompts.generate import Generator
-from circuitlang.site import Node, Site
+from circuitlang.site import Node
 
 ROOT = Path(__file__).resolve().parent.parent
 MARGIN = 4.0
 """Nats by which the planted model prefers the right answer: sure, but with something left to lose."""
-Problem = tuple[Transformer, dict[Site, Tensor], search.Draw, Batch]
+Problem = tuple[Transformer, Rest, search.Draw, Batch]
 
 
 def planted(layers: int, width: int, selected: int) -> Problem:
@@ -66,7 +65,7 @@ def planted(layers: int, width: int, selected: int) -> Problem:
     candidates = score.candidates(score.answer_logits(model, select), select)
     model.unembed[3:5] *= MARGIN / (candidates[:, 0] - candidates[:, 1]).mean()
     reference = torch.randint(0, 64, (64, 16), generator=generator)
-    return model, stand_ins(model, reference, "mean"), draw, select
+    return model, Rest(stand_ins(model, reference, "mean")), draw, select
 
 
 def of_checkpoint(name: str, task: str, selected: int) -> Problem:
@@ -81,7 +80,7 @@ def of_checkpoint(name: str, task: str, selected: int) -> Problem:
     select = encode(
         list(generator.datapoints("select", range(selected))), checkpoint.tokenizer, model.config.context
     )
-    return model, stand_ins(model, checkpoint.reference, "mean"), draw, select
+    return model, Rest(stand_ins(model, checkpoint.reference, "mean")), draw, select
 
 
 def by_tau(problem: Problem, settings: PruneSettings, seed: int) -> tuple[int, float, bool]:
@@ -89,7 +88,7 @@ def by_tau(problem: Problem, settings: PruneSettings, seed: int) -> tuple[int, f
 
     Nodes whose taus are equal, as many are at the bounds of [-1, 1], go in the order of computation.
     """
-    model, mean, draw, select = problem
+    model, rest, draw, select = problem
     sites = model.config.sites()
     sizes = [model.config.size(site) for site in sites]
     noise = torch.randn(sum(sizes), generator=torch.Generator().manual_seed(seed))
@@ -98,7 +97,7 @@ def by_tau(problem: Problem, settings: PruneSettings, seed: int) -> tuple[int, f
     for i in range(settings.steps):
         optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - i / settings.steps)
         keep = search.step(tau, settings.temperature)
-        mask = Mask(dict(zip(sites, keep.split(sizes), strict=True)), mean)
+        mask = Mask(dict(zip(sites, keep.split(sizes), strict=True)), rest.mean)
         batch = draw(i * settings.batch, settings.batch)
         loss = (
             score.loss(score.answer_logits(model, batch, mask), batch).mean()
@@ -114,7 +113,7 @@ def by_tau(problem: Problem, settings: PruneSettings, seed: int) -> tuple[int, f
     order = [nodes[i] for i in tau.detach().argsort(descending=True, stable=True).tolist()]
 
     def measure(k: int) -> tuple[float, bool]:
-        values = search.per_prompt_loss(model, keeping(order[:k], model.config, mean), select).double()
+        values = search.per_prompt_loss(model, rest, order[:k], select).double()
         pairs = values.view(-1, select.cases).mean(1)
         error = float(pairs.std()) / len(pairs) ** 0.5
         return float(values.mean()), float(values.mean()) + search.MARGIN * error <= settings.loss

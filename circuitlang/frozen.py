@@ -64,22 +64,23 @@ def put_back(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec) -> li
     """Every seed's locked circuit in the model at hand: the same nodes, with the losses, edges and costs that they have
     there. Of the lock's own model costs are the lock's: they take as long as all claims, and decide nothing."""
     from circuitlang.circuit.extract import extract, weight_edges
-    from circuitlang.circuit.find import COSTED, SELECTED, Found, one_thread
+    from circuitlang.circuit.find import SELECTED, Found, costed, one_thread
     from circuitlang.circuit.prune import MARGIN, Pruned, loss_and_error
 
-    model, mean = finder.checkpoint.model, dict(meter.mean)
-    many, few = finder.prompts("select", 0, SELECTED), finder.prompts("select", 0, COSTED)
+    model, rest = finder.checkpoint.model, finder.rest(spec.prune)
+    many = finder.prompts("select", 0, SELECTED)
     done: list[Found] = []
     for circuit in locked.report.per_seed:
         assert circuit.graph is not None, "a lock holds no circuit without its nodes"
         nodes = circuit.graph.kept
         with one_thread():
-            loss, error = loss_and_error(model, mean, nodes, many)
+            loss, error = loss_and_error(model, rest, nodes, many)
             if same_model(locked, meter.checkpoint.digest):
                 others = tuple(edge for edge in circuit.graph.edges if edge.kind != "weight")
                 graph = replace(circuit.graph, edges=(*weight_edges(model, nodes), *others))
             else:
-                graph = extract(model, mean, nodes, few, finder.checkpoint.tokenizer)
+                few = finder.prompts("select", 0, costed(len(nodes)))
+                graph = extract(model, meter.mean, nodes, few, finder.checkpoint.tokenizer)
         reached = loss + MARGIN * error <= spec.prune.loss
         pruned = Pruned(nodes, loss, error, reached, circuit.penalty or 0.0, ((len(nodes), loss),), nodes)
         done.append(Found(circuit.seed, pruned, graph, True))

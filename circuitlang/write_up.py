@@ -110,6 +110,7 @@ def seed_circuit(found: Found, binding: Binding | None, meter: Meter, spec: Spec
         reached=found.pruned.reached,
         penalty=found.pruned.penalty,
         loss_select=found.pruned.loss,
+        resampled=spec.prune.robust,
         loss_test=float(meter.table(Setting.keep(nodes), "loss", looked).mean(dtype="float64")),
         loss_without=float(meter.table(Setting.drop(nodes), "loss", looked).mean(dtype="float64")),
         graph=found.graph,

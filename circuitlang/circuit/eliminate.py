@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
 
 from circuitlang.circuit.compact import compact
 from circuitlang.circuit.mask import Mask, keeping
+from circuitlang.circuit.reference import Rest
 from circuitlang.circuit.shared import Shared, in_order, trace
 from circuitlang.model import score
+from circuitlang.model.config import Config
 from circuitlang.model.transformer import Transformer
 from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.encode import Batch
-from circuitlang.site import Node, Site
+from circuitlang.site import Node, Place
 
 TRIED = 4
 """Nodes whose removal is measured exactly per round of the second stage; the gradient says which."""
@@ -22,6 +23,9 @@ HASTE = 24
 """While more nodes than this are left, up to an eighth of them go per round, the ones with the smallest gradients."""
 HARMLESS = 0.005
 """Nats that leaving out several nodes at once may cost; if it costs more, half as many are tried."""
+STEADY = 64
+"""In a robust search one of so many nodes goes per round at least, whatever it costs: there each of hundreds costs
+something, and one at a time would take an hour."""
 EVERY = 64
 """Nodes of which all are tried where those with the smallest gradients are missed; of more it would take minutes."""
 RANKED = 32
@@ -41,7 +45,7 @@ def every_node(model: Transformer, without: Sequence[Node] = ()) -> list[Node]:
 
 def by_return(
     model: Transformer,
-    mean: dict[Site, Tensor],
+    rest: Rest,
     draw: Draw,
     settings: PruneSettings,
     kept: Sequence[Node],
@@ -51,13 +55,13 @@ def by_return(
     its gradient."""
     others = every_node(model, [*kept, *without])
     batch = draw(settings.steps * settings.batch, RANKED)
-    _, rises = effects(model, keeping(kept, model.config, mean), batch, others)
+    _, rises = effects(model, keeping(kept, model.config, rest.of(batch)), batch, others)
     return [node for _, node in sorted(zip(rises, others, strict=True), key=lambda row: (-row[0], row[1]))]
 
 
 def eliminate(
     model: Transformer,
-    mean: dict[Site, Tensor],
+    rest: Rest,
     draw: Draw,
     settings: PruneSettings,
     survivors: Sequence[Node],
@@ -65,17 +69,20 @@ def eliminate(
 ) -> list[Node]:
     """The second stage: the survivors, the most needed first."""
     batch = draw(settings.steps * settings.batch, RANKED)
-    config = model.config
+    config, stand_ins = model.config, rest.of(batch)
 
     def losses_without(model: Transformer, outs: Sequence[Sequence[int]]) -> list[float]:
         """The loss without some of `left`, by their numbers; one per choice of some."""
-        masks = [keeping([n for i, n in enumerate(left) if i not in set(out)], config, mean) for out in outs]
+        masks = [keeping(_others(left, with_them(out)), config, stand_ins) for out in outs]
         traces = [trace(config, mask.keep) for mask in masks]
         losses = [0.0] * len(outs)
         for i in in_order(traces):
             logits = shared.logits(model, masks[i], traces[i])
             losses[i] = float(score.loss(logits, batch).mean())
         return losses
+
+    def with_them(out: Sequence[int]) -> list[int]:
+        return keyless_values(left, out, config) if settings.robust else list(out)
 
     def least_missed(model: Transformer, tried: Sequence[int]) -> tuple[float, int]:
         return min(zip(losses_without(model, [[i] for i in tried]), tried, strict=True))
@@ -84,7 +91,7 @@ def eliminate(
     left, gone = list(survivors), []
     stuck = False  # whether it is known that no single node can go unmissed
     while left:
-        mask = keeping(left, config, mean)
+        mask = keeping(left, config, stand_ins)
         small = compact(model, mask)
         now, effect = effects(small, mask, batch, left)
         if now > settings.loss * (1 + GIVE_UP) and gone:
@@ -92,8 +99,9 @@ def eliminate(
         ranked = sorted(range(len(left)), key=lambda i: (abs(effect[i]), left[i]))
         many = len(left) // 8 if len(left) > HASTE else 1
         harmless = max(now, settings.loss / 2) + HARMLESS
-        while many > 1 and losses_without(small, [ranked[:many]])[0] > harmless:
-            many //= 2
+        fewest = max(1, len(left) // STEADY) if settings.robust else 1
+        while many > fewest and losses_without(small, [ranked[:many]])[0] > harmless:
+            many = max(fewest, many // 2)
         out = ranked[:many]
         if many == 1:
             least, missed = least_missed(small, ranked[:TRIED])
@@ -102,10 +110,31 @@ def eliminate(
                 least, missed = least_missed(small, ranked)
                 stuck = least > now + HARMLESS
             out = [missed]
+        out = with_them(out)
         gone += [left[i] for i in out]
-        left = [node for i, node in enumerate(left) if i not in set(out)]
+        left = _others(left, out)
         report("leaving out nodes", 0.7 + 0.3 * len(gone) / len(survivors))
     return left + gone[::-1]
+
+
+def keyless_values(nodes: Sequence[Node], out: Sequence[int], config: Config) -> list[int]:
+    """The nodes that go, by their numbers: in front of those of `out` the values of heads that keep no key without
+    them, so that a head's values never come before all of its keys in the order."""
+    gone = set(out)
+    left = [(i, node) for i, node in enumerate(nodes) if i not in gone]
+    keyed = {_head(config, node) for _, node in left if node.site.place is Place.K}
+    values = [i for i, node in left if node.site.place is Place.V and _head(config, node) not in keyed]
+    return [*values, *out]
+
+
+def _head(config: Config, node: Node) -> tuple[int, int | None]:
+    return node.site.layer, config.within_head(node)[0]
+
+
+def _others(nodes: Sequence[Node], out: Sequence[int]) -> list[Node]:
+    """All but those of these numbers."""
+    gone = set(out)
+    return [node for i, node in enumerate(nodes) if i not in gone]
 
 
 def effects(model: Transformer, mask: Mask, batch: Batch, nodes: Sequence[Node]) -> tuple[float, list[float]]:

@@ -16,7 +16,7 @@ from circuitlang.cache import Cache, key_of
 from circuitlang.circuit.extract import extract
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.prune import Pruned, Stopped, loss_and_error, prune
-from circuitlang.circuit.reference import stand_ins
+from circuitlang.circuit.reference import Rest, pool_of_values, stand_ins
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.encode import Batch, encode
@@ -29,6 +29,13 @@ SELECTED = 512
 """Datapoints of `select` on which circuits are compared."""
 COSTED = 64
 """Datapoints of `select` behind each node's cost, which colours the diagram and decides nothing."""
+COSTS = 8192
+"""Runs of a datapoint for the costs of all nodes together: fewer datapoints where there are very many nodes."""
+
+
+def costed(nodes: int) -> int:
+    """Datapoints of `select` behind each cost in a circuit of so many nodes."""
+    return min(COSTED, max(1, COSTS // max(1, nodes)))
 
 
 @contextmanager
@@ -87,6 +94,14 @@ class Finder:
         self.cache.put(key, buffer.getvalue())
         return mean
 
+    def rest(self, settings: PruneSettings) -> Rest:
+        """What stands in for the nodes outside a circuit while it is searched for."""
+        if not settings.robust:
+            return Rest(self.mean(settings))
+        with one_thread():
+            pool = pool_of_values(self.checkpoint.model, self.checkpoint.reference)
+        return Rest(self.mean(settings), pool)
+
     def find(
         self,
         settings: PruneSettings,
@@ -131,26 +146,26 @@ class Finder:
         without: Sequence[Node],
         fallback: bool,
     ) -> Found:
-        mean = self.mean(settings)
+        rest = self.rest(settings)
         select = self.prompts("select", 0, SELECTED)
         model = self.checkpoint.model
 
         def draw(start: int, count: int) -> Batch:
             return self.prompts("train", start, count)
 
-        pruned = prune(model, mean, draw, select, settings, seed, report, without, fallback)
+        pruned = prune(model, rest, draw, select, settings, seed, report, without, fallback)
         if budget is not None:
-            pruned = _cut(pruned, budget, self, mean, select)
-        shown = self.prompts("select", 0, COSTED)
-        graph = extract(model, mean, pruned.nodes, shown, self.checkpoint.tokenizer)
+            pruned = _cut(pruned, budget, self, rest, select)
+        shown = self.prompts("select", 0, costed(len(pruned.nodes)))
+        graph = extract(model, rest.mean, pruned.nodes, shown, self.checkpoint.tokenizer)
         self.cache.put(self._key(settings, seed, budget, without, fallback), _write(pruned, graph))
         return Found(seed, pruned, graph, False)
 
 
-def _cut(pruned: Pruned, budget: int, finder: Finder, mean: dict[Site, Tensor], select: Batch) -> Pruned:
+def _cut(pruned: Pruned, budget: int, finder: Finder, rest: Rest, select: Batch) -> Pruned:
     """The search's result, with its `budget` most needed nodes instead."""
     nodes = pruned.order[:budget]
-    loss, error = loss_and_error(finder.checkpoint.model, mean, nodes, select)
+    loss, error = loss_and_error(finder.checkpoint.model, rest, nodes, select)
     return replace(pruned, nodes=tuple(sorted(nodes)), loss=loss, error=error, reached=len(nodes) == budget)
 
 

@@ -46,9 +46,12 @@ class Mask:
 def keeping(nodes: Iterable[Node], config: Config, mean: Mapping[Site, Tensor]) -> Mask:
     """The mask that keeps the given nodes only. Raises ValueError for a node that the model does not have."""
     device = next(iter(mean.values())).device
-    keep = {site: torch.zeros(config.size(site), device=device) for site in config.sites()}
+    units: dict[Site, list[int]] = {site: [] for site in config.sites()}
     for node in nodes:
-        if node.site not in keep or not 0 <= node.index < config.size(node.site):
+        if node.site not in units or not 0 <= node.index < config.size(node.site):
             raise ValueError(f"the model has no node {node}")
-        keep[node.site][node.index] = 1.0
+        units[node.site].append(node.index)
+    keep = {site: torch.zeros(config.size(site), device=device) for site in units}
+    for site, indices in units.items():
+        keep[site][indices] = 1.0
     return Mask(keep, mean)

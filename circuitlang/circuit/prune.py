@@ -12,6 +12,9 @@ instead. That happens in a circuit without redundancy: all taus sink together un
 falls out, and behind a broken chain no gradient says which link it was (benchmarks/planted has four such circuits; they
 are found in this way).
 
+What stands in for the nodes outside the circuit is their mean. In a `robust` search it is what they were at random
+places of text, so that no node is left out because its mean happens to serve; and no head keeps values without a key.
+
 Where there is nothing to find, neither stage has an end of its own: without a loss near the target there is no penalty,
 and no node goes. Such a search stops early and says so.
 """
@@ -27,13 +30,15 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.compact import compact
-from circuitlang.circuit.eliminate import Draw, by_return, eliminate, every_node
+from circuitlang.circuit.eliminate import STEADY, Draw, by_return, eliminate, every_node
 from circuitlang.circuit.mask import Mask, keeping
+from circuitlang.circuit.reference import Rest
 from circuitlang.model import score
+from circuitlang.model.config import Config
 from circuitlang.model.transformer import Transformer
 from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.encode import Batch
-from circuitlang.site import Node, Site
+from circuitlang.site import Node, Place, Site
 
 INITIAL, NOISE = 0.1, 0.01
 """tau starts at N(INITIAL, NOISE): just above the threshold, so that every node is kept at first (Table 2)."""
@@ -45,6 +50,9 @@ ROUGH = 96
 """Datapoints of `select` that the bisection looks at, before all of them decide."""
 GROWN = 4
 """A circuit that misses the target by little is looked for among so many times as many nodes."""
+GENTLE = 0.25
+"""Share of the step size and of the penalty that a search has where the rest is resampled. At the whole of them nodes
+go faster than the gradient, which the noise drowns, can say which are needed, and the loss does not come back."""
 PATIENCE = 0.4
 """Share of the steps after which a search that has not come near its target ends. The rate falls to 0, so that the
 steps that are left would move tau 0.36 times as far as all of them: half as far again as it has gone."""
@@ -120,7 +128,7 @@ def step(tau: Tensor, temperature: float) -> Tensor:
 
 def prune(
     model: Transformer,
-    mean: dict[Site, Tensor],
+    rest: Rest,
     draw: Draw,
     select: Batch,
     settings: PruneSettings,
@@ -142,27 +150,29 @@ def prune(
         def told(stage: str, done: float, share: float = share) -> None:
             report(stage, share + done / len(settings.penalty))
 
-        learnt = learn(model, mean, draw, settings, penalty, seed, told, without)
+        learnt = learn(model, rest, draw, settings, penalty, seed, told, without)
         if learnt.stopped is not None:  # no penalty has counted yet, so that all of them would end here
-            return _nothing(model, mean, select, learnt, penalty)
-        order = eliminate(model, mean, draw, settings, learnt.nodes, told)
-        results.append(_shortest(model, mean, select, settings, order, penalty))
+            return _nothing(model, rest, select, learnt, penalty)
+        order = eliminate(model, rest, draw, settings, learnt.nodes, told)
+        results.append(_shortest(model, rest, select, settings, order, penalty))
     best = min(results, key=_rank)
     if best.reached or not fallback:
         return best
     if best.loss <= _near(settings.loss, chance(select)):  # nothing that is needed was lost
-        grown = _grown(model, mean, draw, select, settings, best, without)
+        if settings.robust:  # under noise the gradient of a node's return says little
+            return best
+        grown = _grown(model, rest, draw, select, settings, best, without)
         if not grown.reached:
             return best
-        order = eliminate(model, mean, draw, settings, grown.nodes, report)
-        return min(grown, _shortest(model, mean, select, settings, order, best.penalty), key=_rank)
-    order = eliminate(model, mean, draw, settings, every_node(model, without), report)
-    return min(best, _shortest(model, mean, select, settings, order, 0.0), key=_rank)
+        order = eliminate(model, rest, draw, settings, grown.nodes, report)
+        return min(grown, _shortest(model, rest, select, settings, order, best.penalty), key=_rank)
+    order = eliminate(model, rest, draw, settings, every_node(model, without), report)
+    return min(best, _shortest(model, rest, select, settings, order, 0.0), key=_rank)
 
 
 def _grown(
     model: Transformer,
-    mean: dict[Site, Tensor],
+    rest: Rest,
     draw: Draw,
     select: Batch,
     settings: PruneSettings,
@@ -171,19 +181,17 @@ def _grown(
 ) -> Pruned:
     """A circuit that misses the target by little, with as many other nodes as it takes to reach it: those first whose
     return lowers the loss most by its gradient."""
-    order = [*best.order, *by_return(model, mean, draw, settings, best.order, without)]
-    return _shortest(model, mean, select, settings, order[: GROWN * len(best.order)], best.penalty)
+    order = [*best.order, *by_return(model, rest, draw, settings, best.order, without)]
+    return _shortest(model, rest, select, settings, order[: GROWN * len(best.order)], best.penalty)
 
 
 def _rank(result: Pruned) -> tuple[bool, int, float]:
     return not result.reached, len(result.nodes) if result.reached else 0, result.loss
 
 
-def _nothing(
-    model: Transformer, mean: dict[Site, Tensor], select: Batch, learnt: Learnt, penalty: float
-) -> Pruned:
+def _nothing(model: Transformer, rest: Rest, select: Batch, learnt: Learnt, penalty: float) -> Pruned:
     """What a search that stopped early has found."""
-    loss, error = loss_and_error(model, mean, (), select)
+    loss, error = loss_and_error(model, rest, (), select)
     return Pruned((), loss, error, False, penalty, ((0, loss),), tuple(learnt.nodes), learnt.stopped)
 
 
@@ -202,7 +210,7 @@ def pressure(loss: float, target: float) -> float:
 
 def learn(
     model: Transformer,
-    mean: dict[Site, Tensor],
+    rest: Rest,
     draw: Draw,
     settings: PruneSettings,
     penalty: float,
@@ -214,25 +222,28 @@ def learn(
     sites = model.config.sites()
     sizes = [model.config.size(site) for site in sites]
     device = model.embed.device
-    allowed = _allowed(model, mean, without) if without else None
+    allowed = _allowed(model, rest, without) if without else None
     # Not before the running mean is one.
     patience = max(math.ceil(PATIENCE * settings.steps), round(1 / SMOOTH))
     generator = torch.Generator().manual_seed(seed)
     start = INITIAL + NOISE * torch.randn(sum(sizes), generator=generator)
     tau = start.clamp(-1, 1).to(device).requires_grad_()
-    optimizer = torch.optim.AdamW([tau], lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=1e-3)
+    ease = 1.0 if rest.pool is None else GENTLE
+    rate = settings.learning_rate * ease
+    optimizer = torch.optim.AdamW([tau], lr=rate, betas=(0.9, 0.95), weight_decay=1e-3)
     recent, best, stopped = 0.0, math.inf, None
     for i in range(settings.steps):
         for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * (1 - i / settings.steps)
+            group["lr"] = rate * (1 - i / settings.steps)
         keep = step(tau, settings.temperature)
         keep = keep if allowed is None else keep * allowed
-        mask = Mask(dict(zip(sites, keep.split(sizes), strict=True)), mean)
+        keep = with_keys(keep, model.config) if settings.robust else keep
         batch = draw(i * settings.batch, settings.batch)
+        mask = Mask(dict(zip(sites, keep.split(sizes), strict=True)), rest.of(batch))
         task = score.loss(score.answer_logits(model, batch, mask), batch).mean()
         recent += SMOOTH * (float(task.detach()) - recent) if i else float(task.detach())
         best = min(best, recent)
-        objective = task + penalty * pressure(recent, settings.loss) * keep.sum()
+        objective = task + ease * penalty * pressure(recent, settings.loss) * keep.sum()
         optimizer.zero_grad(set_to_none=True)
         objective.backward()
         torch.nn.utils.clip_grad_norm_([tau], 1.0)
@@ -244,7 +255,8 @@ def learn(
             stopped = Stopped(i + 1, settings.steps, recent, near)
             break
     kept = step(tau.detach(), settings.temperature)
-    kept = (kept if allowed is None else kept * allowed).split(sizes)
+    kept = kept if allowed is None else kept * allowed
+    kept = (with_keys(kept, model.config) if settings.robust else kept).split(sizes)
     nodes = [
         Node(site, int(i)) for site, part in zip(sites, kept, strict=True) for i in part.nonzero().flatten()
     ]
@@ -254,40 +266,50 @@ def learn(
     return Learnt(nodes, stopped)
 
 
+def with_keys(keep: Tensor, config: Config) -> Tensor:
+    """(node) the same, but for the values of heads that keep no key: such a head attends evenly whatever the prompt,
+    which is seldom what it does in the model."""
+    parts = dict(zip(config.sites(), keep.split([config.size(site) for site in config.sites()]), strict=True))
+    for layer in range(config.layers):
+        keyed = parts[Site(layer, Place.K)].view(config.heads, -1).amax(1)
+        values = Site(layer, Place.V)
+        parts[values] = parts[values] * keyed.repeat_interleave(config.head_width)
+    return torch.cat(list(parts.values()))
+
+
 def _near(target: float, chance: float) -> float:
     """The running loss that counts as a prospect. A target that chance meets is near from the start."""
     return math.inf if target >= chance else min(NEAR * target, (target + chance) / 2)
 
 
-def _allowed(model: Transformer, mean: dict[Site, Tensor], without: Sequence[Node]) -> Tensor:
+def _allowed(model: Transformer, rest: Rest, without: Sequence[Node]) -> Tensor:
     """(node) 0 at the nodes of `without`, else 1, in the order of computation."""
-    out = keeping(without, model.config, mean)
+    out = keeping(without, model.config, rest.mean)
     return 1 - torch.cat([out.keep[site] for site in model.config.sites()])
 
 
 @torch.no_grad()
-def per_prompt_loss(model: Transformer, mask: Mask, batch: Batch) -> Tensor:
-    """(prompt) nats, by the compacted model, in pieces of a fixed size."""
-    small = compact(model, mask)
-    parts = [
-        score.loss(score.answer_logits(small, part, mask), part)
-        for part in batch.parts(score.PROMPTS_AT_ONCE)
-    ]
-    return torch.cat(parts)
+def per_prompt_loss(model: Transformer, rest: Rest, nodes: Sequence[Node], batch: Batch) -> Tensor:
+    """(prompt) nats of a circuit, by the compacted model, in pieces of a fixed size."""
+    found: list[Tensor] = []
+    for part in batch.parts(score.PROMPTS_AT_ONCE):
+        mask = keeping(nodes, model.config, rest.of(part))
+        found.append(score.loss(score.answer_logits(compact(model, mask), part, mask), part))
+    return torch.cat(found)
 
 
 def loss_and_error(
-    model: Transformer, mean: dict[Site, Tensor], nodes: Sequence[Node], batch: Batch
+    model: Transformer, rest: Rest, nodes: Sequence[Node], batch: Batch
 ) -> tuple[float, float]:
     """The circuit's mean loss in nats per prompt, and its standard error over datapoints."""
-    values = per_prompt_loss(model, keeping(nodes, model.config, mean), batch).double()
+    values = per_prompt_loss(model, rest, nodes, batch).double()
     by_datapoint = values.view(-1, batch.cases).mean(1)
     return float(values.mean()), float(by_datapoint.std()) / math.sqrt(len(by_datapoint))
 
 
 def _shortest(
     model: Transformer,
-    mean: dict[Site, Tensor],
+    rest: Rest,
     select: Batch,
     settings: PruneSettings,
     order: Sequence[Node],
@@ -303,19 +325,20 @@ def _shortest(
 
     def meets(k: int) -> bool:
         if k not in seen:
-            seen[k] = loss_and_error(model, mean, order[:k], select)
+            seen[k] = loss_and_error(model, rest, order[:k], select)
         return seen[k][0] + MARGIN * seen[k][1] <= settings.loss
 
     low, high = 0, len(order)
     while high - low > 1:
         middle = (low + high) // 2
-        now, _ = loss_and_error(model, mean, order[:middle], rough)
+        now, _ = loss_and_error(model, rest, order[:middle], rough)
         low, high = (low, middle) if now <= settings.loss else (middle, high)
     k = high
     while not meets(k) and k < len(order):
         k = min(len(order), k + max(1, k // 16))
-    while meets(k) and k > 1 and meets(k - 1):
-        k -= 1
+    pace = max(1, k // STEADY) if settings.robust else 1
+    while meets(k) and k > pace and meets(k - pace):
+        k -= pace
     loss, error = seen[k]
     curve = tuple((k, seen[k][0]) for k in sorted(seen))
     return Pruned(tuple(sorted(order[:k])), loss, error, meets(k), penalty, curve, tuple(order))

@@ -1,9 +1,11 @@
-"""Model + reference text to the value that stands in for an ablated node: its mean over pretraining text, or zero."""
+"""Model + reference text to what stands in for an ablated node: its mean over pretraining text, zero, or a value that
+it had somewhere in that text."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Literal
 
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 from torch import Tensor
 
 from circuitlang.model.transformer import Edit, Transformer
+from circuitlang.prompts.encode import Batch
 from circuitlang.prompts.stream import derive
 from circuitlang.site import Place, Site
 from circuitlang.source import CommandError
@@ -51,6 +54,28 @@ def stand_ins(model: Transformer, reference: Tensor, ablate: Literal["mean", "ze
                 f"on its own pretraining text the model has values at {site} that are not finite numbers"
             )
     return means
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What stands in for the nodes outside a circuit while it is searched for: site -> (unit) `mean`, or with a `pool`,
+    site -> (place, unit), values of the nodes at places of text."""
+
+    mean: Mapping[Site, Tensor]
+    pool: Mapping[Site, Tensor] | None = None
+
+    def of(self, batch: Batch) -> Mapping[Site, Tensor]:
+        """site -> (unit); of a pool (prompt, position, unit): at each position those of one place, so values that have
+        occurred together. A prompt has the same in every batch."""
+        if self.pool is None:
+            return self.mean
+        length = batch.tokens.shape[1]
+        places = [
+            # of the prompt alone, whatever it is padded to
+            places_in(self.pool, (length,), "rest", blake2b(row[: end + 1].tobytes()).hexdigest())
+            for row, end in zip(batch.tokens, batch.end, strict=True)
+        ]
+        return {site: values[torch.stack(places)] for site, values in self.pool.items()}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import torch
 
 from circuitlang.cache import key_of
 from circuitlang.circuit.extract import bare, extract, weight_edges
-from circuitlang.circuit.find import COSTED, SELECTED, Finder, Found
+from circuitlang.circuit.find import SELECTED, Finder, Found, costed
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.prune import loss_and_error
 from circuitlang.claims.assess import COUNTED, Assessor
@@ -237,15 +237,16 @@ class _NullJudge:
     def loss(self) -> float:
         """Nats per prompt on `select`."""
         finder = self.finder
-        mean = finder.mean(self.controls.spec.prune)
+        rest = finder.rest(self.controls.spec.prune)
         return loss_and_error(
-            finder.checkpoint.model, mean, self.nodes, finder.prompts("select", 0, SELECTED)
+            finder.checkpoint.model, rest, self.nodes, finder.prompts("select", 0, SELECTED)
         )[0]
 
     @cached_property
     def assessor(self) -> Assessor:
         finder, spec = self.finder, self.controls.spec
-        meter, shown = Meter.of(finder, spec.prune), finder.prompts("select", 0, COSTED)
+        meter = Meter.of(finder, spec.prune)
+        shown = finder.prompts("select", 0, costed(len(self.nodes)))
         graph = extract(finder.checkpoint.model, meter.mean, self.nodes, shown, finder.checkpoint.tokenizer)
         return Assessor(meter, graph, one_look(spec.verdict), self.own.seed, spec.circuit)
 

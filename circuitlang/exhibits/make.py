@@ -58,7 +58,7 @@ def _make(spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str]) -
     mean = finder.mean(spec.prune)
     inside = Inside.of(finder, found.pruned.nodes, mean)
     contexts = Contexts.of(finder.checkpoint, found.pruned.nodes)
-    curve, model_loss, prompts = sizes(finder, found.pruned, mean)
+    curve, model_loss, prompts = sizes(finder, found.pruned, finder.rest(spec.prune))
     return Exhibit(
         spec=spec.name,
         seed=found.seed,

@@ -21,7 +21,7 @@ def parts(finder: Finder, nodes: Sequence[Node], mean: Mapping[Site, Tensor]) ->
     model = finder.checkpoint.model
 
     def loss(kept: Sequence[Node]) -> float:
-        return float(asked(model, batch, keeping(kept, model.config, mean))[0].mean())
+        return float(asked(model, batch, lambda _: keeping(kept, model.config, mean))[0].mean())
 
     by_part: dict[tuple[int, bool], list[Node]] = {}
     for node in sorted(nodes):

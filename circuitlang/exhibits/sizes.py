@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -12,11 +12,12 @@ from circuitlang.circuit.compact import compact
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.mask import Mask, keeping
 from circuitlang.circuit.prune import Pruned
+from circuitlang.circuit.reference import Rest
 from circuitlang.model import score
-from circuitlang.model.transformer import Transformer, unchanged
+from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.encode import Batch
 from circuitlang.report.exhibit import Size
-from circuitlang.site import Node, Site
+from circuitlang.site import Node
 
 DATAPOINTS = 96
 """Of `select`. The search itself looked at more; its own loss is the report's."""
@@ -39,14 +40,18 @@ def ordered(pruned: Pruned) -> tuple[Node, ...]:
 
 
 @torch.no_grad()
-def sizes(finder: Finder, pruned: Pruned, mean: Mapping[Site, Tensor]) -> tuple[tuple[Size, ...], float, int]:
+def sizes(finder: Finder, pruned: Pruned, rest: Rest) -> tuple[tuple[Size, ...], float, int]:
     """Every size with its numbers; the untouched model's loss; and on how many prompts."""
     batch = finder.prompts("select", 0, DATAPOINTS)
     model = finder.checkpoint.model
-    own_loss, own_choice = asked(model, batch, None)
+    own_loss, own_choice = asked(model, batch)
     found = []
     for size in looked_at(len(pruned.nodes), len(pruned.order)):
-        loss, choice = asked(model, batch, keeping(pruned.order[:size], model.config, mean))
+
+        def masked(part: Batch, size: int = size) -> Mask:
+            return keeping(pruned.order[:size], model.config, rest.of(part))
+
+        loss, choice = asked(model, batch, masked)
         by_datapoint = loss.view(-1, batch.cases).mean(1)
         found.append(
             Size(
@@ -59,12 +64,17 @@ def sizes(finder: Finder, pruned: Pruned, mean: Mapping[Site, Tensor]) -> tuple[
     return tuple(found), float(own_loss.mean()), len(batch)
 
 
-def asked(model: Transformer, batch: Batch, mask: Mask | None) -> tuple[Tensor, Tensor]:
-    """(prompt) loss in nats, and choice."""
-    asked = model if mask is None else compact(model, mask)
+def asked(
+    model: Transformer, batch: Batch, masked: Callable[[Batch], Mask] | None = None
+) -> tuple[Tensor, Tensor]:
+    """(prompt) loss in nats, and choice: under the mask for these prompts, if there is one."""
     losses, choices = [], []
     for part in batch.parts(score.PROMPTS_AT_ONCE):
-        logits = score.answer_logits(asked, part, mask or unchanged)
+        if masked is None:
+            logits = score.answer_logits(model, part)
+        else:
+            mask = masked(part)
+            logits = score.answer_logits(compact(model, mask), part, mask)
         losses.append(score.loss(logits, part).double())
         choices.append(score.choice(logits, part))
     return torch.cat(losses), torch.cat(choices)

@@ -11,7 +11,7 @@ from circuitlang.circuit.eliminate import by_return
 from circuitlang.circuit.extract import MATRICES
 from circuitlang.circuit.find import SELECTED, Finder, Found, one_thread
 from circuitlang.circuit.mask import keeping
-from circuitlang.circuit.reference import Resampled, places_in, pool_of_values
+from circuitlang.circuit.reference import Resampled, Rest, places_in, pool_of_values
 from circuitlang.claims.measure import UNTOUCHED, Meter
 from circuitlang.model import score
 from circuitlang.model.checkpoint import Checkpoint
@@ -118,7 +118,7 @@ def _under_resampling(search: Finder, found: Found, settings: PruneSettings) -> 
         return None
     if not meets(len(order)):
         order += by_return(
-            model, mean, lambda start, count: search.prompts("train", start, count), settings, order
+            model, Rest(mean), lambda start, count: search.prompts("train", start, count), settings, order
         )
         if not meets(len(order)):
             return None

@@ -20,6 +20,7 @@ class PruneSettings:
 
     loss: float = 0.15  # the target: the smallest circuit with at most this loss on `select`
     ablate: Literal["mean", "zero"] = "mean"  # what an ablated node becomes: its mean over text, or 0
+    robust: bool = False  # whether the search is for a circuit that does not lean on what it is ablated with
     seeds: tuple[int, ...] = (0,)
     steps: int = 250
     batch: int = 8  # datapoints per step; each is one prompt per case

@@ -78,6 +78,11 @@ PRUNE = Section(
             high=10,
         ),
         Setting("ablate", "choice", "what an ablated node becomes", choices=("mean", "zero")),
+        Setting(
+            "robust",
+            "yes or no",
+            "whether the circuit may lean neither on the stand-ins nor on heads without keys",
+        ),
         Setting("seeds", "integers", "one search each", low=0, high=2**31 - 1),
         Setting("steps", "integer", "optimizer steps of a search", "steps", low=1, high=10**6),
         Setting("batch", "integer", "datapoints per step", "datapoints", low=1, high=4096),

@@ -86,6 +86,10 @@ class SeedCircuit(Part):
     reached: bool = Field(description="whether the circuit's loss on select is within the target")
     penalty: float | None = Field(default=None, description="nats per kept node, as chosen on select")
     loss_select: float | None = Field(default=None, description="of the circuit alone")
+    resampled: bool = Field(
+        default=False,
+        description="whether loss_select is with values of random places in text at all other nodes, not their means",
+    )
     loss_test: float | None = Field(default=None, description="of the circuit alone")
     loss_without: float | None = Field(default=None, description="of the model without the circuit, on test")
     graph: Graph | None = None

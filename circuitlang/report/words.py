@@ -211,7 +211,7 @@ def circuit_row(circuit: SeedCircuit) -> tuple[str, ...]:
         str(circuit.seed),
         f"{circuit.nodes:,}",
         f"{circuit.edges:,}",
-        optional(circuit.loss_select),
+        f"{optional(circuit.loss_select)}{' resampled' if circuit.resampled else ''}",
         optional(circuit.loss_test),
         optional(circuit.loss_without),
         "reached" if circuit.reached else "missed",

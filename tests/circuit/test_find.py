@@ -9,7 +9,6 @@ import torch
 from circuitlang.cache import Cache
 from circuitlang.circuit import find as module
 from circuitlang.circuit.find import Finder
-from circuitlang.circuit.mask import keeping
 from circuitlang.circuit.prune import per_prompt_loss
 from circuitlang.circuit.reference import stand_ins
 from circuitlang.model.checkpoint import Checkpoint
@@ -82,9 +81,8 @@ def test_a_budget_takes_the_most_needed(finder):
     assert cut.pruned.order == found.pruned.order
     assert cut.pruned.nodes == tuple(sorted(found.pruned.order[:3]))
     assert [n.node for n in cut.graph.nodes] == list(cut.pruned.nodes)
-    model, mean = finder.checkpoint.model, finder.mean(SETTINGS)
-    mask = keeping(cut.pruned.nodes, model.config, mean)
-    losses = per_prompt_loss(model, mask, finder.prompts("select", 0, 16))
+    model, rest = finder.checkpoint.model, finder.rest(SETTINGS)
+    losses = per_prompt_loss(model, rest, cut.pruned.nodes, finder.prompts("select", 0, 16))
     assert math.isclose(cut.pruned.loss, float(losses.mean()), abs_tol=1e-6)
     assert not finder.find(SETTINGS, 0, budget=10**6).pruned.reached
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from circuitlang.circuit import prune as module
+from circuitlang.circuit.eliminate import eliminate
 from circuitlang.circuit.mask import keeping
 from circuitlang.circuit.prune import learn, per_prompt_loss, prune, step
-from circuitlang.circuit.reference import stand_ins
+from circuitlang.circuit.reference import Rest, pool_of_values, stand_ins
 from circuitlang.model import score
 from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.encode import NO_FOIL
@@ -23,7 +24,7 @@ SETTINGS = PruneSettings(steps=60, batch=8, learning_rate=0.01, penalty=(1e-3, 1
 def problem(planted_model):
     model, draw = planted_model
     reference = torch.randint(0, 10, (8, 12), generator=torch.Generator().manual_seed(0))
-    return model, stand_ins(model, reference, "mean"), draw, draw(10_000, 40)
+    return model, Rest(stand_ins(model, reference, "mean")), draw, draw(10_000, 40)
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +34,8 @@ def found(problem):
 
 def loss_of(problem, nodes) -> float:
     """By the model itself under the mask, not by the compacted one."""
-    model, mean, _, select = problem
-    logits = score.answer_logits(model, select, keeping(nodes, model.config, mean))
+    model, rest, _, select = problem
+    logits = score.answer_logits(model, select, keeping(nodes, model.config, rest.of(select)))
     return float(score.loss(logits, select).double().mean())
 
 
@@ -47,7 +48,7 @@ def test_the_planted_circuit_is_found(problem, found, planted_nodes):
 def test_it_keeps_its_word(problem, found):
     assert found.loss + module.MARGIN * found.error <= SETTINGS.loss
     assert math.isclose(found.loss, loss_of(problem, found.nodes), abs_tol=1e-5)
-    values = per_prompt_loss(problem[0], keeping(found.nodes, problem[0].config, problem[1]), problem[3])
+    values = per_prompt_loss(problem[0], problem[1], found.nodes, problem[3])
     pairs = values.double().view(-1, 2).mean(1)
     assert math.isclose(found.error, float(pairs.std()) / math.sqrt(len(pairs)), rel_tol=1e-6)
     assert found.penalty in SETTINGS.penalty
@@ -65,6 +66,49 @@ def test_equal_arguments_give_equal_circuits(problem, found):
     assert prune(*problem, SETTINGS, 0) == found
 
 
+def test_under_resampling_the_planted_circuit_is_found_and_keeps_its_word(problem, planted_nodes):
+    model, rest, draw, select = problem
+    reference = torch.randint(0, 10, (8, 12), generator=torch.Generator().manual_seed(1))
+    resampled = Rest(rest.mean, pool_of_values(model, reference))
+    found = prune(model, resampled, draw, select, replace(SETTINGS, robust=True), 0)
+    assert set(planted_nodes) <= set(found.nodes)
+    assert found.reached
+    assert math.isclose(found.loss, loss_of((model, resampled, draw, select), found.nodes), abs_tol=1e-5)
+
+
+def heads_with(model, nodes, place) -> set[tuple[int, int | None]]:
+    return {(n.site.layer, model.config.within_head(n)[0]) for n in nodes if n.site.place is place}
+
+
+def test_no_part_of_a_robust_order_keeps_values_of_a_head_without_a_key(problem):
+    model, rest, draw, _ = problem
+    nodes = module.every_node(model)[::5]
+    keyless = heads_with(model, nodes, Place.V) - heads_with(model, nodes, Place.K)
+    nodes = [n for n in nodes if n.site.place is not Place.V or not heads_with(model, [n], Place.V) & keyless]
+    order = eliminate(
+        model, rest, draw, replace(SETTINGS, robust=True, loss=9.0), nodes, lambda stage, share: None
+    )
+    assert sorted(order) == sorted(nodes)
+    for k in range(len(order) + 1):
+        assert heads_with(model, order[:k], Place.V) <= heads_with(model, order[:k], Place.K)
+
+
+def test_values_of_a_head_count_where_a_key_of_it_does(make_model):
+    config = make_model(layers=1, width=8, heads=2, hidden=4).config
+    sizes = [config.size(site) for site in config.sites()]
+    keep = torch.ones(sum(sizes), requires_grad=True)
+    parts = dict(zip(config.sites(), torch.ones(sum(sizes)).split(sizes), strict=True))
+    parts[Site(0, Place.K)][4:] = 0  # the second head's
+    without = torch.cat([part.flatten() for part in parts.values()])
+    found = dict(zip(config.sites(), module.with_keys(keep * without, config).split(sizes), strict=True))
+    assert found[Site(0, Place.V)].tolist() == [1.0] * 4 + [0.0] * 4
+    assert all(torch.equal(found[site], parts[site]) for site in parts if site.place is not Place.V)
+    found[Site(0, Place.V)].sum().backward()
+    assert keep.grad is not None
+    slopes = dict(zip(config.sites(), keep.grad.split(sizes), strict=True))
+    assert bool((slopes[Site(0, Place.K)][:4] > 0).all())  # a key carries what the values are worth
+
+
 def test_the_model_stays_as_it_was(problem):
     model = problem[0]
     before = [p.clone() for p in model.parameters()]
@@ -80,14 +124,14 @@ def test_a_target_out_of_reach_is_said_to_be(problem):
 
 
 def test_the_train_prompts_are_drawn_in_order_and_select_is_not_trained_on(problem):
-    model, mean, draw, select = problem
+    model, rest, draw, select = problem
     drawn: list[tuple[int, int]] = []
 
     def counted(start: int, count: int):
         drawn.append((start, count))
         return draw(start, count)
 
-    prune(model, mean, counted, select, replace(SETTINGS, steps=5, penalty=(1e-2,)), 0)
+    prune(model, rest, counted, select, replace(SETTINGS, steps=5, penalty=(1e-2,)), 0)
     assert drawn[:5] == [(8 * i, 8) for i in range(5)]
     assert all(start >= 40 for start, _ in drawn[5:])
 
@@ -100,9 +144,9 @@ def test_progress_rises_from_nothing_to_all(problem):
 
 
 def test_a_heavier_penalty_keeps_fewer(problem):
-    model, mean, draw, _ = problem
+    model, rest, draw, _ = problem
     kept = [
-        len(learn(model, mean, draw, SETTINGS, penalty, 0, lambda stage, share: None).nodes)
+        len(learn(model, rest, draw, SETTINGS, penalty, 0, lambda stage, share: None).nodes)
         for penalty in (0.0, 1e-2, 1.0)
     ]
     assert kept[0] >= kept[1] >= kept[2]
@@ -121,12 +165,11 @@ def test_the_step_and_its_surrogate_slope(temperature):
 
 
 def test_losses_per_prompt_do_not_depend_on_the_pieces(problem, found, monkeypatch):
-    model, mean, _, select = problem
-    mask = keeping(found.nodes, model.config, mean)
-    whole = per_prompt_loss(model, mask, select)
+    model, rest, _, select = problem
+    whole = per_prompt_loss(model, rest, found.nodes, select)
     assert len(whole) == len(select)
     monkeypatch.setattr(score, "PROMPTS_AT_ONCE", 6)
-    assert torch.allclose(per_prompt_loss(model, mask, select), whole, atol=1e-6)
+    assert torch.allclose(per_prompt_loss(model, rest, found.nodes, select), whole, atol=1e-6)
 
 
 def shuffled(draw):
@@ -142,9 +185,9 @@ def shuffled(draw):
 
 
 def test_forbidden_nodes_are_not_kept(problem, found, planted_nodes):
-    model, mean, draw, _ = problem
+    model, rest, draw, _ = problem
     banned = planted_nodes[1]
-    learnt = learn(model, mean, draw, SETTINGS, 1e-3, 0, lambda stage, share: None, (banned,))
+    learnt = learn(model, rest, draw, SETTINGS, 1e-3, 0, lambda stage, share: None, (banned,))
     assert banned not in learnt.nodes
     assert banned not in module.every_node(model, (banned,))
     assert len(module.every_node(model, (banned,))) == model.config.total_nodes - 1
@@ -170,7 +213,7 @@ def test_the_fallback_keeps_the_ban_and_can_be_left_out(problem, planted_nodes, 
 
 
 def test_a_search_with_nothing_to_learn_stops_early_and_says_so(problem, monkeypatch):
-    model, mean, draw, select = problem
+    model, rest, draw, select = problem
     monkeypatch.setattr(module, "eliminate", None)  # neither the second stage nor the fallback begins
     steps: list[int] = []
 
@@ -178,7 +221,7 @@ def test_a_search_with_nothing_to_learn_stops_early_and_says_so(problem, monkeyp
         steps.append(start)
         return shuffled(draw)(start, count)
 
-    found = prune(model, mean, counted, select, SETTINGS, 0)
+    found = prune(model, rest, counted, select, SETTINGS, 0)
     stopped = found.stopped
     assert stopped is not None
     assert not found.reached

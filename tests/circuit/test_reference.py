@@ -1,9 +1,15 @@
-"""Stand-ins: the mean of every node over all tokens of the reference, as the model really computes it, or zero."""
+"""Stand-ins: the mean of every node over all tokens of the reference, as the model really computes it, zero, or the
+values that all nodes had together at some place of it."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
-from circuitlang.circuit.reference import stand_ins
+from circuitlang.circuit.mask import Mask
+from circuitlang.circuit.reference import Rest, pool_of_values, stand_ins
+from circuitlang.model import score
 from circuitlang.site import Place, Site
 
 
@@ -62,3 +68,49 @@ def test_a_constant_text_is_its_own_mean(make_model):
 def test_nothing_is_left_to_differentiate(make_model):
     model = make_model().requires_grad_()
     assert not any(mean.requires_grad for mean in stand_ins(model, text(2), "mean").values())
+
+
+@pytest.fixture(scope="module")
+def resampled(make_model) -> Rest:
+    model = make_model(activations=0.5)
+    return Rest(stand_ins(model, text(4), "mean"), pool_of_values(model, text(4)))
+
+
+def test_a_prompt_has_the_same_stand_ins_in_every_batch(resampled, make_batch):
+    """Whatever stands beside it, in whichever order, and however far it is padded."""
+    batch = make_batch(0, 6)
+    whole, parts = resampled.of(batch), [resampled.of(part) for part in batch.parts(5)]
+    padded = resampled.of(replace(batch, tokens=np.pad(batch.tokens, ((0, 0), (0, 3)))))
+    for site, values in whole.items():
+        assert torch.equal(values, padded[site][:, : values.shape[1]])
+        start = 0
+        for part in parts:
+            rows, width, _ = part[site].shape  # a part is as wide as its longest prompt
+            assert torch.equal(values[start : start + rows, :width], part[site])
+            start += rows
+        assert start == len(batch)
+    again = replace(batch, end=batch.end - 1)  # other prompts
+    assert any(not torch.equal(values, resampled.of(again)[site]) for site, values in whole.items())
+
+
+def test_stand_ins_of_one_position_have_occurred_together(resampled, make_batch):
+    found = resampled.of(make_batch(1, 3))
+    places = len(next(iter(resampled.pool.values())))
+    for row in range(6):
+        for position in range(8):
+            possible = set(range(places))
+            for site, values in found.items():
+                same = (resampled.pool[site] == values[row, position]).all(-1)
+                possible &= set(same.nonzero().flatten().tolist())
+            assert possible
+
+
+def test_without_a_pool_the_means_stand_in(resampled, make_batch):
+    assert Rest(resampled.mean).of(make_batch(0)) is resampled.mean
+
+
+def test_the_full_mask_is_the_model_whatever_would_stand_in(make_model, resampled, make_batch):
+    model, batch = make_model(activations=0.5), make_batch(2)
+    keep = {site: torch.ones(model.config.size(site)) for site in model.config.sites()}
+    kept = score.answer_logits(model, batch, Mask(keep, resampled.of(batch)))
+    assert torch.equal(kept, score.answer_logits(model, batch))

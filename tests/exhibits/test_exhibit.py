@@ -20,6 +20,7 @@ from circuitlang.circuit.extract import extract
 from circuitlang.circuit.find import Finder, Found
 from circuitlang.circuit.mask import keeping
 from circuitlang.circuit.prune import Pruned, Stopped, loss_and_error
+from circuitlang.circuit.reference import Rest
 from circuitlang.exhibits import inside
 from circuitlang.exhibits.contexts import EXAMPLES
 from circuitlang.exhibits.make import exhibit, exhibit_or_why
@@ -218,7 +219,9 @@ def test_sizes_are_prefixes_of_the_order(shown) -> None:
     batch = finder.prompts("select", 0, DATAPOINTS)
     mean = finder.mean(spec.prune)
     for size in made.sizes:
-        loss, error = loss_and_error(finder.checkpoint.model, mean, found.pruned.order[: size.nodes], batch)
+        loss, error = loss_and_error(
+            finder.checkpoint.model, Rest(mean), found.pruned.order[: size.nodes], batch
+        )
         assert size.loss == pytest.approx(loss, rel=1e-6)
         assert size.error == pytest.approx(error, rel=1e-6)
     assert made.sizes[0].agreement <= max(size.agreement for size in made.sizes) <= 1
@@ -233,12 +236,12 @@ def test_a_layers_part_costs_what_its_nodes_cost_together(shown) -> None:
     made, spec, finder, found = shown
     batch = finder.prompts("select", 0, DATAPOINTS)
     mean, nodes = finder.mean(spec.prune), found.pruned.nodes
-    whole, _ = loss_and_error(finder.checkpoint.model, mean, nodes, batch)
+    whole, _ = loss_and_error(finder.checkpoint.model, Rest(mean), nodes, batch)
     assert sum(part.nodes for part in made.parts) == len(nodes)
     for part in made.parts:
         rest = [n for n in nodes if (n.site.layer, part_of(n)) != (part.layer, part.part)]
         assert len(rest) == len(nodes) - part.nodes
-        loss, _ = loss_and_error(finder.checkpoint.model, mean, rest, batch)
+        loss, _ = loss_and_error(finder.checkpoint.model, Rest(mean), rest, batch)
         assert part.rise == pytest.approx(loss - whole, abs=1e-6)
 
 
