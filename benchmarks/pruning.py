@@ -2,12 +2,14 @@
 
 `python -m benchmarks.pruning [--model zoo:NAME --task NAME]`; without a model, one with a planted circuit of three
 nodes per layer among noise. Both searches see the same prompts, draw the same batches, learn with the same settings
-and one penalty, and must meet the same target on the same `select` prompts. One thread, processor seconds.
+and one penalty, and must meet the same target on the same `select` prompts. One thread, processor seconds, and how
+many of them each stage of the search took.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from time import process_time
@@ -125,6 +127,23 @@ def by_tau(problem: Problem, settings: PruneSettings, seed: int) -> tuple[int, f
     return high, *measure(high)
 
 
+class Stages:
+    """Processor seconds by stage, from what a search reports: each report ends a piece of its stage."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self._last = process_time()
+
+    def __call__(self, stage: str, _share: float) -> None:
+        now = process_time()
+        self.seconds[stage] += now - self._last
+        self._last = now
+
+    def line(self) -> str:
+        self("choosing the size", 1.0)  # the last stage reports nothing
+        return ", ".join(f"{stage} {spent:.2f}" for stage, spent in self.seconds.items())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -150,8 +169,9 @@ def main() -> None:
     search.prune(*problem, replace(settings, steps=2), 0)  # what only the first run pays
     totals, compared = np.zeros((2, 2)), 0
     for seed in range(options.seeds):
-        start = process_time()
-        found = search.prune(*problem, replace(settings, seeds=(seed,)), seed)
+        start, stages = process_time(), Stages()
+        found = search.prune(*problem, replace(settings, seeds=(seed,)), seed, stages)
+        spent_on = stages.line()
         middle = process_time()
         tau = by_tau(problem, settings, seed)
         rows = (
@@ -160,6 +180,7 @@ def main() -> None:
         )
         for name, spent, nodes, loss, reached in rows:
             print(f"{seed:>4}  {name:14}{spent:>9.2f}{nodes:>7}{loss:>8.3f}  {'yes' if reached else 'no'}")
+        print(f"      circuitlang's: {spent_on}")
         if found.reached and tau[-1]:
             compared += 1
             totals += [[spent, nodes] for _, spent, nodes, _, _ in rows]
