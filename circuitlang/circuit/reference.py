@@ -3,8 +3,8 @@ it had somewhere in that text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal
 
@@ -57,6 +57,30 @@ def stand_ins(model: Transformer, reference: Tensor, ablate: Literal["mean", "ze
 
 
 @dataclass(frozen=True)
+class Drawn(Mapping[Site, Tensor]):
+    """Values of nodes at places of text, as stand-ins for a batch: site -> (prompt, position, unit). At each position
+    those of one place, so values that have occurred together.
+
+    pool: site -> (place, unit). places: (prompt, position) into the pool.
+    """
+
+    pool: Mapping[Site, Tensor]
+    places: Tensor
+    _found: dict[Site, Tensor] = field(default_factory=dict, repr=False)
+
+    def __getitem__(self, site: Site) -> Tensor:
+        if site not in self._found:
+            self._found[site] = self.pool[site][self.places]
+        return self._found[site]
+
+    def __iter__(self) -> Iterator[Site]:
+        return iter(self.pool)
+
+    def __len__(self) -> int:
+        return len(self.pool)
+
+
+@dataclass(frozen=True)
 class Rest:
     """What stands in for the nodes outside a circuit while it is searched for: site -> (unit) `mean`, or with a `pool`,
     site -> (place, unit), values of the nodes at places of text."""
@@ -65,8 +89,7 @@ class Rest:
     pool: Mapping[Site, Tensor] | None = None
 
     def of(self, batch: Batch) -> Mapping[Site, Tensor]:
-        """site -> (unit); of a pool (prompt, position, unit): at each position those of one place, so values that have
-        occurred together. A prompt has the same in every batch."""
+        """site -> (unit), or of a pool what is Drawn from it. A prompt has the same in every batch."""
         if self.pool is None:
             return self.mean
         length = batch.tokens.shape[1]
@@ -75,24 +98,7 @@ class Rest:
             places_in(self.pool, (length,), "rest", blake2b(row[: end + 1].tobytes()).hexdigest())
             for row, end in zip(batch.tokens, batch.end, strict=True)
         ]
-        return {site: values[torch.stack(places)] for site, values in self.pool.items()}
-
-
-@dataclass(frozen=True)
-class Resampled:
-    """An edit that gives ablated nodes the values of another place in text: at each position of a prompt those of one
-    position there, so values that have occurred together.
-
-    keep: site -> (unit), 1 keeps a unit. pool: site -> (position, unit). places: (prompt, position) into the pool.
-    """
-
-    keep: Mapping[Site, Tensor]
-    pool: Mapping[Site, Tensor]
-    places: Tensor
-
-    def __call__(self, site: Site, x: Tensor) -> Tensor:
-        keep = self.keep.get(site)
-        return x if keep is None else torch.where(keep.bool(), x, self.pool[site][self.places])
+        return Drawn(self.pool, torch.stack(places))
 
 
 def pool_of_values(model: Transformer, reference: Tensor) -> dict[Site, Tensor]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.mask import Mask
-from circuitlang.circuit.reference import Resampled, places_in, pool_of_values
+from circuitlang.circuit.reference import Drawn, places_in, pool_of_values
 from circuitlang.claims.battery_runs import WAYS, Context, Run, counted, under, worst_outcome
 from circuitlang.claims.check import Answer
 from circuitlang.claims.measure import CHUNK
@@ -76,7 +76,7 @@ def _resampled(context: Context) -> Run:
 
     def run(batch: Batch, chunk: int) -> Tensor:
         places = places_in(pool, batch.tokens.shape, "resampled", context.seed, chunk)
-        return score.answer_logits(context.model, batch, Resampled(context.mask.keep, pool, places))
+        return score.answer_logits(context.model, batch, Mask(context.mask.keep, Drawn(pool, places)))
 
     return run
 

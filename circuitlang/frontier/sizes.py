@@ -10,8 +10,8 @@ from circuitlang.cache import Cache
 from circuitlang.circuit.eliminate import by_return
 from circuitlang.circuit.extract import MATRICES
 from circuitlang.circuit.find import SELECTED, Finder, Found, one_thread
-from circuitlang.circuit.mask import keeping
-from circuitlang.circuit.reference import Resampled, Rest, places_in, pool_of_values
+from circuitlang.circuit.mask import Mask, keeping
+from circuitlang.circuit.reference import Drawn, Rest, places_in, pool_of_values
 from circuitlang.claims.measure import UNTOUCHED, Meter
 from circuitlang.model import score
 from circuitlang.model.checkpoint import Checkpoint
@@ -108,7 +108,7 @@ def _under_resampling(search: Finder, found: Found, settings: PruneSettings) -> 
     def meets(count: int) -> bool:
         keep = keeping(order[:count], model.config, mean).keep
         losses = [
-            score.loss(score.answer_logits(model, part, Resampled(keep, pool, places)), part)
+            score.loss(score.answer_logits(model, part, Mask(keep, Drawn(pool, places))), part)
             for part, places in parts
         ]
         return float(torch.cat(losses).double().mean()) <= settings.loss
