@@ -64,10 +64,10 @@ def put_back(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec) -> li
     """Every seed's locked circuit in the model at hand: the same nodes, with the losses, edges and costs that they have
     there. Of the lock's own model costs are the lock's: they take as long as all claims, and decide nothing."""
     from circuitlang.circuit.extract import extract, weight_edges
-    from circuitlang.circuit.find import SELECTED, Found, costed, one_thread
+    from circuitlang.circuit.find import SELECTED, Found, one_thread
     from circuitlang.circuit.prune import MARGIN, Pruned, loss_and_error
 
-    model, rest = finder.checkpoint.model, finder.rest(spec.prune)
+    model, rest = finder.checkpoint.model, finder.rest(spec.prune, meter.mean)
     many = finder.prompts("select", 0, SELECTED)
     done: list[Found] = []
     for circuit in locked.report.per_seed:
@@ -79,7 +79,7 @@ def put_back(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec) -> li
                 others = tuple(edge for edge in circuit.graph.edges if edge.kind != "weight")
                 graph = replace(circuit.graph, edges=(*weight_edges(model, nodes), *others))
             else:
-                few = finder.prompts("select", 0, costed(len(nodes)))
+                few = finder.shown(len(nodes))
                 graph = extract(model, meter.mean, nodes, few, finder.checkpoint.tokenizer)
         reached = loss + MARGIN * error <= spec.prune.loss
         pruned = Pruned(nodes, loss, error, reached, circuit.penalty or 0.0, ((len(nodes), loss),), nodes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
@@ -31,11 +31,6 @@ COSTED = 64
 """Datapoints of `select` behind each node's cost, which colours the diagram and decides nothing."""
 COSTS = 8192
 """Runs of a datapoint for the costs of all nodes together: fewer datapoints where there are very many nodes."""
-
-
-def costed(nodes: int) -> int:
-    """Datapoints of `select` behind each cost in a circuit of so many nodes."""
-    return min(COSTED, max(1, COSTS // max(1, nodes)))
 
 
 @contextmanager
@@ -94,13 +89,18 @@ class Finder:
         self.cache.put(key, buffer.getvalue())
         return mean
 
-    def rest(self, settings: PruneSettings) -> Rest:
-        """What stands in for the nodes outside a circuit while it is searched for."""
+    def rest(self, settings: PruneSettings, mean: Mapping[Site, Tensor] | None = None) -> Rest:
+        """What stands in for the nodes outside a circuit while it is searched for. `mean`: where it is known, which
+        without a cache saves seconds."""
+        mean = self.mean(settings) if mean is None else mean
         if not settings.robust:
-            return Rest(self.mean(settings))
+            return Rest(mean)
         with one_thread():
-            pool = pool_of_values(self.checkpoint.model, self.checkpoint.reference)
-        return Rest(self.mean(settings), pool)
+            return Rest(mean, pool_of_values(self.checkpoint.model, self.checkpoint.reference))
+
+    def shown(self, nodes: int) -> Batch:
+        """The prompts behind each node's cost in a circuit of so many nodes."""
+        return self.prompts("select", 0, min(COSTED, max(1, COSTS // max(1, nodes))))
 
     def find(
         self,
@@ -156,7 +156,7 @@ class Finder:
         pruned = prune(model, rest, draw, select, settings, seed, report, without, fallback)
         if budget is not None:
             pruned = _cut(pruned, budget, self, rest, select)
-        shown = self.prompts("select", 0, costed(len(pruned.nodes)))
+        shown = self.shown(len(pruned.nodes))
         graph = extract(model, rest.mean, pruned.nodes, shown, self.checkpoint.tokenizer)
         self.cache.put(self._key(settings, seed, budget, without, fallback), _write(pruned, graph))
         return Found(seed, pruned, graph, False)

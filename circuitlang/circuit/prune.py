@@ -22,7 +22,7 @@ and no node goes. Such a search stops early and says so.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,7 +51,7 @@ ROUGH = 96
 GROWN = 4
 """A circuit that misses the target by little is looked for among so many times as many nodes."""
 GENTLE = 0.25
-"""Share of the step size and of the penalty that a search has where the rest is resampled. At the whole of them nodes
+"""Share of the step size and of the penalty that a robust search has. At the whole of them nodes
 go faster than the gradient, which the noise drowns, can say which are needed, and the loss does not come back."""
 PATIENCE = 0.4
 """Share of the steps after which a search that has not come near its target ends. The rate falls to 0, so that the
@@ -228,16 +228,21 @@ def learn(
     generator = torch.Generator().manual_seed(seed)
     start = INITIAL + NOISE * torch.randn(sum(sizes), generator=generator)
     tau = start.clamp(-1, 1).to(device).requires_grad_()
-    ease = 1.0 if rest.pool is None else GENTLE
+
+    def chosen(tau: Tensor) -> Tensor:
+        """(node) 1 where it is kept, else 0."""
+        keep = step(tau, settings.temperature)
+        keep = keep if allowed is None else keep * allowed
+        return with_keys(keep, model.config) if settings.robust else keep
+
+    ease = GENTLE if settings.robust else 1.0
     rate = settings.learning_rate * ease
     optimizer = torch.optim.AdamW([tau], lr=rate, betas=(0.9, 0.95), weight_decay=1e-3)
     recent, best, stopped = 0.0, math.inf, None
     for i in range(settings.steps):
         for group in optimizer.param_groups:
             group["lr"] = rate * (1 - i / settings.steps)
-        keep = step(tau, settings.temperature)
-        keep = keep if allowed is None else keep * allowed
-        keep = with_keys(keep, model.config) if settings.robust else keep
+        keep = chosen(tau)
         batch = draw(i * settings.batch, settings.batch)
         mask = Mask(dict(zip(sites, keep.split(sizes), strict=True)), rest.of(batch))
         task = score.loss(score.answer_logits(model, batch, mask), batch).mean()
@@ -254,9 +259,7 @@ def learn(
         if i + 1 == patience and best > (near := _near(settings.loss, chance(batch))):
             stopped = Stopped(i + 1, settings.steps, recent, near)
             break
-    kept = step(tau.detach(), settings.temperature)
-    kept = kept if allowed is None else kept * allowed
-    kept = (with_keys(kept, model.config) if settings.robust else kept).split(sizes)
+    kept = chosen(tau.detach()).split(sizes)
     nodes = [
         Node(site, int(i)) for site, part in zip(sites, kept, strict=True) for i in part.nonzero().flatten()
     ]
@@ -288,14 +291,20 @@ def _allowed(model: Transformer, rest: Rest, without: Sequence[Node]) -> Tensor:
     return 1 - torch.cat([out.keep[site] for site in model.config.sites()])
 
 
+def outputs(
+    model: Transformer, rest: Rest, nodes: Sequence[Node], batch: Batch
+) -> Iterator[tuple[Batch, Tensor]]:
+    """Pieces of a fixed size of a batch, each with a circuit's (prompt, vocabulary) logits, by the compacted model."""
+    keep = keeping(nodes, model.config, rest.mean).keep
+    for part in batch.parts(score.PROMPTS_AT_ONCE):
+        mask = Mask(keep, rest.of(part))
+        yield part, score.answer_logits(compact(model, mask), part, mask)
+
+
 @torch.no_grad()
 def per_prompt_loss(model: Transformer, rest: Rest, nodes: Sequence[Node], batch: Batch) -> Tensor:
-    """(prompt) nats of a circuit, by the compacted model, in pieces of a fixed size."""
-    found: list[Tensor] = []
-    for part in batch.parts(score.PROMPTS_AT_ONCE):
-        mask = keeping(nodes, model.config, rest.of(part))
-        found.append(score.loss(score.answer_logits(compact(model, mask), part, mask), part))
-    return torch.cat(found)
+    """(prompt) nats of a circuit."""
+    return torch.cat([score.loss(logits, part) for part, logits in outputs(model, rest, nodes, batch)])
 
 
 def loss_and_error(

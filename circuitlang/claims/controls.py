@@ -15,7 +15,7 @@ import torch
 
 from circuitlang.cache import key_of
 from circuitlang.circuit.extract import bare, extract, weight_edges
-from circuitlang.circuit.find import SELECTED, Finder, Found, costed
+from circuitlang.circuit.find import SELECTED, Finder, Found
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.prune import loss_and_error
 from circuitlang.claims.assess import COUNTED, Assessor
@@ -246,7 +246,7 @@ class _NullJudge:
     def assessor(self) -> Assessor:
         finder, spec = self.finder, self.controls.spec
         meter = Meter.of(finder, spec.prune)
-        shown = finder.prompts("select", 0, costed(len(self.nodes)))
+        shown = finder.shown(len(self.nodes))
         graph = extract(finder.checkpoint.model, meter.mean, self.nodes, shown, finder.checkpoint.tokenizer)
         return Assessor(meter, graph, one_look(spec.verdict), self.own.seed, spec.circuit)
 

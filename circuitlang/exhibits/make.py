@@ -55,10 +55,11 @@ def exhibit(spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str])
 
 
 def _make(spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str]) -> Exhibit:
-    mean = finder.mean(spec.prune)
+    rest = finder.rest(spec.prune)
+    mean = rest.mean
     inside = Inside.of(finder, found.pruned.nodes, mean)
     contexts = Contexts.of(finder.checkpoint, found.pruned.nodes)
-    curve, model_loss, prompts = sizes(finder, found.pruned, finder.rest(spec.prune))
+    curve, model_loss, prompts = sizes(finder, found.pruned, rest)
     return Exhibit(
         spec=spec.name,
         seed=found.seed,

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from circuitlang.circuit.find import Finder
-from circuitlang.circuit.mask import keeping
-from circuitlang.exhibits.sizes import DATAPOINTS, asked
+from circuitlang.circuit.prune import loss_and_error
+from circuitlang.circuit.reference import Rest
+from circuitlang.exhibits.sizes import DATAPOINTS
 from circuitlang.report.exhibit import PartExhibit
 from circuitlang.site import Node, Place, Site
 
@@ -21,7 +22,7 @@ def parts(finder: Finder, nodes: Sequence[Node], mean: Mapping[Site, Tensor]) ->
     model = finder.checkpoint.model
 
     def loss(kept: Sequence[Node]) -> float:
-        return float(asked(model, batch, lambda _: keeping(kept, model.config, mean))[0].mean())
+        return loss_and_error(model, Rest(mean), kept, batch)[0]
 
     by_part: dict[tuple[int, bool], list[Node]] = {}
     for node in sorted(nodes):

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from circuitlang.circuit.compact import compact
 from circuitlang.circuit.find import Finder
-from circuitlang.circuit.mask import Mask, keeping
-from circuitlang.circuit.prune import Pruned
+from circuitlang.circuit.prune import Pruned, outputs
 from circuitlang.circuit.reference import Rest
 from circuitlang.model import score
-from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.encode import Batch
 from circuitlang.report.exhibit import Size
 from circuitlang.site import Node
@@ -44,14 +41,11 @@ def sizes(finder: Finder, pruned: Pruned, rest: Rest) -> tuple[tuple[Size, ...],
     """Every size with its numbers; the untouched model's loss; and on how many prompts."""
     batch = finder.prompts("select", 0, DATAPOINTS)
     model = finder.checkpoint.model
-    own_loss, own_choice = asked(model, batch)
+    untouched = ((part, score.answer_logits(model, part)) for part in batch.parts(score.PROMPTS_AT_ONCE))
+    own_loss, own_choice = _asked(untouched)
     found = []
     for size in looked_at(len(pruned.nodes), len(pruned.order)):
-
-        def masked(part: Batch, size: int = size) -> Mask:
-            return keeping(pruned.order[:size], model.config, rest.of(part))
-
-        loss, choice = asked(model, batch, masked)
+        loss, choice = _asked(outputs(model, rest, pruned.order[:size], batch))
         by_datapoint = loss.view(-1, batch.cases).mean(1)
         found.append(
             Size(
@@ -64,17 +58,10 @@ def sizes(finder: Finder, pruned: Pruned, rest: Rest) -> tuple[tuple[Size, ...],
     return tuple(found), float(own_loss.mean()), len(batch)
 
 
-def asked(
-    model: Transformer, batch: Batch, masked: Callable[[Batch], Mask] | None = None
-) -> tuple[Tensor, Tensor]:
-    """(prompt) loss in nats, and choice: under the mask for these prompts, if there is one."""
+def _asked(outputs: Iterable[tuple[Batch, Tensor]]) -> tuple[Tensor, Tensor]:
+    """(prompt) loss in nats, and choice."""
     losses, choices = [], []
-    for part in batch.parts(score.PROMPTS_AT_ONCE):
-        if masked is None:
-            logits = score.answer_logits(model, part)
-        else:
-            mask = masked(part)
-            logits = score.answer_logits(compact(model, mask), part, mask)
+    for part, logits in outputs:
         losses.append(score.loss(logits, part).double())
         choices.append(score.choice(logits, part))
     return torch.cat(losses), torch.cat(choices)
