@@ -2,6 +2,7 @@
 
 import multiprocessing
 import pickle
+import time
 from dataclasses import replace
 
 import pytest
@@ -53,8 +54,11 @@ def test_an_error_of_a_search_is_raised_here(finder):
     none = Search(finder, SETTINGS, 0, without=(Node(Site(7, Place.V), 0),))
     with pytest.raises(ValueError, match="the model has no node"):
         find_all([Search(finder, SETTINGS, 0), none], 2)
-    for process in multiprocessing.active_children():
-        process.join(120)  # however busy the machine
+    # Asked again and again, for the pool's own thread waits for them too: of two who join a process, one learns
+    # that it has ended, and the other's first answer can be that it has not.
+    late = time.monotonic() + 120  # however busy the machine
+    while multiprocessing.active_children() and time.monotonic() < late:
+        time.sleep(0.05)
     assert not multiprocessing.active_children()
 
 
