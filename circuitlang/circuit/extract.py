@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 
 import torch
@@ -70,13 +70,32 @@ def node_costs(
 
 
 def weight_edges(model: Transformer, nodes: Sequence[Node]) -> tuple[GraphEdge, ...]:
-    """Nonzero weights between two kept nodes: what the paper counts (section 4.3 of its appendix's viewer)."""
-    return tuple(
-        GraphEdge(source, target, weight, "weight")
-        for target in nodes
-        for source in nodes
-        if (weight := _weight(model, source, target)) != 0
-    )
+    """Nonzero weights between two kept nodes: what the paper counts (section 4.3 of its appendix's viewer). In the
+    order of `nodes`, by target and then by source."""
+    found: list[tuple[int, int, float]] = []
+    for targets, sources, weights in _between(model, nodes):
+        for row, column in weights.nonzero().tolist():
+            found.append((targets[row], sources[column], float(weights[row, column])))
+    return tuple(GraphEdge(nodes[s], nodes[t], weight, "weight") for t, s, weight in sorted(found))
+
+
+def weight_count(model: Transformer, nodes: Sequence[Node]) -> int:
+    """How many `weight_edges` there are; between thousands of a dense model's nodes there are millions."""
+    return sum(int(weights.count_nonzero()) for _, _, weights in _between(model, nodes))
+
+
+def _between(model: Transformer, nodes: Sequence[Node]) -> Iterator[tuple[list[int], list[int], Tensor]]:
+    """Matrix by matrix what connects the nodes: the numbers of targets and of sources, and (target, source) weights."""
+    numbers: dict[Site, list[int]] = {}
+    for number, node in enumerate(nodes):
+        numbers.setdefault(node.site, []).append(number)
+    for (source, target), name in MATRICES.items():
+        for layer in range(model.config.layers):
+            rows, columns = numbers.get(Site(layer, target), []), numbers.get(Site(layer, source), [])
+            if rows and columns:
+                weights = model.get_parameter(name.format(layer))
+                read, written = ([nodes[i].index for i in some] for some in (columns, rows))
+                yield rows, columns, weights[written][:, read]
 
 
 MATRICES = {

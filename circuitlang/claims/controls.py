@@ -14,7 +14,7 @@ from functools import cached_property
 import torch
 
 from circuitlang.cache import key_of
-from circuitlang.circuit.extract import bare, extract, weight_edges
+from circuitlang.circuit.extract import bare, extract, weight_count
 from circuitlang.circuit.find import SELECTED, Finder, Found
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.prune import loss_and_error
@@ -227,7 +227,7 @@ class _NullJudge:
         fits, too_many = 0, min(real.node_count, len(order)) + 1
         while too_many - fits > 1:
             middle = (fits + too_many) // 2
-            if len(weight_edges(model, order[:middle])) <= real.edge_count:
+            if weight_count(model, order[:middle]) <= real.edge_count:
                 fits = middle
             else:
                 too_many = middle

@@ -8,7 +8,7 @@ import torch
 
 from circuitlang.cache import Cache
 from circuitlang.circuit.eliminate import by_return
-from circuitlang.circuit.extract import MATRICES
+from circuitlang.circuit.extract import weight_count
 from circuitlang.circuit.find import SELECTED, Finder, Found, one_thread
 from circuitlang.circuit.mask import Mask, keeping
 from circuitlang.circuit.reference import Drawn, Rest, places_in, pool_of_values
@@ -21,7 +21,7 @@ from circuitlang.program.spec import PruneSettings, VerdictSettings
 from circuitlang.program.task import Task
 from circuitlang.prompts.admit import admit
 from circuitlang.report.frontier import Size, Sizes
-from circuitlang.site import Node, Site
+from circuitlang.site import Node
 from circuitlang.training import is_competent
 
 ASKED = 512
@@ -73,22 +73,7 @@ def measure(
 
 
 def _size(model: Transformer, nodes: Sequence[Node]) -> Size:
-    return Size(nodes=len(nodes), edges=edge_count(model, nodes))
-
-
-def edge_count(model: Transformer, nodes: Sequence[Node]) -> int:
-    """Nonzero weights between two of the nodes: those of `weight_edges`, counted by matrix."""
-    kept: dict[Site, list[int]] = {}
-    for node in nodes:
-        kept.setdefault(node.site, []).append(node.index)
-    total = 0
-    for (source, target), name in MATRICES.items():
-        for layer in range(model.config.layers):
-            rows, columns = kept.get(Site(layer, target)), kept.get(Site(layer, source))
-            if rows and columns:
-                weights = model.get_parameter(name.format(layer))
-                total += int(weights[rows][:, columns].count_nonzero())
-    return total
+    return Size(nodes=len(nodes), edges=weight_count(model, nodes))
 
 
 def _under_resampling(search: Finder, found: Found, settings: PruneSettings) -> Sequence[Node] | None:

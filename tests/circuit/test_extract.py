@@ -12,6 +12,7 @@ from circuitlang.circuit.extract import (
     node_costs,
     reachable,
     unembedding_edges,
+    weight_count,
     weight_edges,
 )
 from circuitlang.circuit.graph import GraphEdge
@@ -71,6 +72,16 @@ def test_weight_edges_are_the_nonzero_weights_between_kept_nodes(model, seed):
     assert {(e.source, e.target, e.weight) for e in edges} == slow_edges(model, set(nodes))
     assert len(edges) > 20
     assert all(edge.kind == "weight" for edge in edges)
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 80, None])
+def test_edges_come_by_target_and_source_in_the_order_of_the_nodes(model, count):
+    nodes = nodes_of(model.config, 5, model.config.total_nodes if count is None else count)
+    slow = {(source, target): weight for source, target, weight in slow_edges(model, set(nodes))}
+    ends = [(source, target) for target in nodes for source in nodes if (source, target) in slow]
+    edges = weight_edges(model, nodes)
+    assert [(e.source, e.target, e.weight) for e in edges] == [(*pair, slow[pair]) for pair in ends]
+    assert weight_count(model, nodes) == len(edges)
 
 
 def test_with_all_nodes_every_block_weight_is_an_edge(make_model):

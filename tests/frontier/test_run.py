@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from circuitlang.cache import Cache
-from circuitlang.circuit.eliminate import every_node
-from circuitlang.circuit.extract import weight_edges
 from circuitlang.frontier import sizes
 from circuitlang.frontier.run import Grid, frontier, run
 from circuitlang.model.checkpoint import load as load_model
@@ -132,16 +130,6 @@ def test_the_stricter_ablation_with_everything_kept_is_the_model(done, project):
     )
     assert impossible.mean is None
     assert impossible.resampled is None
-
-
-def test_edges_are_counted_as_they_are_listed(done, project):
-    *_, found, _ = done
-    model = load_model(project / "out" / "models" / found.models[0].name, "m").model
-    everything = every_node(model)
-    for step in (1, 2, 3, 7):
-        nodes = everything[::step]
-        assert sizes.edge_count(model, nodes) == len(weight_edges(model, nodes))
-    assert sizes.edge_count(model, []) == 0
 
 
 @pytest.mark.parametrize(
