@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from circuitlang.circuit.graph import jaccard
@@ -63,9 +64,12 @@ def judge_locked(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec, c
 def put_back(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec) -> list[Found]:
     """Every seed's locked circuit in the model at hand: the same nodes, with the losses, edges and costs that they have
     there. Of the lock's own model costs are the lock's: they take as long as all claims, and decide nothing."""
+    import torch
+
     from circuitlang.circuit.extract import extract, weight_edges
-    from circuitlang.circuit.find import SELECTED, Found, one_thread
-    from circuitlang.circuit.prune import MARGIN, Pruned, loss_and_error
+    from circuitlang.circuit.find import SELECTED, Found
+    from circuitlang.circuit.prune import MARGIN, Pruned, mean_and_error, per_prompt_loss
+    from circuitlang.model.score import PROMPTS_AT_ONCE
 
     model, rest = finder.checkpoint.model, finder.rest(spec.prune, meter.mean)
     many = finder.prompts("select", 0, SELECTED)
@@ -73,14 +77,14 @@ def put_back(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec) -> li
     for circuit in locked.report.per_seed:
         assert circuit.graph is not None, "a lock holds no circuit without its nodes"
         nodes = circuit.graph.kept
-        with one_thread():
-            loss, error = loss_and_error(model, rest, nodes, many)
-            if same_model(locked, meter.checkpoint.digest):
-                others = tuple(edge for edge in circuit.graph.edges if edge.kind != "weight")
-                graph = replace(circuit.graph, edges=(*weight_edges(model, nodes), *others))
-            else:
-                few = finder.shown(len(nodes))
-                graph = extract(model, meter.mean, nodes, few, finder.checkpoint.tokenizer)
+        parts = meter.each(partial(per_prompt_loss, model, rest, nodes), many.parts(PROMPTS_AT_ONCE))
+        loss, error = mean_and_error(torch.cat(parts), many.cases)
+        if same_model(locked, meter.checkpoint.digest):
+            others = tuple(edge for edge in circuit.graph.edges if edge.kind != "weight")
+            graph = replace(circuit.graph, edges=(*weight_edges(model, nodes), *others))
+        else:
+            few = finder.shown(len(nodes))
+            graph = extract(model, meter.mean, nodes, few, finder.checkpoint.tokenizer)
         reached = loss + MARGIN * error <= spec.prune.loss
         pruned = Pruned(nodes, loss, error, reached, circuit.penalty or 0.0, ((len(nodes), loss),), nodes)
         done.append(Found(circuit.seed, pruned, graph, True))

@@ -78,7 +78,7 @@ def judge(spec: Spec, finder: Finder, meter: Meter, options: Options, clock: Clo
     if not goes_on:
         return Judged(able)
     made = make_nulls(finder, spec.prune.seeds[0]) if options.controls else []
-    circuits, owns = search(spec, finder, made, options, clock)
+    circuits, owns = search(spec, finder, made, options, clock, beside=options.battery)
     clock.lap("prune")
     bindings, verdicts = judge_circuits(spec, meter, circuits, clock)
     if any(found.pruned.stopped is not None for found in circuits):
@@ -146,16 +146,18 @@ def judge_claims(
 
 
 def search(
-    spec: Spec, finder: Finder, made: Sequence[Made], options: Options, clock: Clock
+    spec: Spec, finder: Finder, made: Sequence[Made], options: Options, clock: Clock, beside: bool = False
 ) -> tuple[list[Found], list[Found | None]]:
-    """One circuit per seed, and one of every null that could be made; at most `options.jobs` searches at a time."""
+    """One circuit per seed, and one of every null that could be made; at most `options.jobs` searches at a time.
+    `beside`: every seed's also with its circuit's nodes forbidden, for the battery."""
     from circuitlang.circuit.parallel import Search, find_all
 
-    searches = [Search(finder, spec.prune, seed, options.budget) for seed in spec.prune.seeds]
-    names = [f"seed {seed}" for seed in spec.prune.seeds]
+    seeds = spec.prune.seeds
+    searches = [Search(finder, spec.prune, seed, options.budget, beside=beside) for seed in seeds]
+    names = [f"seed {seed}" for seed in seeds]
     for null in made:
         if null.finder is not None:
-            searches.append(Search(null.finder, spec.prune, spec.prune.seeds[0], fallback=False))
+            searches.append(Search(null.finder, spec.prune, seeds[0], fallback=False))
             names.append(f"control {null.null.name}")
     shares = [0.0] * len(searches)
 
@@ -164,9 +166,9 @@ def search(
         clock.told(f"prune: {names[number]}, {step}", sum(shares) / len(shares))
 
     found = find_all(searches, options.jobs, told)
-    rest = iter(found[len(spec.prune.seeds) :])
+    rest = iter(found[len(seeds) :])
     owns = [None if null.finder is None else next(rest) for null in made]
-    return found[: len(spec.prune.seeds)], owns
+    return found[: len(seeds)], owns
 
 
 def run_controls(
@@ -206,8 +208,10 @@ def examine(
     text_mean = finder.mean(replace(spec.prune, ablate="mean"))
     for number, circuit in enumerate(circuits):
 
-        def again(nodes: tuple[Node, ...], seed: int = circuit.seed) -> Pruned:
-            return finder.find(spec.prune, seed, without=nodes, fallback=False).pruned
+        def again(nodes: tuple[Node, ...], found: Found = circuit) -> Pruned:
+            if found.beside is not None and nodes == found.graph.kept:
+                return found.beside  # looked for beside the other searches, on a core of its own
+            return finder.find(spec.prune, found.seed, without=nodes, fallback=False).pruned
 
         context = Context(meter, circuit.graph, spec.verdict, circuit.seed, wheres, again, text_mean)
         found[circuit.seed] = battery(

@@ -45,22 +45,24 @@ def check_and_exhibit(
     spec: Spec, root: Path, options: Options, locked: LockedSpec | None = None, show: bool = True
 ) -> tuple[Report, Exhibit | None, list[str]]:
     """One spec judged, what a page shows of its first seed's circuit, where there is one, and notes for the reader."""
+    from circuitlang.circuit.find import one_thread
     from circuitlang.exhibits.make import exhibit_or_why
     from circuitlang.frozen import drifted, same_model
     from circuitlang.write_up import write_up
 
     clock = Clock(options.told)
-    finder, meter = prepare(spec, root, options)
+    finder, meter = prepare(spec, root, options, measure=True)
     clock.lap("load")
-    judged = judge(spec, finder, meter, options, clock)
-    report = write_up(spec, meter, judged, options, clock.seconds)
-    if locked is not None and not same_model(locked, meter.checkpoint.digest):
-        report = drifted(report, spec, finder, meter, locked, clock)
-    if not show or not judged.circuits:
-        return report, None, []
-    clock.told("page", 0.0)
-    shown, why = exhibit_or_why(spec, finder, judged.circuits[0], report.provenance.hashes)
-    return report, shown, [why] if why else []
+    with one_thread():
+        judged = judge(spec, finder, meter, options, clock)
+        report = write_up(spec, meter, judged, options, clock.seconds)
+        if locked is not None and not same_model(locked, meter.checkpoint.digest):
+            report = drifted(report, spec, finder, meter, locked, clock)
+        if not show or not judged.circuits:
+            return report, None, []
+        clock.told("page", 0.0)
+        shown, why = exhibit_or_why(spec, finder, judged.circuits[0], report.provenance.hashes)
+        return report, shown, [why] if why else []
 
 
 def frozen(spec: Spec, path: Path, options: Options) -> Report:
@@ -78,11 +80,9 @@ def frozen(spec: Spec, path: Path, options: Options) -> Report:
     digest = digest_of(model_folder(spec, root))
     require_inputs(spec, locked, digest, seed, options.model is not None)
     clock = Clock(options.told)
-    finder, meter = prepare(spec, root, options)
+    finder, meter = prepare(spec, root, options, measure=True)
     require_sizes(spec, locked, meter)
     clock.lap("load")
-    if finder.checkpoint.model.embed.device.type == "cpu":
-        meter.workers = options.jobs
     with one_thread():
         judged = judge_locked(spec, finder, meter, locked, clock)
         return frozen_report(write_up(spec, meter, judged, options, clock.seconds), locked, options)
@@ -225,8 +225,11 @@ def show(stage: str, path: Path, name: str | None, seed: int) -> Shown:
     return Shown(lambda: graph_lines(graph), graph.to_data)
 
 
-def prepare(spec: Spec, root: Path, options: Options) -> tuple[Finder, Meter]:
-    """What finds circuits and what measures them, for one spec."""
+def prepare(spec: Spec, root: Path, options: Options, measure: bool = False) -> tuple[Finder, Meter]:
+    """What finds circuits and what measures them, for one spec. `measure`: by as many threads as torch would use for
+    one pass, each with a pass of its own; the caller lets torch use one, so that no bit depends on their number."""
+    import torch
+
     from circuitlang.claims.measure import Meter
     from circuitlang.model.checkpoint import load as load_model
 
@@ -234,7 +237,8 @@ def prepare(spec: Spec, root: Path, options: Options) -> tuple[Finder, Meter]:
     checkpoint = load_model(model_folder(spec, root), spec.model, device)
     cache = Cache(None if options.fresh else options.cache or default_folder())
     finder = finder_of(checkpoint, spec.task, options.seed, cache)
-    return finder, Meter.of(finder, spec.prune)
+    workers = torch.get_num_threads() if measure and device.type == "cpu" else 1
+    return finder, Meter.of(finder, spec.prune, workers)
 
 
 def finder_of(checkpoint: Checkpoint, task: Task, seed: int, cache: Cache) -> Finder:
@@ -245,8 +249,9 @@ def finder_of(checkpoint: Checkpoint, task: Task, seed: int, cache: Cache) -> Fi
     from circuitlang.prompts.generate import Generator
 
     device = checkpoint.model.embed.device
-    key = key_of(checkpoint.digest, task.text, seed, code_digest(), torch.__version__, device.type)
-    return Finder(checkpoint, Generator(task, seed), cache, key)
+    model_key = key_of(checkpoint.digest, code_digest(), torch.__version__, device.type)
+    key = key_of(model_key, task.text, seed)
+    return Finder(checkpoint, Generator(task, seed), cache, key, model_key=model_key)
 
 
 def choose_device(name: str) -> torch.device:

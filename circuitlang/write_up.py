@@ -130,5 +130,5 @@ def provenance(spec: Spec, meter: Meter, options: Options) -> dict[str, object]:
         "hashes": hashes(spec, meter.checkpoint.digest),
         "seed": options.seed,
         "device": str(meter.checkpoint.model.embed.device),
-        "threads": torch.get_num_threads(),
+        "threads": max(meter.workers, torch.get_num_threads()),
     }

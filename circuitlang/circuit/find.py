@@ -47,24 +47,28 @@ def one_thread() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Found:
-    """One seed's circuit. `seed`: of the pruning; `cached`: read, not searched for."""
+    """One seed's circuit. `seed`: of the pruning; `cached`: read, not searched for; `beside`: what was found without
+    any of its nodes, where that was looked for."""
 
     seed: int
     pruned: Pruned
     graph: CircuitGraph
     cached: bool
+    beside: Pruned | None = None
 
 
 @dataclass(frozen=True)
 class Finder:
     """Finds circuits of one model for one task. `key` names all that decides a result but the settings and seed.
-    `relabel`: gives the prompts other answers than the task's."""
+    `relabel`: gives the prompts other answers than the task's. `model_key` names the model and what computes with it,
+    for what it has in common with other tasks; None: nothing."""
 
     checkpoint: Checkpoint
     generator: Generator
     cache: Cache
     key: str
     relabel: Relabel = as_written
+    model_key: str | None = None
 
     def prompts(self, split: Split, start: int, count: int) -> Batch:
         """Datapoints [start, start + count) of a split."""
@@ -72,9 +76,9 @@ class Finder:
         batch = encode(datapoints, self.checkpoint.tokenizer, self.checkpoint.model.config.context)
         return self.relabel(batch, split, start)
 
-    def mean(self, settings: PruneSettings) -> dict[Site, Tensor]:
-        """The stand-ins of ablated nodes."""
-        key = key_of("stand-ins", self.key, settings.ablate)
+    def mean(self, settings: PruneSettings, workers: int = 1) -> dict[Site, Tensor]:
+        """The stand-ins of ablated nodes. `workers`: threads that take means at a time."""
+        key = key_of("stand-ins", self.model_key or self.key, settings.ablate)
         found = self.cache.get(key)
         if found is not None:
             with np.load(io.BytesIO(found), allow_pickle=False) as arrays:
@@ -82,7 +86,7 @@ class Finder:
                 sites = self.checkpoint.model.config.sites()
                 return {site: torch.from_numpy(arrays[str(site)]).to(device) for site in sites}
         with one_thread():
-            mean = stand_ins(self.checkpoint.model, self.checkpoint.reference, settings.ablate)
+            mean = stand_ins(self.checkpoint.model, self.checkpoint.reference, settings.ablate, workers)
         buffer = io.BytesIO()
         arrays = {str(site): value.cpu().numpy() for site, value in mean.items()}
         np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]

@@ -10,7 +10,7 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from circuitlang.circuit.find import Finder, Found
 from circuitlang.program.spec import PruneSettings
@@ -19,7 +19,8 @@ from circuitlang.site import Node
 
 @dataclass(frozen=True)
 class Search:
-    """What to look for, as in `Finder.find`."""
+    """What to look for, as in `Finder.find`; and then, `beside`, for another circuit without any of this one's
+    nodes."""
 
     finder: Finder
     settings: PruneSettings
@@ -27,16 +28,25 @@ class Search:
     budget: int | None = None
     without: tuple[Node, ...] = ()
     fallback: bool = True
+    beside: bool = False
 
     @property
     def done(self) -> bool:
         """Whether it is in the cache."""
-        return (
-            self.finder.known(self.settings, self.seed, self.budget, self.without, self.fallback) is not None
-        )
+        found = self.finder.known(self.settings, self.seed, self.budget, self.without, self.fallback)
+        if found is None or not self.beside or found.pruned.stopped is not None:
+            return found is not None
+        return self._beside(found).done
 
     def run(self, report: Callable[[str, float], None] = lambda stage, share: None) -> Found:
-        return self.finder.find(self.settings, self.seed, self.budget, report, self.without, self.fallback)
+        found = self.finder.find(self.settings, self.seed, self.budget, report, self.without, self.fallback)
+        if not self.beside or found.pruned.stopped is not None:
+            return found
+        other = self._beside(found).run(lambda stage, share: report(f"beside it, {stage}", share))
+        return replace(found, beside=other.pruned)
+
+    def _beside(self, found: Found) -> Search:
+        return replace(self, budget=None, without=found.graph.kept, fallback=False, beside=False)
 
 
 def cores() -> int:

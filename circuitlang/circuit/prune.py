@@ -311,8 +311,13 @@ def loss_and_error(
     model: Transformer, rest: Rest, nodes: Sequence[Node], batch: Batch
 ) -> tuple[float, float]:
     """The circuit's mean loss in nats per prompt, and its standard error over datapoints."""
-    values = per_prompt_loss(model, rest, nodes, batch).double()
-    by_datapoint = values.view(-1, batch.cases).mean(1)
+    return mean_and_error(per_prompt_loss(model, rest, nodes, batch), batch.cases)
+
+
+def mean_and_error(losses: Tensor, cases: int) -> tuple[float, float]:
+    """The mean over prompts, and its standard error over datapoints. losses: (prompt)."""
+    values = losses.double()
+    by_datapoint = values.view(-1, cases).mean(1)
     return float(values.mean()), float(by_datapoint.std()) / math.sqrt(len(by_datapoint))
 
 

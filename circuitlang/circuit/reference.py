@@ -3,50 +3,67 @@ it had somewhere in that text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import reduce
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from circuitlang.model.transformer import Edit, Transformer
+from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.encode import Batch
 from circuitlang.prompts.stream import derive
 from circuitlang.site import Place, Site
 from circuitlang.source import CommandError
 
+Seen = TypeVar("Seen")
 ROWS_AT_ONCE = 16
 POOL = 2048
 """Positions of reference text whose values stand in for those of ablated nodes when these are resampled."""
 
 
-@torch.no_grad()
-def read_through(model: Transformer, rows: Tensor, look: Edit) -> None:
-    """The model reads text, some rows at a time, under an edit that looks at what it has. rows: (row, position)."""
-    for some in rows.split(ROWS_AT_ONCE):
-        model(some, look, at=torch.zeros(len(some), dtype=torch.int64, device=some.device))
+def read_through(
+    model: Transformer, rows: Tensor, look: Callable[[Site, Tensor], Seen | None], workers: int = 1
+) -> dict[Site, list[Seen]]:
+    """site -> what `look` makes of its values, (row, position, unit), for every ROWS_AT_ONCE rows in their order. rows:
+    (row, position). A None is left out. `workers`: threads that read at a time; it changes no bit where torch itself
+    uses one."""
+
+    @torch.no_grad()
+    def read(some: Tensor) -> dict[Site, Seen]:
+        seen: dict[Site, Seen] = {}
+
+        def note(site: Site, x: Tensor) -> Tensor:
+            if (found := look(site, x)) is not None:
+                seen[site] = found
+            return x
+
+        model(some, note, at=torch.zeros(len(some), dtype=torch.int64, device=some.device))
+        return seen
+
+    with ThreadPoolExecutor(workers) as pool:
+        parts = list(pool.map(read, rows.split(ROWS_AT_ONCE)))
+    return {site: [part[site] for part in parts] for site in parts[0]}
 
 
-def stand_ins(model: Transformer, reference: Tensor, ablate: Literal["mean", "zero"]) -> dict[Site, Tensor]:
+def stand_ins(
+    model: Transformer, reference: Tensor, ablate: Literal["mean", "zero"], workers: int = 1
+) -> dict[Site, Tensor]:
     """site -> (unit). reference: (row, position) token ids. The mean is over all tokens, taken with AbsTopK in place
     (the values that nodes really have), in float64. Raises CommandError where one is not finite."""
-    sites = model.config.sites()
     if ablate == "zero":
+        sites = model.config.sites()
         return {site: torch.zeros(model.config.size(site), device=reference.device) for site in sites}
-    totals = {
-        site: torch.zeros(model.config.size(site), dtype=torch.float64, device=reference.device)
-        for site in sites
-    }
 
-    def add(site: Site, x: Tensor) -> Tensor:
-        if site.place is not Place.FINAL:
-            totals[site] += x.double().sum((0, 1))
-        return x
+    def total(site: Site, x: Tensor) -> Tensor | None:
+        return x.double().sum((0, 1)) if site.place is not Place.FINAL else None
 
-    read_through(model, reference, add)
+    parts = read_through(model, reference, total, workers)
+    totals = {site: reduce(torch.add, sums) for site, sums in parts.items()}
     means = {site: (total / reference.numel()).float() for site, total in totals.items()}
     for site, values in means.items():
         if not torch.isfinite(values).all():
@@ -103,15 +120,12 @@ class Rest:
 
 def pool_of_values(model: Transformer, reference: Tensor) -> dict[Site, Tensor]:
     """site -> (position, unit): the values of all nodes at POOL positions of the reference text, or at all."""
-    found: dict[Site, list[Tensor]] = {}
 
-    def note(site: Site, x: Tensor) -> Tensor:
-        if site.place is not Place.FINAL:
-            found.setdefault(site, []).append(x.flatten(0, 1))
-        return x
+    def values(site: Site, x: Tensor) -> Tensor | None:
+        return x.flatten(0, 1) if site.place is not Place.FINAL else None
 
-    read_through(model, reference[: max(1, POOL // reference.shape[1])], note)
-    return {site: torch.cat(values) for site, values in found.items()}
+    read = read_through(model, reference[: max(1, POOL // reference.shape[1])], values)
+    return {site: torch.cat(parts) for site, parts in read.items()}
 
 
 def places_in(pool: Mapping[Site, Tensor], shape: Sequence[int], *seed: str | int) -> Tensor:

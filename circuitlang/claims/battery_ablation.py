@@ -104,10 +104,8 @@ def _worst_subset(context: Context) -> tuple[Mask, int, float]:
         like = context.mask.keep
         return {s: torch.from_numpy(shares[s]).to(like[s]).expand_as(like[s]).clone() for s in sites}
 
-    tried = []
-    for number in range(SUBSETS):
-        kept = drawn(number)
-        tried.append((*measured(kept), kept))
+    parts = [drawn(number) for number in range(SUBSETS)]
+    tried = [(*found, kept) for found, kept in zip(context.meter.each(measured, parts), parts, strict=True)]
     worst, mask, kept = max(tried, key=lambda each: each[0])
     for site in (sites[int(i)] for i in draw.permutation(len(sites))[:FLIPS]):
         other = kept | {site: 1 - kept[site]}

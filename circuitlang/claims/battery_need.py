@@ -35,7 +35,8 @@ def necessity(context: Context) -> Answer:
     def on_select(name: str) -> float:
         return float(score.loss(_dropping(context, randoms[name])(few, 0), few).double().mean())
 
-    hardest = sorted(randoms, key=lambda name: (-on_select(name), name))[:JUDGED]
+    losses_on_select = dict(zip(randoms, context.meter.each(on_select, randoms), strict=True))
+    hardest = sorted(randoms, key=lambda name: (-losses_on_select[name], name))[:JUDGED]
     without = context.tables("without the circuit", _dropping(context, context.nodes), WAYS)
     numbers: dict[str, Interval] = {}
     losses: dict[str, Interval] = {}

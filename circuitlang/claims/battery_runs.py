@@ -89,7 +89,9 @@ class Context:
         """(datapoint, case) each: loss, choice (0 is the answer), kl and binary (divergence from the untouched model,
         over the vocabulary and over answer and foils), and candidates (datapoint, case, answer and foils). Equal names
         are run once."""
-        found = [self._chunk(name, run, chunk, split, where) for chunk in range(-(-datapoints // CHUNK))]
+        found = self.meter.each(
+            lambda chunk: self._chunk(name, run, chunk, split, where), range(-(-datapoints // CHUNK))
+        )
         widest = max(part["candidates"].shape[2] for part in found)
         for part in found:
             missing = widest - part["candidates"].shape[2]

@@ -124,7 +124,9 @@ def make_nulls(finder: Finder, seed: int) -> list[Made]:
             made.append(Made(null, None, str(reason)))
             continue
         key = key_of(finder.key, "null", null.name, seed)
-        made.append(Made(null, replace(finder, checkpoint=checkpoint, relabel=relabel, key=key)))
+        same = finder.model_key if checkpoint is finder.checkpoint else None
+        nulls = replace(finder, checkpoint=checkpoint, relabel=relabel, key=key, model_key=same)
+        made.append(Made(null, nulls))
     return made
 
 
@@ -195,12 +197,12 @@ class Controls:
             Assessor(self.meter, bare(model, drawn), one_look(self.spec.verdict), seed)
             for drawn in random_outside(model, batch, self.real.kept, RANDOM_CIRCUITS, seed)
         ]
-        best = min(
-            float(
-                self.meter.table(Setting.keep(judge.nodes, "select"), "loss", SCREENED).mean(dtype="float64")
-            )
-            for judge in judges
-        )
+
+        def loss(judge: Assessor) -> float:
+            table = self.meter.table(Setting.keep(judge.nodes, "select"), "loss", SCREENED)
+            return float(table.mean(dtype="float64"))
+
+        best = min(self.meter.each(loss, judges))
         return Control(
             RANDOM,
             f"{RANDOM_CIRCUITS} circuits with as many live nodes at the same sites",
@@ -237,15 +239,20 @@ class _NullJudge:
     def loss(self) -> float:
         """Nats per prompt on `select`."""
         finder = self.finder
-        rest = finder.rest(self.controls.spec.prune)
+        rest = finder.rest(self.controls.spec.prune, self.meter.mean)
         return loss_and_error(
             finder.checkpoint.model, rest, self.nodes, finder.prompts("select", 0, SELECTED)
         )[0]
 
     @cached_property
+    def meter(self) -> Meter:
+        real = self.controls.meter
+        mean = real.mean if self.finder.checkpoint is real.checkpoint else None
+        return Meter.of(self.finder, self.controls.spec.prune, real.workers, mean)
+
+    @cached_property
     def assessor(self) -> Assessor:
-        finder, spec = self.finder, self.controls.spec
-        meter = Meter.of(finder, spec.prune)
+        finder, spec, meter = self.finder, self.controls.spec, self.meter
         shown = finder.shown(len(self.nodes))
         graph = extract(finder.checkpoint.model, meter.mean, self.nodes, shown, finder.checkpoint.tokenizer)
         return Assessor(meter, graph, one_look(spec.verdict), self.own.seed, spec.circuit)
@@ -305,10 +312,8 @@ def _random_reaches(judges: Sequence[Assessor], claim: Claim) -> bool:
         return False
     if _speaks_of(claim, lambda act: act.each is not None):
         judges = judges[:JUDGED]
-    near: list[tuple[float, Assessor]] = []
-    for judge in judges:
-        margin = judge.margin_on_select(claim)
-        near += [(margin, judge)] if margin is not None and margin >= 0 else []
+    margins = judges[0].meter.each(lambda judge: judge.margin_on_select(claim), judges)
+    near = [(m, judge) for m, judge in zip(margins, judges, strict=True) if m is not None and m >= 0]
     near.sort(key=lambda pair: -pair[0])
     return any(judge.judge(claim).outcome is Outcome.PASS for _, judge in near[:JUDGED])
 

@@ -135,11 +135,26 @@ class Meter:
     _alone: AbstractContextManager[object] = field(default_factory=Lock)
 
     @classmethod
-    def of(cls, finder: Finder, settings: PruneSettings) -> Meter:
-        """What measures the model that a finder searches; what is ablated has the value that it has in the search."""
+    def of(
+        cls,
+        finder: Finder,
+        settings: PruneSettings,
+        workers: int = 1,
+        mean: Mapping[Site, Tensor] | None = None,
+    ) -> Meter:
+        """What measures the model that a finder searches; what is ablated has the value that it has in the search.
+        `mean`: where these values are known, which without a cache saves seconds."""
         key = key_of(finder.key, settings.ablate)
-        mean = finder.mean(settings)
-        return cls(finder.checkpoint, finder.generator, mean, finder.cache, key, relabel=finder.relabel)
+        mean = finder.mean(settings, workers) if mean is None else mean
+        return cls(
+            finder.checkpoint,
+            finder.generator,
+            mean,
+            finder.cache,
+            key,
+            relabel=finder.relabel,
+            workers=workers,
+        )
 
     @property
     def cases(self) -> int:

@@ -72,14 +72,11 @@ def holding(tokens: NDArray[np.integer], tokenizer: Tokenizer, pattern: str) -> 
 
 def values(checkpoint: Checkpoint, node: Node) -> Values:
     """(token) the node's value in the untouched model, of all the reference text in order."""
-    found = []
 
-    def look(site: Site, x: Tensor) -> Tensor:
-        if site == node.site:
-            found.append(x[..., node.index].double().cpu().numpy())
-        return x
+    def look(site: Site, x: Tensor) -> Values | None:
+        return x[..., node.index].double().cpu().numpy() if site == node.site else None
 
-    read_through(checkpoint.model, checkpoint.reference, look)
+    found = read_through(checkpoint.model, checkpoint.reference, look)[node.site]
     return np.concatenate(found).reshape(-1)
 
 

@@ -73,15 +73,13 @@ def _values(checkpoint: Checkpoint, rows: Tensor, nodes: Sequence[Node]) -> dict
     by_site: dict[Site, list[Node]] = {}
     for node in nodes:
         by_site.setdefault(node.site, []).append(node)
-    parts: dict[Site, list[Values]] = {site: [] for site in by_site}
 
-    def look(site: Site, x: Tensor) -> Tensor:
-        if site in by_site:
-            indices = [node.index for node in by_site[site]]
-            parts[site].append(x[..., indices].flatten(0, 1).float().cpu().numpy())
-        return x
+    def look(site: Site, x: Tensor) -> Values | None:
+        if site not in by_site:
+            return None
+        return x[..., [node.index for node in by_site[site]]].flatten(0, 1).float().cpu().numpy()
 
-    read_through(checkpoint.model, rows, look)
+    parts = read_through(checkpoint.model, rows, look)
     whole = {site: np.concatenate(found) for site, found in parts.items()}
     return {node: whole[site][:, i] for site, inside in by_site.items() for i, node in enumerate(inside)}
 

@@ -38,6 +38,13 @@ def test_means_equal_a_slow_loop_over_tokens(make_model, variant, rows):
         assert torch.allclose(mean.double(), sums[site] / (11 * rows), atol=1e-5), site
 
 
+@pytest.mark.parametrize("workers", [2, 5])
+def test_threads_that_read_change_no_bit(make_model, workers):
+    model, reference = make_model(activations=0.25, sink=True), text(85)  # six pieces
+    alone, together = (stand_ins(model, reference, "mean", n) for n in (1, workers))
+    assert all(torch.equal(alone[site], together[site]) for site in alone)
+
+
 def test_abs_top_k_is_in_place(make_model):
     """A node that AbsTopK always silences has mean 0; without it, it has not."""
     sparse, dense = make_model(activations=0.25), make_model()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from benchmarks.planted.circuits import CIRCUITS, Planted, quotes
 from circuitlang.cache import Cache
+from circuitlang.circuit.find import one_thread
 from circuitlang.circuit.graph import CircuitGraph, GraphNode
 from circuitlang.circuit.norms import logits_with_scales, scales_of
 from circuitlang.circuit.prune import Pruned, every_node
@@ -104,6 +105,14 @@ def test_the_whole_model_is_the_model(whole: dict[str, Check]) -> None:
     assert sides["held out: accuracy"].datapoints == 256
     for name in GATES - {"necessity"}:
         assert whole[name].outcome is Outcome.PASS, whole[name]
+
+
+def test_threads_that_measure_change_nothing() -> None:
+    planted = quotes(noise=0.02)
+    alone, together = (context_of(planted, planted.nodes) for _ in range(2))
+    together.meter.workers = 3
+    with one_thread():
+        assert battery(together) == battery(alone)
 
 
 def test_all_ten_are_there_and_say_whether_they_count(whole: dict[str, Check]) -> None:
