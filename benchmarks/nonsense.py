@@ -2,8 +2,8 @@
 
 `python -m benchmarks.nonsense [--model NAME --jobs N TASKFILE ...]`: of every task that the model can do, the circuit
 that the search finds and the one it finds for the null `nonsense`, at one target: the usual one, or what the model's
-own loss leaves room for. The ratio of their nodes is what a spec's `margin` is held against (docs/verdicts.md). Results are
-kept in the cache, so that a run that was cut off goes on.
+own loss leaves room for. The ratio of their nodes is what a spec's `margin` is held against (docs/verdicts.md). Results
+are kept in the cache, so that a run that was cut off goes on.
 """
 
 from __future__ import annotations
