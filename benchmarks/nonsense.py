@@ -53,7 +53,9 @@ def main() -> None:
         finder = finder_of(found, task, 0, Cache(default_folder()))
         null = next(each for each in make_nulls(finder, 0) if each.null.name == "nonsense")
         finders = [finder] if null.finder is None else [finder, null.finder]
-        circuits = find_all([Search(each, settings, 0, fallback=False) for each in finders], options.jobs)
+        circuits = find_all(
+            [Search(each, settings, 0, fallback=False, costs=False) for each in finders], options.jobs
+        )
         sizes = [_size(each) for each in circuits] + [null.why] * (null.finder is None)
         ratio = ""
         if len(circuits) == 2 and all(each.pruned.reached for each in circuits):

@@ -157,7 +157,7 @@ def search(
     names = [f"seed {seed}" for seed in seeds]
     for null in made:
         if null.finder is not None:
-            searches.append(Search(null.finder, spec.prune, seeds[0], fallback=False))
+            searches.append(Search(null.finder, spec.prune, seeds[0], fallback=False, costs=False))
             names.append(f"control {null.null.name}")
     shares = [0.0] * len(searches)
 
@@ -211,7 +211,7 @@ def examine(
         def again(nodes: tuple[Node, ...], found: Found = circuit) -> Pruned:
             if found.beside is not None and nodes == found.graph.kept:
                 return found.beside  # looked for beside the other searches, on a core of its own
-            return finder.find(spec.prune, found.seed, without=nodes, fallback=False).pruned
+            return finder.find(spec.prune, found.seed, without=nodes, fallback=False, costs=False).pruned
 
         context = Context(meter, circuit.graph, spec.verdict, circuit.seed, wheres, again, text_mean)
         found[circuit.seed] = battery(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from circuitlang.cache import Cache, key_of
-from circuitlang.circuit.extract import extract
+from circuitlang.circuit.extract import bare, extract
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.prune import Pruned, Stopped, loss_and_error, prune
 from circuitlang.circuit.reference import Rest, pool_of_values, stand_ins
@@ -114,14 +114,15 @@ class Finder:
         report: Callable[[str, float], None] = lambda stage, share: None,
         without: Sequence[Node] = (),
         fallback: bool = True,
+        costs: bool = True,
     ) -> Found:
         """The smallest circuit that the search finds; with `budget`, its `budget` most needed nodes instead. `without`
-        and `fallback` as in `prune`."""
-        known = self.known(settings, seed, budget, without, fallback)
+        and `fallback` as in `prune`. `costs` no: the graph has nodes and weights alone."""
+        known = self.known(settings, seed, budget, without, fallback, costs)
         if known is not None:
             return known
         with one_thread():
-            return self._search(settings, seed, budget, report, without, fallback)
+            return self._search(settings, seed, budget, report, without, fallback, costs)
 
     def known(
         self,
@@ -130,15 +131,22 @@ class Finder:
         budget: int | None = None,
         without: Sequence[Node] = (),
         fallback: bool = True,
+        costs: bool = True,
     ) -> Found | None:
         """What `find` found before with the same arguments."""
-        stored = self.cache.get(self._key(settings, seed, budget, without, fallback))
+        stored = self.cache.get(self._key(settings, seed, budget, without, fallback, costs))
         return _read(stored, seed) if stored is not None else None
 
     def _key(
-        self, settings: PruneSettings, seed: int, budget: int | None, without: Sequence[Node], fallback: bool
+        self,
+        settings: PruneSettings,
+        seed: int,
+        budget: int | None,
+        without: Sequence[Node],
+        fallback: bool,
+        costs: bool,
     ) -> str:
-        asked = repr((asdict(settings), seed, budget, fallback))
+        asked = repr((asdict(settings), seed, budget, fallback, costs))
         return key_of("circuit", self.key, asked, sorted(map(str, set(without))))
 
     def _search(
@@ -149,6 +157,7 @@ class Finder:
         report: Callable[[str, float], None],
         without: Sequence[Node],
         fallback: bool,
+        costs: bool,
     ) -> Found:
         rest = self.rest(settings)
         select = self.prompts("select", 0, SELECTED)
@@ -160,9 +169,13 @@ class Finder:
         pruned = prune(model, rest, draw, select, settings, seed, report, without, fallback)
         if budget is not None:
             pruned = _cut(pruned, budget, self, rest, select)
-        shown = self.shown(len(pruned.nodes))
-        graph = extract(model, rest.mean, pruned.nodes, shown, self.checkpoint.tokenizer)
-        self.cache.put(self._key(settings, seed, budget, without, fallback), _write(pruned, graph))
+        if costs:
+            shown = self.shown(len(pruned.nodes))
+            graph = extract(model, rest.mean, pruned.nodes, shown, self.checkpoint.tokenizer)
+        else:
+            graph = bare(model, pruned.nodes)
+        key = self._key(settings, seed, budget, without, fallback, costs)
+        self.cache.put(key, _write(pruned, graph))
         return Found(seed, pruned, graph, False)
 
 

@@ -28,25 +28,29 @@ class Search:
     budget: int | None = None
     without: tuple[Node, ...] = ()
     fallback: bool = True
+    costs: bool = True
     beside: bool = False
 
     @property
     def done(self) -> bool:
         """Whether it is in the cache."""
-        found = self.finder.known(self.settings, self.seed, self.budget, self.without, self.fallback)
+        asked = (self.settings, self.seed, self.budget, self.without, self.fallback, self.costs)
+        found = self.finder.known(*asked)
         if found is None or not self.beside or found.pruned.stopped is not None:
             return found is not None
         return self._beside(found).done
 
     def run(self, report: Callable[[str, float], None] = lambda stage, share: None) -> Found:
-        found = self.finder.find(self.settings, self.seed, self.budget, report, self.without, self.fallback)
+        asked = (self.settings, self.seed, self.budget, report, self.without, self.fallback, self.costs)
+        found = self.finder.find(*asked)
         if not self.beside or found.pruned.stopped is not None:
             return found
         other = self._beside(found).run(lambda stage, share: report(f"beside it, {stage}", share))
         return replace(found, beside=other.pruned)
 
     def _beside(self, found: Found) -> Search:
-        return replace(self, budget=None, without=found.graph.kept, fallback=False, beside=False)
+        rest = replace(self, budget=None, fallback=False, costs=False, beside=False)
+        return replace(rest, without=found.graph.kept)
 
 
 def cores() -> int:

@@ -252,9 +252,12 @@ class _NullJudge:
 
     @cached_property
     def assessor(self) -> Assessor:
-        finder, spec, meter = self.finder, self.controls.spec, self.meter
-        shown = finder.shown(len(self.nodes))
-        graph = extract(finder.checkpoint.model, meter.mean, self.nodes, shown, finder.checkpoint.tokenizer)
+        spec, meter, checkpoint = self.controls.spec, self.meter, self.finder.checkpoint
+        if spec.circuit is None:  # only roles are bound by what a graph has beside its nodes
+            graph = bare(checkpoint.model, self.nodes)
+        else:
+            shown = self.finder.shown(len(self.nodes))
+            graph = extract(checkpoint.model, meter.mean, self.nodes, shown, checkpoint.tokenizer)
         return Assessor(meter, graph, one_look(spec.verdict), self.own.seed, spec.circuit)
 
     def reached(self) -> tuple[str, ...]:

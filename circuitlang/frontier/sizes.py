@@ -60,7 +60,7 @@ def measure(
     and behind it all other nodes, those first whose return lowers the loss most by its gradient.
     """
     search = finder_of(checkpoint, task, 0, cache)
-    found = search.find(settings, seed, report=report, fallback=False)
+    found = search.find(settings, seed, report=report, fallback=False, costs=False)
     model = checkpoint.model
     with one_thread():
         strict = _under_resampling(search, found, settings)
