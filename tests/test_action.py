@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
+INSTALL, CHECK = "Install circuitlang", "Check circuits"
 FAKE = """#!/bin/bash
 printf '%s\\n' "$@" > asked
 mkdir -p runs/a runs/b
@@ -24,9 +25,9 @@ def action() -> dict[str, Any]:
     return yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 
 
-def step(folder: Path, number: int, **environment: str) -> subprocess.CompletedProcess[str]:
+def step(folder: Path, name: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """A step in a folder that has a `circuitlang` in `bin`, as a runner runs it."""
-    script = action()["runs"]["steps"][number]["run"]
+    script = next(each["run"] for each in action()["runs"]["steps"] if each["name"] == name)
     return subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
         cwd=folder,
@@ -59,7 +60,7 @@ def asked(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("status", [0, 1, 2, 3])
 def test_the_exit_status_and_the_summary_are_handed_on(folder: Path, status: int) -> None:
-    done = step(folder, 1, SPECS="specs/*.cir", ARGUMENTS="--frozen", STATUS=str(status))
+    done = step(folder, CHECK, SPECS="specs/*.cir", ARGUMENTS="--frozen", STATUS=str(status))
     assert done.returncode == status, done.stderr
     assert asked(folder) == ["check", "specs/a.cir", "specs/b.cir", "--format", "github", "--frozen"]
     assert (folder / "output").read_text() == f"status={status}\n"
@@ -67,25 +68,32 @@ def test_the_exit_status_and_the_summary_are_handed_on(folder: Path, status: int
 
 
 def test_no_argument_and_several(folder: Path) -> None:
-    assert step(folder, 1, SPECS="specs/a.cir", ARGUMENTS="").returncode == 0
+    assert step(folder, CHECK, SPECS="specs/a.cir", ARGUMENTS="").returncode == 0
     assert asked(folder) == ["check", "specs/a.cir", "--format", "github"]
-    step(folder, 1, SPECS="specs/a.cir", ARGUMENTS="--model zoo:python-small --no-battery")
+    step(folder, CHECK, SPECS="specs/a.cir", ARGUMENTS="--model zoo:python-small --no-battery")
     assert asked(folder)[4:] == ["--model", "zoo:python-small", "--no-battery"]
 
 
 def test_what_is_put_in_is_not_run(folder: Path) -> None:
     hostile = "$(touch made) `touch made` ; touch made"
-    step(folder, 1, SPECS=hostile, ARGUMENTS=hostile + " *")
+    step(folder, CHECK, SPECS=hostile, ARGUMENTS=hostile + " *")
     assert not (folder / "made").exists()
     assert asked(folder)[-1] == "*"
 
 
 def test_what_is_put_in_stands_in_no_script() -> None:
-    found = action()
-    assert not any("${{" in each["run"] for each in found["runs"]["steps"])
-    assert all(each["shell"] == "bash" for each in found["runs"]["steps"])
+    scripts = [each for each in action()["runs"]["steps"] if "run" in each]
+    assert len(scripts) == 2
+    assert not any("${{" in each["run"] for each in scripts)
+    assert all(each["shell"] == "bash" for each in scripts)
+
+
+def test_what_is_kept_is_where_the_check_looks() -> None:
+    steps = {each["name"]: each for each in action()["runs"]["steps"]}
+    assert list(steps) == [INSTALL, "Keep results", CHECK]
+    assert steps["Keep results"]["with"]["path"] == steps[CHECK]["env"]["CIRCUITLANG_CACHE"]
 
 
 def test_one_that_is_installed_is_used(folder: Path) -> None:
-    done = step(folder, 0, PYTHON="no-such-python", SOURCE=str(ROOT))
+    done = step(folder, INSTALL, PYTHON="no-such-python", SOURCE=str(ROOT))
     assert done.returncode == 0, done.stderr
