@@ -47,8 +47,21 @@ def card_lines(card: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {'task':<28} {'accuracy':>8} {'loss':>8} {'mass':>8}"
     for task, row in rows.items():
         yield f"  {visible(task):<28} {row['accuracy']:>8.2%} {row['loss']:>8.4f} {row['mass']:>8.4f}"
-    for name, (nonzero, total) in card.get("nonzeros", {}).items():
-        yield f"    {name:<28} {nonzero:>9,} of {total:>9,}"
+    for (name, nonzero, total), layers in _over_layers(card.get("nonzeros", {})).items():
+        each = f" in each of {len(layers)} layers" if len(layers) > 1 else ""
+        shown = name if len(layers) > 1 or not layers else name.replace("*", str(layers[0]), 1)
+        yield f"    {shown:<28} {nonzero:>9,} of {total:>9,}{each}"
+
+
+def _over_layers(nonzeros: Mapping[str, Sequence[int]]) -> dict[tuple[str, int, int], list[int]]:
+    """(name with * for the layer, nonzeros, entries) -> the layers whose tensor has as many."""
+    found: dict[tuple[str, int, int], list[int]] = {}
+    for name, (nonzero, total) in nonzeros.items():
+        layer = next((part for part in name.split(".") if part.isdecimal()), None)
+        general = name if layer is None else name.replace(f".{layer}.", ".*.", 1)
+        layers = found.setdefault((general, nonzero, total), [])
+        layers += [] if layer is None else [int(layer)]
+    return found
 
 
 def competence_lines(name: str, datapoints: int, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.program.load import load_text
-from circuitlang.report.listing import graph_lines, name_data, name_lines, value_data, value_lines
+from circuitlang.report.listing import card_lines, graph_lines, name_data, name_lines, value_data, value_lines
 from tests.report.test_hostile import HOSTILE, harmless
 
 
@@ -47,3 +47,18 @@ def test_names_in_lines_and_data() -> None:
     lines, rows = list(name_lines(2))[1:], name_data(2)
     assert [line.split()[:2] for line in lines] == [[row["site"], row["authors"] or "–"] for row in rows]
     assert rows[-1]["kind"] is None
+
+
+def test_layers_with_as_many_nonzeros_share_a_line_of_a_card():
+    counts = {
+        "embed": [3, 9],
+        "mlp.0.up.weight": [1, 4],
+        "mlp.1.up.weight": [2, 4],
+        "mlp.2.up.weight": [1, 4],
+    }
+    lines = [" ".join(line.split()) for line in card_lines({"name": "m", "nonzeros": counts})]
+    assert lines[1:] == [
+        "embed 3 of 9",
+        "mlp.*.up.weight 1 of 4 in each of 2 layers",
+        "mlp.1.up.weight 2 of 4",
+    ]
