@@ -197,8 +197,8 @@ def live(model: Transformer) -> tuple[Node, ...]:
 
 
 def checkpoint_of(name: str, subject: Subject, task: Task) -> tuple[Checkpoint, int]:
-    """The model with reference text, and how many prompts it answers as RASP's interpreter does, of all looked at.
-    Raises ValueError where it does not answer one so."""
+    """The model with reference text, and how many prompts were put to it. Raises ValueError where it does not answer
+    one as RASP's interpreter does."""
     tokenizer = train_tokenizer([], 257)  # the bytes, and no merges
     program = subject.program()
     compiled = compiling.compile_rasp_to_model(program, set(subject.letters), LENGTH, causal=True)
@@ -215,9 +215,8 @@ def checkpoint_of(name: str, subject: Subject, task: Task) -> tuple[Checkpoint, 
                 f"{name}: of {prompt.text} RASP says {meant}, the task {prompt.answer}, the model {said}"
             )
     length = min(map(len, rows))
-    return Checkpoint(name, model, tokenizer, torch.tensor([r[:length] for r in rows]), name, {}), len(
-        prompts
-    )
+    reference = torch.tensor([row[:length] for row in rows])
+    return Checkpoint(name, model, tokenizer, reference, name, {}), len(prompts)
 
 
 def gates(finder: Finder, meter: Meter, nodes: tuple[Node, ...]) -> str:
@@ -233,7 +232,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for name, subject in SUBJECTS.items():
         task = load_text(subject.task).tasks["compiled"]
-        checkpoint, right = checkpoint_of(name, subject, task)
+        checkpoint, asked = checkpoint_of(name, subject, task)
         finder = Finder(checkpoint, Generator(task, 0), Cache(None), "")
         meter, select = Meter.of(finder, SETTINGS), finder.prompts("select", 0, TEXTS)
         config, nodes = checkpoint.model.config, live(checkpoint.model)
@@ -243,7 +242,7 @@ def main() -> None:
         print(
             f"{name}: {config.layers} layers, {config.total_nodes:,} nodes, loss {_mean(whole, select):.4f}"
         )
-        print(f"  as RASP's interpreter on {right} of {right} prompts")
+        print(f"  as RASP's interpreter on all of {asked} prompts")
         print(
             f"  compiled: {len(nodes)} nodes, logits differ by at most {apart:.1g}; {gates(finder, meter, nodes)}"
         )
