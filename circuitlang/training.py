@@ -22,7 +22,9 @@ from circuitlang.storage import write_whole
 if TYPE_CHECKING:
     from circuitlang.claims.look import Table
     from circuitlang.model.checkpoint import Checkpoint
+    from circuitlang.model.start import Start
     from circuitlang.model.train import Progress
+    from circuitlang.program.recipe import Recipe
 
 JUDGED_PER_TASK = 1024
 """Datapoints of `test` behind a line of a card's table of competences."""
@@ -50,23 +52,26 @@ def train(
     from circuitlang.model.train import train as run_training
 
     with processes() as group:
-        recipe = choose(load(path).recipes, name, "model", path)
+        recipes = load(path).recipes
+        recipe = choose(recipes, name, "model", path)
         root = project_root(path)
         home = root / TRAINED / recipe.name
         out = out or home
+        start = start_of(recipe, recipes, root, out)
         device = own_device(choose_device(device_name))
         if said is not None:
             lines = measured(recipe, device, machine, group, home)
             if group.first:
                 said(lines)
-        stream = group.after_first(lambda: data.prepare(recipe, root, home / "work", told))
+        tokenizer = start.tokenizer if start else None
+        stream = group.after_first(lambda: data.prepare(recipe, root, home / "work", told, tokenizer))
         state = home / "work" / "state.safetensors"
-        run = run_training(recipe, stream, state, device, stepping(told), None, machine, group)
+        run = run_training(recipe, stream, state, device, stepping(told), None, machine, group, start)
         if group.first:
             reference = reference_text(recipe, stream)
             checkpoint.save(out, run.model, stream.tokenizer, reference, {})
             able = competences(checkpoint.load(out, recipe.name, device), root, told)
-            card = make_card(recipe, stream, run, device, able, machine, group.count)
+            card = make_card(recipe, stream, run, device, able, machine, group.count, start)
             checkpoint.save(out, run.model, stream.tokenizer, reference, card)
         group.wait()
         return checkpoint.load(out, recipe.name, device)
@@ -80,11 +85,28 @@ def cost(
     from circuitlang.model.processes import own_device, processes
 
     with processes() as group:
-        recipe = choose(load(path).recipes, name, "model", path)
+        recipes = load(path).recipes
+        recipe = choose(recipes, name, "model", path)
         home = project_root(path) / TRAINED / recipe.name
+        start_of(recipe, recipes, project_root(path), home)
         lines = measured(recipe, own_device(choose_device(device_name)), machine, group, home)
         if group.first:
             said(lines)
+
+
+def start_of(recipe: Recipe, recipes: Mapping[str, Recipe], root: Path, out: Path) -> Start | None:
+    """The model that a recipe starts from, if any. CommandError where it is not there, has other sizes, or lies where
+    the new one will."""
+    from circuitlang.model.start import start_from
+    from circuitlang.model.train import config_of
+
+    name = recipe.training.start
+    if name is None:
+        return None
+    folder = locate(name, root, name in recipes)
+    if folder.resolve() == out.resolve():
+        raise CommandError(f"model {recipe.name} starts from {folder}, where it would itself be written")
+    return start_from(folder, name, config_of(recipe))
 
 
 def stepping(told: Told) -> Callable[[Progress], None]:

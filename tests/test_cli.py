@@ -34,6 +34,16 @@ spec one {
 }
 """
 
+MODELS = b"""
+corpus c { rule line = "x = " 0..9  document line }
+model first { architecture { layers = 1  width = 8  heads = 2 } train { corpus = c  tokens = 1K } }
+model on { architecture { layers = 1  width = 8  heads = 2 } train { corpus = c  tokens = 1K  start = first } }
+model other {
+  architecture { layers = 1  width = 8  heads = 2 }
+  train { corpus = c  tokens = 1K  start = "zoo:python-small" }
+}
+"""
+
 
 def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "circuitlang.cli", *map(str, arguments)]
@@ -95,6 +105,16 @@ def test_a_right_program_is_found_right(project: Path) -> None:
         ({}, ["models", "zoo:none"], r"there is no model `zoo:none`"),
         ({}, ["explain", "CIR-999"], r"CIR-999"),
         ({}, ["train", "colours.task"], r"there are 0 models"),
+        (
+            {"m.cir": MODELS},
+            ["train", "m.cir", "on"],
+            r"no model at .*first: .*train it first: circuitlang train",
+        ),
+        (
+            {"m.cir": MODELS},
+            ["train", "m.cir", "other"],
+            r"start from zoo:python-small: layers is 4 there and 1 here",
+        ),
         ({}, ["no-such-command"], r"No such command"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

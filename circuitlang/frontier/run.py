@@ -61,6 +61,8 @@ def frontier(
     the widest sparse one's width, and the tasks of the project."""
     base = choose(load(path).recipes, name, "model", path)
     root = project_root(path)
+    if base.training.start is not None:
+        raise CommandError(f"model {base.name} starts from {base.training.start}: other sizes could not")
     if not target > 0:
         raise CommandError(f"a target of {target:g} nats cannot be reached")
     widths = widths or (base.architecture.width,)

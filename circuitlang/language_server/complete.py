@@ -44,7 +44,7 @@ def _in_string(
     start = offset - len(inside)
     if before == "use":
         yield from _paths(project, unit, inside, start)
-    elif before == "=" and words[-2] in ("model", "dense", "sparse"):
+    elif before == "=" and REFERS.get(words[-2]) == "model":
         yield from (Suggestion(name, "zoo", start, "a model that ships") for name in zoo())
     elif before in ("prompt", "answer", "foil", "not"):
         hole = hole_before(string.text)

@@ -27,6 +27,7 @@ MARKS = frozenset({"start", "end"})
 REFERS = {
     "task": "task",
     "model": "model",
+    "start": "model",
     "corpus": "corpus",
     "dense": "model",
     "sparse": "model",

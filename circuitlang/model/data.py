@@ -66,21 +66,30 @@ class TokenData:
         return torch.from_numpy(out)
 
 
-def prepare(recipe: Recipe, root: Path, folder: Path, progress: Callable[[str, float], None]) -> TokenData:
+def prepare(
+    recipe: Recipe,
+    root: Path,
+    folder: Path,
+    progress: Callable[[str, float], None],
+    tokenizer: Tokenizer | None = None,
+) -> TokenData:
     """Generates, tokenises and stores the training text of a recipe under `folder`; a second call reads it back.
 
-    `progress(stage, share done)`. Raises CommandError where the corpus has too little text.
+    `progress(stage, share done)`. `tokenizer`: of the model that the training starts from; otherwise one is trained on
+    the text. Raises CommandError where the corpus has too little text.
     """
     corpus, context = recipe.training.corpus, recipe.architecture.context
     files = real_files(corpus, root) if corpus.files else []
     text = hashlib.sha256((recipe.text + "\0".join(name for name, _ in files)).encode())
     for _name, content in files:
         text.update(hashlib.sha256(content.encode("utf-8", "replace")).digest())
+    if tokenizer is not None:
+        text.update(tokenizer.digest.encode())
     digest = text.hexdigest()
     stamp = folder / "data.json"
     if not (stamp.exists() and json.loads(stamp.read_text()).get("digest") == digest):
         stamp.unlink(missing_ok=True)  # what is cut off half-way must not pass for what was here before
-        _build(recipe, files, folder, progress)
+        _build(recipe, files, folder, progress, tokenizer)
         write_whole(stamp, json.dumps({"digest": digest}))
     weights = _shares(corpus)
     streams = tuple(
@@ -111,16 +120,20 @@ def _open(path: Path) -> Ids:
 
 
 def _build(
-    recipe: Recipe, files: list[tuple[str, str]], folder: Path, progress: Callable[[str, float], None]
+    recipe: Recipe,
+    files: list[tuple[str, str]],
+    folder: Path,
+    progress: Callable[[str, float], None],
+    tokenizer: Tokenizer | None,
 ) -> None:
     training, corpus = recipe.training, recipe.training.corpus
     shares = _shares(corpus)
     kept = [text for i, (_, text) in enumerate(files) if i % VALIDATION_FILES]
     held = [text for i, (_, text) in enumerate(files) if i % VALIDATION_FILES == 0]
-    progress("tokenizer", 0.0)
-    tokenizer = train_tokenizer(
-        _mixture(rule_documents(corpus, training.seed), kept, shares), recipe.architecture.vocabulary
-    )
+    if tokenizer is None:
+        progress("tokenizer", 0.0)
+        text = _mixture(rule_documents(corpus, training.seed), kept, shares)
+        tokenizer = train_tokenizer(text, recipe.architecture.vocabulary)
     write_whole(folder / "tokenizer.json", tokenizer.to_json())
     if "rules" in shares:
         wanted = int(training.tokens * shares["rules"])

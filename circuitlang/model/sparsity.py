@@ -77,13 +77,16 @@ def _threshold_by_topk(flat: Tensor, kept: int) -> Tensor:
     return flat.topk(len(flat) - kept + 1, largest=False, sorted=False).values.max()
 
 
-def nonzero_fraction(target: float, progress: float, anneal: float, warmup: float = 0.01) -> float:
-    """Share of nonzero entries at `progress` in [0, 1] of the run: 1 to the target, linearly, between the end of the
-    warm-up and the share `anneal` of the run; constant afterwards (paper A.2; the released script starts at 1 %)."""
-    if target >= 1:
-        return 1.0
+def nonzero_fraction(
+    target: float, progress: float, anneal: float, warmup: float = 0.01, initial: float = 1.0
+) -> float:
+    """Share of nonzero entries at `progress` in [0, 1] of the run: `initial` to the target, linearly, between the end
+    of the warm-up and the share `anneal` of the run; constant afterwards (paper A.2; the released script starts at
+    1 %). A model that begins with no more than the target has the target throughout."""
+    if target >= initial:
+        return target
     done = min(1.0, max(0.0, (progress - warmup) / max(anneal - warmup, 1e-9)))
-    return 1.0 + (target - 1.0) * done
+    return initial + (target - initial) * done
 
 
 def kept_of(parameter: Tensor, group: str, weights: float, embeddings: float) -> int:

@@ -19,6 +19,7 @@ from circuitlang.model.machine import Machine
 from circuitlang.model.processes import ALONE, Processes
 from circuitlang.model.sparsity import nonzero_fraction, project
 from circuitlang.model.spread import gathered, local, spread, synchronised
+from circuitlang.model.start import Start
 from circuitlang.model.state import read_state, write_state
 from circuitlang.model.transformer import Transformer
 from circuitlang.program.recipe import Recipe
@@ -68,11 +69,11 @@ def config_of(recipe: Recipe) -> Config:
     )
 
 
-def learning_rate(recipe: Recipe, progress: float) -> float:
+def learning_rate(recipe: Recipe, progress: float, initial: float = 1.0) -> float:
     """Linear warm-up, from its end linear decay to 0, times 1/sqrt(L0) relative to the final L0 (the paper's
-    "sharkfin", Fig. 11)."""
+    "sharkfin", Fig. 11). `initial`: the share of nonzero weights that the run begins with."""
     training, target = recipe.training, recipe.sparsity.weights
-    nonzero = nonzero_fraction(target, progress, training.anneal, training.warmup)
+    nonzero = nonzero_fraction(target, progress, training.anneal, training.warmup, initial)
     warm = training.warmup
     ramp = progress / warm if progress < warm else (1 - progress) / max(1 - warm, 1e-9)
     return training.learning_rate * ramp * math.sqrt(target / nonzero)
@@ -119,17 +120,19 @@ def train(
     stop_after: int | None = None,
     machine: Machine = Machine(),  # noqa: B008
     processes: Processes = ALONE,
+    start: Start | None = None,
 ) -> Run:
     """Trains to the end, or continues the run whose checkpoint lies at `state`, with the same result bit for bit.
 
-    `stop_after`: stop (with a checkpoint) after so many steps of the whole run. Several processes share the rows of
-    each batch; then, and with fewer rows at a time, results are the same but for rounding. Raises CommandError where
-    the loss is no longer a number; the last good checkpoint stays.
+    `stop_after`: stop (with a checkpoint) after so many steps of the whole run. `start`: whose weights it begins with;
+    None: they are drawn. Several processes share the rows of each batch; then, and with fewer rows at a time, results
+    are the same but for rounding. Raises CommandError where the loss is no longer a number; the last good checkpoint
+    stays.
     """
     training = recipe.training
     steps = steps_of(recipe)
-    loop = Loop(recipe, data, device, machine, processes)
-    key = _key(recipe, data, device, machine)
+    loop = Loop(recipe, data, device, machine, processes, start)
+    key = _key(recipe, data, device, machine, start)
     loop.restore(state, key)
     if not steps:
         raise CommandError(f"{training.tokens} tokens are not enough for one batch of model {recipe.name}")
@@ -143,11 +146,8 @@ def train(
             rate = (
                 (loop.step - first) * training.batch * recipe.architecture.context / max(now - started, 1e-9)
             )
-            nonzero = nonzero_fraction(
-                recipe.sparsity.weights, loop.step / steps, training.anneal, training.warmup
-            )
             if processes.first:
-                report(Progress(loop.step, steps, loss, nonzero, rate))
+                report(Progress(loop.step, steps, loss, loop.shares(loop.step / steps)[0], rate))
             if processes.agree(now - saved > SAVE_SECONDS):
                 loop.save(state, key, now - started)
                 saved = now
@@ -174,25 +174,36 @@ def _optimizer(model: Transformer, recipe: Recipe) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), eps=recipe.training.epsilon, fused=True)
 
 
-def _key(recipe: Recipe, data: TokenData, device: torch.device, machine: Machine) -> str:
+def _key(recipe: Recipe, data: TokenData, device: torch.device, machine: Machine, start: Start | None) -> str:
     """Two runs with equal keys do the same steps, but for rounding. A precision that is not the device's usual one is
     part of it."""
     dtype = precision(device, machine.precision)
     unusual = f" {str(dtype).removeprefix('torch.')}" if dtype != precision(device) else ""
-    return f"{data.digest} {recipe.text}{unusual}"
+    begun = f" {start.digest}" if start else ""
+    return f"{data.digest} {recipe.text}{unusual}{begun}"
 
 
 class Loop:
     """The state of a run, and one step of it. cost.py takes throw-away steps with a loop of its own."""
 
     def __init__(
-        self, recipe: Recipe, data: TokenData, device: torch.device, machine: Machine, processes: Processes
+        self,
+        recipe: Recipe,
+        data: TokenData,
+        device: torch.device,
+        machine: Machine,
+        processes: Processes,
+        start: Start | None = None,
     ) -> None:
         self.recipe, self.data, self.device, self.processes = recipe, data, device, processes
         self.rows = machine.rows
         self.dtype = precision(device, machine.precision)
         model = Transformer(config_of(recipe))
-        model.initialise(torch.Generator().manual_seed(recipe.training.seed))
+        if start is None:
+            model.initialise(torch.Generator().manual_seed(recipe.training.seed))
+        else:
+            model.load_state_dict(start.model.state_dict())
+        self.initial = (1.0, 1.0) if start is None else (start.weights, start.embeddings)
         self.model, self.forward = spread(model.train(), device, machine, processes)
         self.in_pieces = processes.count > 1 and machine.sharded
         self.optimizer = _optimizer(self.model, recipe)
@@ -251,19 +262,24 @@ class Loop:
     def update(self, progress: float) -> None:
         """The optimizer's step, at the learning rate of the moment."""
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.recipe, progress)
+            group["lr"] = learning_rate(self.recipe, progress, self.initial[0])
         self.optimizer.step()
 
     def sparsify(self, progress: float) -> float:
         """The projection to the nonzeros of the moment. Returns their share in a block matrix."""
+        weights, embeddings = self.shares(progress)
+        if min(weights, embeddings) < 1:
+            project(self.model, weights, embeddings, self.recipe.sparsity.floor, self.processes)
+        return weights
+
+    def shares(self, progress: float) -> tuple[float, float]:
+        """Of nonzeros at the moment, in the block matrices and in the embeddings."""
         training, sparsity = self.recipe.training, self.recipe.sparsity
         weights, embeddings = (
-            nonzero_fraction(f, progress, training.anneal, training.warmup)
-            for f in (sparsity.weights, sparsity.embeddings)
+            nonzero_fraction(target, progress, training.anneal, training.warmup, initial)
+            for target, initial in zip((sparsity.weights, sparsity.embeddings), self.initial, strict=True)
         )
-        if min(weights, embeddings) < 1:
-            project(self.model, weights, embeddings, sparsity.floor, self.processes)
-        return weights
+        return weights, embeddings
 
     def save(self, path: Path, key: str, elapsed: float) -> None:
         """Written by the first process; where weights are in pieces, all must call it."""

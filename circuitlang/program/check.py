@@ -58,7 +58,8 @@ def check(units: Sequence[Unit], once: Once | None = None) -> Program:
         corpora[corpus.name.text], problems = once(check_corpus, corpus)
         found += problems
     for place, model in blocks.of_type(tree.Model):
-        recipe, problems = check_model(model, blocks.visible(place, tree.Corpus, corpora))
+        others = blocks.visible(place, tree.Model, dict.fromkeys(blocks.names(tree.Model)))
+        recipe, problems = check_model(model, blocks.visible(place, tree.Corpus, corpora), others)
         recipes |= {model.name.text: recipe} if recipe else {}
         found += problems
     for place, spec in blocks.of_type(tree.Spec):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 
 from circuitlang.program import errors, errors_spec
@@ -64,8 +64,10 @@ def _files(item: tree.Files, scope: Scope) -> Files:
     return Files(item.pattern.text, scope.weight(item.weight))
 
 
-def check_model(model: tree.Model, corpora: Mapping[str, Corpus]) -> tuple[Recipe | None, list[Diagnostic]]:
-    """The recipe, or None where something in it is missing or wrong."""
+def check_model(
+    model: tree.Model, corpora: Mapping[str, Corpus], models: Collection[str]
+) -> tuple[Recipe | None, list[Diagnostic]]:
+    """The recipe, or None where something in it is missing or wrong. `models`: the names of the visible blocks."""
     found: list[Diagnostic] = []
     sections: dict[str, tree.Section] = {}
     for section in model.items:
@@ -85,6 +87,11 @@ def check_model(model: tree.Model, corpora: Mapping[str, Corpus]) -> tuple[Recip
     if "corpus" in train and corpus is None:
         at = next(item.value.span for item in sections["train"].items if item.name.text == "corpus")
         found.append(errors.unknown("corpus", at, corpora))
+    start = _written(sections, "train", "start")
+    if start is not None and isinstance(start.value, tree.Name):
+        others = [name for name in models if name != model.name.text]
+        if train["start"] not in others:
+            found.append(errors.unknown("other model", start.value.span, others))
     if found or corpus is None:
         return None, found
     architecture = Architecture(**values["architecture"])

@@ -36,7 +36,7 @@ class Sparsity:
 @record
 class Training:
     """`tokens` in all; `batch` in sequences of `context` tokens; `anneal`, `warmup`: shares of the run
-    (A.2)."""
+    (A.2). `start`: the model whose weights it begins with, as a spec names one; None: drawn weights."""
 
     corpus: Corpus
     tokens: int
@@ -50,6 +50,7 @@ class Training:
     validation: int = (
         200_000  # tokens kept out of training for the validation loss, of rules and of files each
     )
+    start: str | None = None
 
 
 @record

@@ -63,6 +63,12 @@ TRAIN = Section(
         Setting(
             "validation", "integer", "tokens kept out for the validation loss", "tokens", low=1, high=10**9
         ),
+        Setting(
+            "start",
+            "name or text",
+            "the model whose weights and tokenizer it begins with: a `model` block that is trained, a shipped "
+            'model as "zoo:NAME", or a checkpoint\'s path',
+        ),
     ),
 )
 PRUNE = Section(

@@ -35,6 +35,8 @@ def card_lines(card: Mapping[str, Any]) -> Iterator[str]:
             f"  {card['tokens']:,} tokens in {card['hours']:.2f} hours on {visible(str(machine['device']))}, "
             f"{machine['threads']} thread(s), {machine['precision']}"
         )
+    if "start" in card:
+        yield f"  started from {_start(card['start'])}"
     imported = card.get("imported", {})
     for name, digest in imported.get("files", {}).items():
         yield f"  {visible(name)}: SHA-256 {digest}"
@@ -51,6 +53,13 @@ def card_lines(card: Mapping[str, Any]) -> Iterator[str]:
         each = f" in each of {len(layers)} layers" if len(layers) > 1 else ""
         shown = name if len(layers) > 1 or not layers else name.replace("*", str(layers[0]), 1)
         yield f"    {shown:<28} {nonzero:>9,} of {total:>9,}{each}"
+
+
+def _start(start: Mapping[str, Any]) -> str:
+    """A model that a training started from, and what that one had seen; then its own start, if it had one."""
+    seen = f", trained on {start['tokens']:,} tokens" if "tokens" in start else ""
+    before = f", started from {_start(start['start'])}" if "start" in start else ""
+    return f"{visible(str(start['model']))} (SHA-256 {start['digest'][:12]}…){seen}{before}"
 
 
 def _over_layers(nonzeros: Mapping[str, Sequence[int]]) -> dict[tuple[str, int, int], list[int]]:

@@ -58,6 +58,8 @@ def _value(draw: st.DrawFn, setting: Setting) -> str | None:
         case "integers":
             numbers = sorted({_integer(draw, setting) for _ in range(draw(st.integers(1, 3)))})
             return f"({', '.join(map(str, numbers))})"
+        case "name or text":
+            return draw(st.sampled_from(('"zoo:python-small"', "'models/mine'")))
         case "numbers":
             texts = {_number(draw, setting) for _ in range(draw(st.integers(1, 3)))}
             return f"({', '.join(sorted(texts))})"

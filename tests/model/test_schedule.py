@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from circuitlang.model import train
+from circuitlang.model.sparsity import nonzero_fraction
 from circuitlang.model.train import learning_rate
 
 AUTHORS = {0.01: 0.125, 0.25: 0.132, 0.4: 0.163, 0.49: 0.341, 0.5: 0.505, 0.6: 0.404}
@@ -82,3 +83,14 @@ def test_parameters_without_a_gradient_count(make_model):
     model.embed.grad = torch.ones_like(model.embed)
     share = model.embed.numel() / sum(p.numel() for p in model.parameters())
     assert math.isclose(train._normalise(model), math.sqrt(share), rel_tol=1e-5)
+
+
+@given(st.floats(0, 1), st.floats(0.001, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0.001, 1))
+def test_a_model_that_begins_sparser_than_dense(progress, target, anneal, warmup, initial):
+    now = nonzero_fraction(target, progress, anneal, warmup, initial)
+    if initial <= target:
+        assert now == target  # nothing to take away
+    else:
+        assert target - 1e-9 <= now <= initial
+        assert now == initial or progress > warmup
+        assert math.isclose(nonzero_fraction(target, 1.0, 0.5, 0.01, initial), target)
