@@ -95,9 +95,10 @@ class Assessor:
     def effect(self, nodes: tuple[Node, ...]) -> float:
         """What the circuit's loss on a few datapoints of `select` rises by when these nodes are ablated in it, too."""
         rest = tuple(node for node in self.nodes if node not in set(nodes))
-        return self._loss_on_select(rest) - self._loss_on_select(self.nodes)
+        return self.loss_on_select(rest) - self.loss_on_select(self.nodes)
 
-    def _loss_on_select(self, nodes: tuple[Node, ...]) -> float:
+    def loss_on_select(self, nodes: tuple[Node, ...]) -> float:
+        """Mean in nats over the first datapoints of `select`, with these nodes alone."""
         return float(self.meter.table(Setting.keep(nodes, "select"), "loss", SCREENED).mean(dtype="float64"))
 
     def judge_hypothesis(self) -> Verdict | None:

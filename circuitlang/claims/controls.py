@@ -20,8 +20,8 @@ from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.prune import loss_and_error
 from circuitlang.claims.assess import COUNTED, Assessor
 from circuitlang.claims.control import Control
-from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS, SCREENED
-from circuitlang.claims.measure import Meter, Setting
+from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS
+from circuitlang.claims.measure import Meter
 from circuitlang.claims.nulls import random_outside
 from circuitlang.claims.verdict import HYPOTHESIS, Outcome, Verdict, void
 from circuitlang.model.checkpoint import Checkpoint
@@ -197,12 +197,7 @@ class Controls:
             Assessor(self.meter, bare(model, drawn), one_look(self.spec.verdict), seed)
             for drawn in random_outside(model, batch, self.real.kept, RANDOM_CIRCUITS, seed)
         ]
-
-        def loss(judge: Assessor) -> float:
-            table = self.meter.table(Setting.keep(judge.nodes, "select"), "loss", SCREENED)
-            return float(table.mean(dtype="float64"))
-
-        best = min(self.meter.each(loss, judges))
+        best = min(self.meter.each(lambda judge: judge.loss_on_select(judge.nodes), judges))
         return Control(
             RANDOM,
             f"{RANDOM_CIRCUITS} circuits with as many live nodes at the same sites",
