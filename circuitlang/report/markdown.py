@@ -164,7 +164,7 @@ def _battery(checks: Sequence[BatteryResult]) -> Iterator[str]:
         said = [
             *([check.text] if check.text else []),
             *words.other_numbers(check),
-            *([check.note] if check.note else []),
+            *([words.shortened(check.note)] if check.note else []),
         ]
         if said:
             yield f"* {code(check.name)}: {'; '.join(map(code, said))}"

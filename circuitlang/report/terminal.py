@@ -169,7 +169,7 @@ def _check(check: BatteryResult) -> RenderableType:
     number = " ".join(filter(None, (what, value))) + (f"  ({interval})" if interval else "")
     rows = [_line((visible(check.name), "bold"), (f": {visible(number)}" if number else "", ""))]
     if check.note:
-        rows.append(_text(check.note, "dim"))
+        rows.append(_text(words.shortened(check.note), "dim"))
     style = _COLOURS[check.verdict] if check.gates and check.verdict is not None else "dim"
     return _beside(Text(words.of_check(check), style), rows)
 

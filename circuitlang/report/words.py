@@ -20,6 +20,8 @@ from circuitlang.report.report import (
     TaskResult,
 )
 
+_LISTED = 24
+"""Of a longer list a reader sees so many; report.json has it whole."""
 _EVERY = "every datapoint"
 """The method of a mean over all datapoints that there are."""
 
@@ -44,6 +46,13 @@ def meaning(report: Report) -> str:
     return "; ".join(found)
 
 
+def shortened(note: str) -> str:
+    """A note that lists hundreds of things, as the idle nodes of a large circuit: the first of them."""
+    things = note.split(", ")
+    more = len(things) - _LISTED
+    return note if more <= 0 else f"{', '.join(things[:_LISTED])}, and {more:,} more in report.json"
+
+
 class Gate(NamedTuple):
     """What counts in the verdict beside the claims: a check of the battery, or a null that is too small."""
 
@@ -63,7 +72,7 @@ def gates(report: Report) -> list[Gate]:
         if check.gates and check.verdict is not None:
             what, value, interval = headline(check)
             measured = " ".join(filter(None, (what, value))) + (f" ({interval})" if interval else "")
-            said = (measured, check.note, "as locked, not run this time" if check.locked else "")
+            said = (measured, shortened(check.note), "as locked, not run this time" if check.locked else "")
             found.append(Gate(check.name, check.verdict, "; ".join(filter(None, said))))
     return found
 

@@ -1,19 +1,23 @@
 """Training on from another model: where it begins, what it keeps, and what it refuses."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from circuitlang.frontier.run import frontier
 from circuitlang.model import checkpoint
 from circuitlang.model.card import make_card, reference_text
 from circuitlang.model.data import prepare
+from circuitlang.model.locate import locate
 from circuitlang.model.processes import ALONE
 from circuitlang.model.sparsity import sparse_parameters
 from circuitlang.model.start import start_from
 from circuitlang.model.train import Loop, Machine, config_of, next_token_loss, train
 from circuitlang.report.listing import card_lines
 from circuitlang.source import CommandError
+from circuitlang.training import start_of
 
 CPU = torch.device("cpu")
 
@@ -115,3 +119,23 @@ def test_other_sizes_are_refused_all_at_once(make_recipe, begun):
         start_from(begun, "begun", config_of(other))
     active = replace(recipe, sparsity=replace(recipe.sparsity, activations=1.0))
     assert start_from(begun, "begun", config_of(active)).model.config.activations == 0.5
+
+
+def starting(recipe, name):
+    return replace(recipe, training=replace(recipe.training, start=name))
+
+
+def test_it_cannot_be_written_over_what_it_starts_from(make_recipe):
+    folder = locate("zoo:python-small", Path())
+    with pytest.raises(CommandError, match="where it would itself be written"):
+        start_of(starting(make_recipe(), "zoo:python-small"), {}, Path(), folder)
+
+
+def test_a_frontier_cannot_vary_the_sizes_of_a_model_that_starts_from_another(tmp_path):
+    (tmp_path / "m.cir").write_text(
+        'corpus c { rule line = "x = " 0..9  document line }\n'
+        "model on { architecture { layers = 1  width = 8  heads = 2 }"
+        ' train { corpus = c  tokens = 1K  start = "zoo:python-small" } }\n'
+    )
+    with pytest.raises(CommandError, match="model on starts from zoo:python-small"):
+        frontier(tmp_path / "m.cir", "on", out=tmp_path / "out", told=lambda *_: None)

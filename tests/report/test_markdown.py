@@ -7,6 +7,7 @@ from markdown_it import MarkdownIt
 
 from circuitlang.report.escape import visible
 from circuitlang.report.markdown import code, markdown
+from circuitlang.report.words import shortened
 
 
 def test_the_whole_report(make, golden):
@@ -40,3 +41,14 @@ def test_a_code_span_shows_exactly_its_text(text):
 def test_code_spans_at_their_edges(text):
     (block,) = [t for t in MarkdownIt("commonmark").parse(code(text)) if t.type == "inline"]
     assert [child.type for child in block.children] == ["code_inline"]
+
+
+@given(st.integers(1, 400))
+def test_a_long_list_shows_its_first_and_how_many_more_there_are(count):
+    names = [f"3.neuron[{number}]" for number in range(count)]
+    said = shortened(", ".join(names))
+    listed, _, more = said.partition(", and ")
+    shown = listed.split(", ")
+    assert shown == names[: len(shown)]
+    assert len(shown) <= 24
+    assert len(shown) + int(more.split()[0] if more else 0) == count
