@@ -20,8 +20,11 @@ from circuitlang.source import CommandError, Diagnostic
 from circuitlang.storage import write_whole
 
 if TYPE_CHECKING:
+    import torch
+
     from circuitlang.claims.look import Table
     from circuitlang.model.checkpoint import Checkpoint
+    from circuitlang.model.processes import Processes
     from circuitlang.model.start import Start
     from circuitlang.model.train import Progress
     from circuitlang.program.recipe import Recipe
@@ -47,7 +50,6 @@ def train(
     """
     from circuitlang.model import checkpoint, data
     from circuitlang.model.card import make_card, reference_text
-    from circuitlang.model.cost import measured
     from circuitlang.model.processes import own_device, processes
     from circuitlang.model.train import train as run_training
 
@@ -60,9 +62,7 @@ def train(
         start = start_of(recipe, recipes, root, out)
         device = own_device(choose_device(device_name))
         if said is not None:
-            lines = measured(recipe, device, machine, group, home)
-            if group.first:
-                said(lines)
+            _say_cost(recipe, device, machine, group, home, said)
         tokenizer = start.tokenizer if start else None
         stream = group.after_first(lambda: data.prepare(recipe, root, home / "work", told, tokenizer))
         state = home / "work" / "state.safetensors"
@@ -81,7 +81,6 @@ def cost(
     path: Path, name: str | None, device_name: str, machine: Machine, said: Callable[[Sequence[str]], object]
 ) -> None:
     """`train --cost`: what a training would cost; nothing is written."""
-    from circuitlang.model.cost import measured
     from circuitlang.model.processes import own_device, processes
 
     with processes() as group:
@@ -89,9 +88,23 @@ def cost(
         recipe = choose(recipes, name, "model", path)
         home = project_root(path) / TRAINED / recipe.name
         start_of(recipe, recipes, project_root(path), home)
-        lines = measured(recipe, own_device(choose_device(device_name)), machine, group, home)
-        if group.first:
-            said(lines)
+        _say_cost(recipe, own_device(choose_device(device_name)), machine, group, home, said)
+
+
+def _say_cost(
+    recipe: Recipe,
+    device: torch.device,
+    machine: Machine,
+    group: Processes,
+    home: Path,
+    said: Callable[[Sequence[str]], object],
+) -> None:
+    """All processes measure, the first one says it."""
+    from circuitlang.model.cost import measured
+
+    lines = measured(recipe, device, machine, group, home)
+    if group.first:
+        said(lines)
 
 
 def start_of(recipe: Recipe, recipes: Mapping[str, Recipe], root: Path, out: Path) -> Start | None:
@@ -141,9 +154,7 @@ def ask_tasks(
     Competent is a model whose accuracy and mass reach what a spec asks for before it judges anything
     (docs/verdicts.md); here as measured, without intervals.
     """
-    from circuitlang.model import checkpoint
-
-    found = checkpoint.load(locate(name, Path.cwd()), name, choose_device(device))
+    found = _loaded(name, device)
     needed = VerdictSettings()
     rows: list[dict[str, Any]] = []
     for task, scores in asked(found, all_tasks(paths), datapoints, told):
@@ -193,6 +204,13 @@ def asked(
             )
 
 
+def _loaded(name: str, device: str = "cpu") -> Checkpoint:
+    """A model that ships, or one in a folder from where the command runs."""
+    from circuitlang.model import checkpoint
+
+    return checkpoint.load(locate(name, Path.cwd()), name, choose_device(device))
+
+
 def list_models() -> list[str]:
     """`models`: a line per model that ships, and per model in the folder models/ where the command runs."""
     lines = []
@@ -227,21 +245,19 @@ def import_model(
 
 def export_model(name: str, out: Path) -> Sequence[str]:
     """`models export`: the names of the files that it wrote to `out`."""
-    from circuitlang.model import checkpoint
     from circuitlang.model.foreign.export import export
 
-    return export(checkpoint.load(locate(name, Path.cwd()), name), out)
+    return export(_loaded(name), out)
 
 
 def import_circuit(path: Path, name: str, out: Path) -> list[str]:
     """`models circuit`: writes circuit.json; lines that say what is in it."""
     from circuitlang.circuit.published import published_circuit
     from circuitlang.circuit.reference import stand_ins
-    from circuitlang.model import checkpoint
     from circuitlang.model.foreign.bring import circuit_data
 
     data = circuit_data(path)
-    found = checkpoint.load(locate(name, Path.cwd()), name)
+    found = _loaded(name)
     graph, notes = published_circuit(found.model, stand_ins(found.model, found.reference, "mean"), data)
     write_whole(out, graph.to_json())
     return [f"{out}: {graph.node_count} nodes, {graph.edge_count} edges", *notes]
