@@ -59,7 +59,7 @@ def _start(start: Mapping[str, Any]) -> str:
     """A model that a training started from, and what that one had seen; then its own start, if it had one."""
     seen = f", trained on {start['tokens']:,} tokens" if "tokens" in start else ""
     before = f", started from {_start(start['start'])}" if "start" in start else ""
-    return f"{visible(str(start['model']))} (SHA-256 {start['digest'][:12]}…){seen}{before}"
+    return f"{visible(str(start['model']))} (SHA-256 {visible(str(start['digest'])[:12])}…){seen}{before}"
 
 
 def _over_layers(nonzeros: Mapping[str, Sequence[int]]) -> dict[tuple[str, int, int], list[int]]:

@@ -47,10 +47,14 @@ def meaning(report: Report) -> str:
 
 
 def shortened(note: str) -> str:
-    """A note that lists hundreds of things, as the idle nodes of a large circuit: the first of them."""
-    things = note.split(", ")
+    """A note in which something lists hundreds of things, as the idle nodes of a large circuit: the first of them."""
+    return "; ".join(map(_first_of, note.split("; ")))
+
+
+def _first_of(said: str) -> str:
+    things = said.split(", ")
     more = len(things) - _LISTED
-    return note if more <= 0 else f"{', '.join(things[:_LISTED])}, and {more:,} more in report.json"
+    return said if more <= 0 else f"{', '.join(things[:_LISTED])}, and {more:,} more in report.json"
 
 
 class Gate(NamedTuple):

@@ -46,7 +46,8 @@ def test_code_spans_at_their_edges(text):
 @given(st.integers(1, 400))
 def test_a_long_list_shows_its_first_and_how_many_more_there_are(count):
     names = [f"3.neuron[{number}]" for number in range(count)]
-    said = shortened(", ".join(names))
+    said, after = shortened(", ".join(names) + "; what is said of them").split("; ")
+    assert after == "what is said of them"
     listed, _, more = said.partition(", and ")
     shown = listed.split(", ")
     assert shown == names[: len(shown)]
