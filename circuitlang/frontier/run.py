@@ -62,7 +62,9 @@ def frontier(
     base = choose(load(path).recipes, name, "model", path)
     root = project_root(path)
     if base.training.start is not None:
-        raise CommandError(f"model {base.name} starts from {base.training.start}: models of other sizes cannot")
+        raise CommandError(
+            f"model {base.name} starts from {base.training.start}: models of other sizes cannot"
+        )
     if not target > 0:
         raise CommandError(f"a target of {target:g} nats cannot be reached")
     widths = widths or (base.architecture.width,)
