@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from circuitlang.claims.look import Table
     from circuitlang.model.checkpoint import Checkpoint
     from circuitlang.model.processes import Processes
-    from circuitlang.model.start import Start
     from circuitlang.model.train import Progress
     from circuitlang.program.recipe import Recipe
 
@@ -107,7 +106,7 @@ def _say_cost(
         said(lines)
 
 
-def start_of(recipe: Recipe, recipes: Mapping[str, Recipe], root: Path, out: Path) -> Start | None:
+def start_of(recipe: Recipe, recipes: Mapping[str, Recipe], root: Path, out: Path) -> Checkpoint | None:
     """The model that a recipe starts from, if any. CommandError where it is not there, has other sizes, or lies where
     the new one will."""
     from circuitlang.model.start import start_from

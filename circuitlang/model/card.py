@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.data import TokenData
 from circuitlang.model.machine import Machine
 from circuitlang.model.sparsity import count_nonzeros
-from circuitlang.model.start import Start
+from circuitlang.model.start import fact_of
 from circuitlang.model.train import Run, precision, validation_loss
 from circuitlang.program.recipe import Recipe
 
@@ -41,7 +42,7 @@ def make_card(
     competence: Mapping[str, Any],
     machine: Machine = Machine(),  # noqa: B008
     processes: int = 1,
-    start: Start | None = None,
+    start: Checkpoint | None = None,
 ) -> dict[str, Any]:
     """Everything that the training knows of itself. Losses in nats per token; curve: every so many steps."""
     nonzeros = count_nonzeros(run.model)
@@ -56,7 +57,7 @@ def make_card(
         "data": data.digest,
         "tokens": steps * recipe.training.batch * recipe.architecture.context,
         "steps": steps,
-        **({"start": start.fact} if start else {}),
+        **({"start": fact_of(start)} if start else {}),
         "hours": round(run.seconds / 3600, 2),
         "machine": {
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),

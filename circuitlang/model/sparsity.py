@@ -116,3 +116,12 @@ def project(
 def count_nonzeros(model: Transformer) -> dict[str, tuple[int, int]]:
     """name -> (nonzero, all) for every parameter."""
     return {name: (int((p != 0).sum()), p.numel()) for name, p in model.named_parameters()}
+
+
+def largest_shares(model: Transformer) -> tuple[float, float]:
+    """Of nonzeros in a tensor of `weights`, and in one of `embeddings`."""
+    counts, largest = count_nonzeros(model), {"weights": 0.0, "embeddings": 0.0}
+    for name, _, group, _ in sparse_parameters(model):
+        nonzero, entries = counts[name]
+        largest[group] = max(largest[group], nonzero / entries)
+    return largest["weights"], largest["embeddings"]

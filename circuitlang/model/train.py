@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.config import Config
 from circuitlang.model.data import TokenData
 from circuitlang.model.machine import Machine
 from circuitlang.model.processes import ALONE, Processes
-from circuitlang.model.sparsity import nonzero_fraction, project
+from circuitlang.model.sparsity import largest_shares, nonzero_fraction, project
 from circuitlang.model.spread import gathered, local, spread, synchronised
-from circuitlang.model.start import Start
 from circuitlang.model.state import read_state, write_state
 from circuitlang.model.transformer import Transformer
 from circuitlang.program.recipe import Recipe
@@ -120,7 +120,7 @@ def train(
     stop_after: int | None = None,
     machine: Machine = Machine(),  # noqa: B008
     processes: Processes = ALONE,
-    start: Start | None = None,
+    start: Checkpoint | None = None,
 ) -> Run:
     """Trains to the end, or continues the run whose checkpoint lies at `state`, with the same result bit for bit.
 
@@ -174,7 +174,9 @@ def _optimizer(model: Transformer, recipe: Recipe) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), eps=recipe.training.epsilon, fused=True)
 
 
-def _key(recipe: Recipe, data: TokenData, device: torch.device, machine: Machine, start: Start | None) -> str:
+def _key(
+    recipe: Recipe, data: TokenData, device: torch.device, machine: Machine, start: Checkpoint | None
+) -> str:
     """Two runs with equal keys do the same steps, but for rounding. A precision that is not the device's usual one is
     part of it."""
     dtype = precision(device, machine.precision)
@@ -193,7 +195,7 @@ class Loop:
         device: torch.device,
         machine: Machine,
         processes: Processes,
-        start: Start | None = None,
+        start: Checkpoint | None = None,
     ) -> None:
         self.recipe, self.data, self.device, self.processes = recipe, data, device, processes
         self.rows = machine.rows
@@ -203,7 +205,7 @@ class Loop:
             model.initialise(torch.Generator().manual_seed(recipe.training.seed))
         else:
             model.load_state_dict(start.model.state_dict())
-        self.initial = (1.0, 1.0) if start is None else (start.weights, start.embeddings)
+        self.initial = (1.0, 1.0) if start is None else largest_shares(start.model)
         self.model, self.forward = spread(model.train(), device, machine, processes)
         self.in_pieces = processes.count > 1 and machine.sharded
         self.optimizer = _optimizer(self.model, recipe)

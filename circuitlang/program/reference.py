@@ -64,6 +64,8 @@ def _settings(sections: Iterable[Section]) -> str:
 def written_default(value: object) -> str:
     """A default as it would be written."""
     match value:
+        case None:
+            return "none"
         case bool():
             return "`yes`" if value else "`no`"
         case (int() as low, int() as high):
