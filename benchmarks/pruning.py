@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from circuitlang.circuit import prune as search
+from circuitlang.circuit.ablation import Ablation, means_over_text
 from circuitlang.circuit.mask import Mask
-from circuitlang.circuit.reference import Rest, stand_ins
 from circuitlang.model import score
 from circuitlang.model.checkpoint import load
 from circuitlang.model.config import Config
@@ -34,7 +34,7 @@ from circuitlang.site import Node
 ROOT = Path(__file__).resolve().parent.parent
 MARGIN = 4.0
 """Nats by which the planted model prefers the right answer: sure, but with something left to lose."""
-Problem = tuple[Transformer, Rest, search.Draw, Batch]
+Problem = tuple[Transformer, Ablation, search.Draw, Batch]
 
 
 def planted(layers: int, width: int, selected: int) -> Problem:
@@ -67,7 +67,7 @@ def planted(layers: int, width: int, selected: int) -> Problem:
     candidates = score.candidates(score.answer_logits(model, select), select)
     model.unembed[3:5] *= MARGIN / (candidates[:, 0] - candidates[:, 1]).mean()
     reference = torch.randint(0, 64, (64, 16), generator=generator)
-    return model, Rest(stand_ins(model, reference, "mean")), draw, select
+    return model, Ablation(means_over_text(model, reference)), draw, select
 
 
 def of_checkpoint(name: str, task: str, selected: int) -> Problem:
@@ -82,7 +82,7 @@ def of_checkpoint(name: str, task: str, selected: int) -> Problem:
     select = encode(
         list(generator.datapoints("select", range(selected))), checkpoint.tokenizer, model.config.context
     )
-    return model, Rest(stand_ins(model, checkpoint.reference, "mean")), draw, select
+    return model, Ablation(means_over_text(model, checkpoint.reference)), draw, select
 
 
 def by_tau(problem: Problem, settings: PruneSettings, seed: int) -> tuple[int, float, bool]:

@@ -71,20 +71,22 @@ def put_back(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec) -> li
     from circuitlang.circuit.prune import MARGIN, Pruned, mean_and_error, per_prompt_loss
     from circuitlang.model.score import PROMPTS_AT_ONCE
 
-    model, rest = finder.checkpoint.model, finder.rest(spec.prune, meter.mean)
+    model = finder.checkpoint.model
     many = finder.prompts("select", 0, SELECTED)
     done: list[Found] = []
     for circuit in locked.report.per_seed:
         assert circuit.graph is not None, "a lock holds no circuit without its nodes"
         nodes = circuit.graph.kept
-        parts = meter.each(partial(per_prompt_loss, model, rest, nodes), many.parts(PROMPTS_AT_ONCE))
+        parts = meter.each(
+            partial(per_prompt_loss, model, meter.ablation, nodes), many.parts(PROMPTS_AT_ONCE)
+        )
         loss, error = mean_and_error(torch.cat(parts), many.cases)
         if same_model(locked, meter.checkpoint.digest):
             others = tuple(edge for edge in circuit.graph.edges if edge.kind != "weight")
             graph = replace(circuit.graph, edges=(*weight_edges(model, nodes), *others))
         else:
             few = finder.shown(len(nodes))
-            graph = extract(model, meter.mean, nodes, few, finder.checkpoint.tokenizer)
+            graph = extract(model, meter.ablation, nodes, few, finder.checkpoint.tokenizer)
         reached = loss + MARGIN * error <= spec.prune.loss
         pruned = Pruned(nodes, loss, error, reached, circuit.penalty or 0.0, ((len(nodes), loss),), nodes)
         done.append(Found(circuit.seed, pruned, graph, True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -13,13 +13,11 @@ from circuitlang.program.spec import Spec
 if TYPE_CHECKING:
     from circuitlang.circuit.find import Finder, Found
     from circuitlang.circuit.match import Binding
-    from circuitlang.circuit.prune import Pruned
     from circuitlang.claims.check import Check
     from circuitlang.claims.control import Control
     from circuitlang.claims.controls import Made
     from circuitlang.claims.measure import Meter
     from circuitlang.claims.verdict import Verdict
-    from circuitlang.site import Node
 
 Told = Callable[[str, float], None]
 
@@ -78,7 +76,7 @@ def judge(spec: Spec, finder: Finder, meter: Meter, options: Options, clock: Clo
     if not goes_on:
         return Judged(able)
     made = make_nulls(finder, spec.prune.seeds[0]) if options.controls else []
-    circuits, owns = search(spec, finder, made, options, clock, beside=options.battery)
+    circuits, owns = search(spec, finder, made, options, clock)
     clock.lap("prune")
     bindings, verdicts = judge_circuits(spec, meter, circuits, clock)
     if any(found.pruned.stopped is not None for found in circuits):
@@ -146,14 +144,13 @@ def judge_claims(
 
 
 def search(
-    spec: Spec, finder: Finder, made: Sequence[Made], options: Options, clock: Clock, beside: bool = False
+    spec: Spec, finder: Finder, made: Sequence[Made], options: Options, clock: Clock
 ) -> tuple[list[Found], list[Found | None]]:
-    """One circuit per seed, and one of every null that could be made; at most `options.jobs` searches at a time.
-    `beside`: every seed's also with its circuit's nodes forbidden, for the battery."""
+    """One circuit per seed, and one of every null that could be made; at most `options.jobs` searches at a time."""
     from circuitlang.circuit.parallel import Search, find_all
 
     seeds = spec.prune.seeds
-    searches = [Search(finder, spec.prune, seed, options.budget, beside=beside) for seed in seeds]
+    searches = [Search(finder, spec.prune, seed, options.budget) for seed in seeds]
     names = [f"seed {seed}" for seed in seeds]
     for null in made:
         if null.finder is not None:
@@ -205,15 +202,8 @@ def examine(
     from circuitlang.claims.check import worst_over_seeds
 
     wheres, found = claimed_wheres(spec.claims), {}
-    text_mean = finder.mean(replace(spec.prune, ablate="mean"))
     for number, circuit in enumerate(circuits):
-
-        def again(nodes: tuple[Node, ...], found: Found = circuit) -> Pruned:
-            if found.beside is not None and nodes == found.graph.kept:
-                return found.beside  # looked for beside the other searches, on a core of its own
-            return finder.find(spec.prune, found.seed, without=nodes, fallback=False, costs=False).pruned
-
-        context = Context(meter, circuit.graph, spec.verdict, circuit.seed, wheres, again, text_mean)
+        context = Context(finder, spec.prune.ablate, meter, circuit.graph, spec.verdict, circuit.seed, wheres)
         found[circuit.seed] = battery(
             context, clock.within("battery", f"seed {circuit.seed}", number, len(circuits))
         )

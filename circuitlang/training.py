@@ -186,6 +186,7 @@ def asked(
     found: Checkpoint, tasks: Sequence[Task], datapoints: int, told: Told
 ) -> Iterator[tuple[Task, Mapping[str, Table] | Diagnostic]]:
     """The untouched model's scores on the first datapoints of each task, or why it cannot be asked."""
+    from circuitlang.circuit.ablation import Ablation
     from circuitlang.claims.measure import UNTOUCHED, Meter
     from circuitlang.prompts.admit import admit
     from circuitlang.prompts.generate import Generator
@@ -193,7 +194,7 @@ def asked(
     for number, task in enumerate(tasks):
         told(f"task {task.name}", number / len(tasks))
         wrong = admit(task, found.tokenizer, found.model.config.context, found.name)
-        meter = Meter(found, Generator(task, 0), {}, Cache(None), "")
+        meter = Meter(found, Generator(task, 0), Ablation({}), Cache(None), "")
         if wrong:
             yield task, wrong[0]
         else:
@@ -251,12 +252,12 @@ def export_model(name: str, out: Path) -> Sequence[str]:
 
 def import_circuit(path: Path, name: str, out: Path) -> list[str]:
     """`models circuit`: writes circuit.json; lines that say what is in it."""
+    from circuitlang.circuit.ablation import means_over_text
     from circuitlang.circuit.published import published_circuit
-    from circuitlang.circuit.reference import stand_ins
     from circuitlang.model.foreign.bring import circuit_data
 
     data = circuit_data(path)
     found = _loaded(name)
-    graph, notes = published_circuit(found.model, stand_ins(found.model, found.reference, "mean"), data)
+    graph, notes = published_circuit(found.model, means_over_text(found.model, found.reference), data)
     write_whole(out, graph.to_json())
     return [f"{out}: {graph.node_count} nodes, {graph.edge_count} edges", *notes]

@@ -63,12 +63,14 @@ def write_up(
     circuit = None
     if circuits:
         per_seed = [seed_circuit(*each, meter, spec) for each in zip(circuits, judged.bindings, strict=True)]
-        circuit = CircuitResult.of(per_seed, meter.checkpoint.model.config.total_nodes, spec.prune.loss)
-    nulls = tuple(ControlResult.of(control, spec.verdict.strict) for control in judged.controls)
+        total = meter.checkpoint.model.config.total_nodes
+        circuit = CircuitResult.of(per_seed, total, spec.prune.loss, meter.partners())
+    nulls = tuple(ControlResult.of(control) for control in judged.controls)
     return Report(
         spec=spec.name,
         doc=spec.doc,
         verdict=overall_outcome(task, claims, tried, nulls),
+        ablation=spec.prune.ablate,
         note=note,
         confidence=spec.verdict.confidence,
         task=task,
@@ -90,6 +92,7 @@ def claim_results(spec: Spec, meter: Meter, judged: Judged) -> tuple[ClaimResult
             [v for v in judged.verdicts if v.name == name],
             1 if name in documents else meter.cases,
             held(name, judged.controls),
+            informational=[c.name for c in judged.controls if not c.voids and name in c.reaches],
         )
         for name in (HYPOTHESIS, *(claim.name for claim in spec.claims))
         if any(v.name == name for v in judged.verdicts)
@@ -110,9 +113,9 @@ def seed_circuit(found: Found, binding: Binding | None, meter: Meter, spec: Spec
         reached=found.pruned.reached,
         penalty=found.pruned.penalty,
         loss_select=found.pruned.loss,
-        resampled=spec.prune.robust,
         loss_test=float(meter.table(Setting.keep(nodes), "loss", looked).mean(dtype="float64")),
         loss_without=float(meter.table(Setting.drop(nodes), "loss", looked).mean(dtype="float64")),
+        mass_test=float(meter.table(Setting.keep(nodes), "mass", looked).mean(dtype="float64")),
         graph=found.graph,
         roles={role: tuple(map(str, binding.nodes(role))) for role in binding.parts} if binding else {},
     )

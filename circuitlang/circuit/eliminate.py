@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.compact import compact
 from circuitlang.circuit.mask import Mask, keeping
-from circuitlang.circuit.reference import Rest
 from circuitlang.circuit.shared import Shared, in_order, trace
 from circuitlang.model import score
 from circuitlang.model.config import Config
@@ -45,7 +45,7 @@ def every_node(model: Transformer, without: Sequence[Node] = ()) -> list[Node]:
 
 def by_return(
     model: Transformer,
-    rest: Rest,
+    ablation: Ablation,
     draw: Draw,
     settings: PruneSettings,
     kept: Sequence[Node],
@@ -55,13 +55,13 @@ def by_return(
     its gradient."""
     others = every_node(model, [*kept, *without])
     batch = draw(settings.steps * settings.batch, RANKED)
-    _, rises = effects(model, keeping(kept, model.config, rest.of(batch)), batch, others)
+    _, rises = effects(model, keeping(kept, model.config, ablation.of(batch)), batch, others)
     return [node for _, node in sorted(zip(rises, others, strict=True), key=lambda row: (-row[0], row[1]))]
 
 
 def eliminate(
     model: Transformer,
-    rest: Rest,
+    ablation: Ablation,
     draw: Draw,
     settings: PruneSettings,
     survivors: Sequence[Node],
@@ -69,7 +69,7 @@ def eliminate(
 ) -> list[Node]:
     """The second stage: the survivors, the most needed first."""
     batch = draw(settings.steps * settings.batch, RANKED)
-    config, stand_ins = model.config, rest.of(batch)
+    config, stand_ins = model.config, ablation.of(batch)
 
     def losses_without(model: Transformer, outs: Sequence[Sequence[int]]) -> list[float]:
         """The loss without some of `left`, by their numbers; one per choice of some."""
@@ -82,7 +82,7 @@ def eliminate(
         return losses
 
     def with_them(out: Sequence[int]) -> list[int]:
-        return keyless_values(left, out, config) if settings.robust else list(out)
+        return keyless_values(left, out, config) if settings.resamples else list(out)
 
     def least_missed(model: Transformer, tried: Sequence[int]) -> tuple[float, int]:
         return min(zip(losses_without(model, [[i] for i in tried]), tried, strict=True))
@@ -99,7 +99,7 @@ def eliminate(
         ranked = sorted(range(len(left)), key=lambda i: (abs(effect[i]), left[i]))
         many = len(left) // 8 if len(left) > HASTE else 1
         harmless = max(now, settings.loss / 2) + HARMLESS
-        fewest = max(1, len(left) // STEADY) if settings.robust else 1
+        fewest = max(1, len(left) // STEADY) if settings.resamples else 1
         while many > fewest and losses_without(small, [ranked[:many]])[0] > harmless:
             many = max(fewest, many // 2)
         out = ranked[:many]

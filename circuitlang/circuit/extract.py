@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from math import isfinite
 
 import torch
 from torch import Tensor
 
+from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.compact import compact
 from circuitlang.circuit.graph import CircuitGraph, GraphEdge, GraphNode, attention_edges, residual_edges
-from circuitlang.circuit.mask import keeping
+from circuitlang.circuit.mask import Mask, keeping
 from circuitlang.circuit.shared import Shared, in_order, trace
 from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
@@ -22,20 +23,22 @@ from circuitlang.source import CommandError
 
 def extract(
     model: Transformer,
-    mean: Mapping[Site, Tensor],
+    ablation: Ablation,
     nodes: Sequence[Node],
     select: Batch,
     tokenizer: Tokenizer,
 ) -> CircuitGraph:
     """The graph of the circuit that keeps `nodes`. Costs are rises of the mean loss on `select`, in nats. Raises
     CommandError where one is not finite."""
-    costs = node_costs(model, mean, nodes, select)
+    costs = node_costs(model, ablation, nodes, select)
     if not all(map(isfinite, costs.values())):
         raise CommandError(
             "the circuit's loss on `select` is not a finite number, or becomes none without a node"
         )
     found = tuple(
-        GraphNode(node, costs[node], float(mean[node.site][node.index]), *model.config.within_head(node))
+        GraphNode(
+            node, costs[node], float(ablation.mean[node.site][node.index]), *model.config.within_head(node)
+        )
         for node in sorted(nodes)
     )
     edges = (
@@ -55,16 +58,19 @@ def bare(model: Transformer, nodes: Sequence[Node]) -> CircuitGraph:
 
 
 def node_costs(
-    model: Transformer, mean: Mapping[Site, Tensor], nodes: Sequence[Node], select: Batch
+    model: Transformer, ablation: Ablation, nodes: Sequence[Node], select: Batch
 ) -> dict[Node, float]:
     """What the loss on `select` rises by when one node alone is ablated inside the circuit, exactly."""
-    masks = [keeping([n for n in nodes if n != out], model.config, mean) for out in (None, *nodes)]
-    traces = [trace(model.config, mask.keep) for mask in masks]
-    losses: list[list[Tensor]] = [[] for _ in masks]
+    keeps = [
+        keeping([n for n in nodes if n != out], model.config, ablation.mean).keep for out in (None, *nodes)
+    ]
+    traces = [trace(model.config, keep) for keep in keeps]
+    losses: list[list[Tensor]] = [[] for _ in keeps]
     for part in select.parts(score.PROMPTS_AT_ONCE):
-        shared = Shared(part)
+        shared, values = Shared(part), ablation.of(part)
         for i in in_order(traces):
-            losses[i].append(score.loss(shared.logits(compact(model, masks[i]), masks[i], traces[i]), part))
+            mask = Mask(keeps[i], values)
+            losses[i].append(score.loss(shared.logits(compact(model, mask), mask, traces[i]), part))
     whole, *others = (float(torch.cat(parts).double().mean()) for parts in losses)
     return {node: other - whole for node, other in zip(nodes, others, strict=True)}
 

@@ -13,12 +13,21 @@ import torch
 from torch import Tensor
 
 from circuitlang.cache import Cache, key_of
+from circuitlang.circuit.ablation import (
+    Ablation,
+    FromTask,
+    FromText,
+    means_over_task,
+    means_over_text,
+    pool_of_values,
+    zeros,
+)
+from circuitlang.circuit.donors import Cases, Donors
 from circuitlang.circuit.extract import bare, extract
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.prune import Pruned, Stopped, loss_and_error, prune
-from circuitlang.circuit.reference import Rest, pool_of_values, stand_ins
 from circuitlang.model.checkpoint import Checkpoint
-from circuitlang.program.spec import PruneSettings
+from circuitlang.program.spec import Ablate, PruneSettings
 from circuitlang.prompts.encode import Batch, encode
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Split
@@ -27,6 +36,8 @@ from circuitlang.site import Node, Site, parse_node
 
 SELECTED = 512
 """Datapoints of `select` on which circuits are compared."""
+AVERAGED = 256
+"""Datapoints of `select` that a mean over the task is taken over."""
 COSTED = 64
 """Datapoints of `select` behind each node's cost, which colours the diagram and decides nothing."""
 COSTS = 8192
@@ -47,14 +58,12 @@ def one_thread() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Found:
-    """One seed's circuit. `seed`: of the pruning; `cached`: read, not searched for; `beside`: what was found without
-    any of its nodes, where that was looked for."""
+    """One seed's circuit. `seed`: of the pruning; `cached`: read, not searched for."""
 
     seed: int
     pruned: Pruned
     graph: CircuitGraph
     cached: bool
-    beside: Pruned | None = None
 
 
 @dataclass(frozen=True)
@@ -76,9 +85,9 @@ class Finder:
         batch = encode(datapoints, self.checkpoint.tokenizer, self.checkpoint.model.config.context)
         return self.relabel(batch, split, start)
 
-    def mean(self, settings: PruneSettings, workers: int = 1) -> dict[Site, Tensor]:
-        """The stand-ins of ablated nodes. `workers`: threads that take means at a time."""
-        key = key_of("stand-ins", self.model_key or self.key, settings.ablate)
+    def mean(self, workers: int = 1) -> dict[Site, Tensor]:
+        """site -> (unit), over pretraining text. `workers`: threads that take means at a time."""
+        key = key_of("means over text", self.model_key or self.key)
         found = self.cache.get(key)
         if found is not None:
             with np.load(io.BytesIO(found), allow_pickle=False) as arrays:
@@ -86,21 +95,40 @@ class Finder:
                 sites = self.checkpoint.model.config.sites()
                 return {site: torch.from_numpy(arrays[str(site)]).to(device) for site in sites}
         with one_thread():
-            mean = stand_ins(self.checkpoint.model, self.checkpoint.reference, settings.ablate, workers)
+            mean = means_over_text(self.checkpoint.model, self.checkpoint.reference, workers)
         buffer = io.BytesIO()
         arrays = {str(site): value.cpu().numpy() for site, value in mean.items()}
         np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
         self.cache.put(key, buffer.getvalue())
         return mean
 
-    def rest(self, settings: PruneSettings, mean: Mapping[Site, Tensor] | None = None) -> Rest:
-        """What stands in for the nodes outside a circuit while it is searched for. `mean`: where it is known, which
-        without a cache saves seconds."""
-        mean = self.mean(settings) if mean is None else mean
-        if not settings.robust:
-            return Rest(mean)
-        with one_thread():
-            return Rest(mean, pool_of_values(self.checkpoint.model, self.checkpoint.reference))
+    def ablation(
+        self, ablate: Ablate, mean: Mapping[Site, Tensor] | None = None, workers: int = 1
+    ) -> Ablation:
+        """What an ablated node becomes. `mean`: over text, where it is known, which without a cache saves seconds."""
+        model, checkpoint = self.checkpoint.model, self.checkpoint
+        if ablate == "zero":
+            return Ablation(zeros(model))
+        if ablate == "mean(task)":
+            batches = (
+                self.prompts("select", start, AVERAGED // 4) for start in range(0, AVERAGED, AVERAGED // 4)
+            )
+            with one_thread():
+                return Ablation(means_over_task(model, batches))
+        mean = self.mean(workers) if mean is None else mean
+        match ablate:
+            case "mean":
+                return Ablation(mean)
+            case "resample(text)":
+                with one_thread():
+                    return FromText(mean, pool_of_values(model, checkpoint.reference))
+            case "resample":
+                return FromTask(mean, model, self.donors())
+
+    def donors(self, seed: int = 0, cases: Cases = "any") -> Donors:
+        """What draws the other prompts of a resample ablation. `seed`: besides the generator's own."""
+        context = self.checkpoint.model.config.context
+        return Donors(self.generator, self.checkpoint.tokenizer, context, seed, cases)
 
     def shown(self, nodes: int) -> Batch:
         """The prompts behind each node's cost in a circuit of so many nodes."""
@@ -159,19 +187,19 @@ class Finder:
         fallback: bool,
         costs: bool,
     ) -> Found:
-        rest = self.rest(settings)
+        ablation = self.ablation(settings.ablate)
         select = self.prompts("select", 0, SELECTED)
         model = self.checkpoint.model
 
         def draw(start: int, count: int) -> Batch:
             return self.prompts("train", start, count)
 
-        pruned = prune(model, rest, draw, select, settings, seed, report, without, fallback)
+        pruned = prune(model, ablation, draw, select, settings, seed, report, without, fallback)
         if budget is not None:
-            pruned = _cut(pruned, budget, self, rest, select)
+            pruned = _cut(pruned, budget, self, ablation, select)
         if costs:
             shown = self.shown(len(pruned.nodes))
-            graph = extract(model, rest.mean, pruned.nodes, shown, self.checkpoint.tokenizer)
+            graph = extract(model, ablation, pruned.nodes, shown, self.checkpoint.tokenizer)
         else:
             graph = bare(model, pruned.nodes)
         key = self._key(settings, seed, budget, without, fallback, costs)
@@ -179,10 +207,10 @@ class Finder:
         return Found(seed, pruned, graph, False)
 
 
-def _cut(pruned: Pruned, budget: int, finder: Finder, rest: Rest, select: Batch) -> Pruned:
+def _cut(pruned: Pruned, budget: int, finder: Finder, ablation: Ablation, select: Batch) -> Pruned:
     """The search's result, with its `budget` most needed nodes instead."""
     nodes = pruned.order[:budget]
-    loss, error = loss_and_error(finder.checkpoint.model, rest, nodes, select)
+    loss, error = loss_and_error(finder.checkpoint.model, ablation, nodes, select)
     return replace(pruned, nodes=tuple(sorted(nodes)), loss=loss, error=error, reached=len(nodes) == budget)
 
 

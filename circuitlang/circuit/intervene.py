@@ -210,7 +210,7 @@ def put(
         other = recorded[site][rows[:, None], places][..., units]
         return Put(units, torch.from_numpy(there).to(device), other)
     if act.kind == "change":
-        scene = Scene(batch, site, tuple(units.tolist()), mean[site][units], act.value, act.to)
+        scene = Scene(batch, site, tuple(units.tolist()), mean[site][..., units], act.value, act.to)
         by = act.by
         assert by is not None, act
         return Put(units, torch.from_numpy(there).to(device), lambda old: changed(by, old, scene))
@@ -228,9 +228,9 @@ def _ablation(
     """keep and drop at a mark: stand-ins there and nowhere else."""
     if act.kind == "keep":
         units = torch.tensor(
-            [i for i in range(len(mean[site])) if i not in set(units.tolist())], device=device
+            [i for i in range(mean[site].shape[-1]) if i not in set(units.tolist())], device=device
         )
-    return units, torch.from_numpy(there).to(device), mean[site][units]
+    return units, torch.from_numpy(there).to(device), mean[site][..., units]
 
 
 def positions(batch: Batch, mark: str | None) -> np.ndarray:

@@ -10,7 +10,7 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from circuitlang.circuit.find import Finder, Found
 from circuitlang.program.spec import PruneSettings
@@ -19,8 +19,7 @@ from circuitlang.site import Node
 
 @dataclass(frozen=True)
 class Search:
-    """What to look for, as in `Finder.find`; and then, `beside`, for another circuit without any of this one's
-    nodes."""
+    """What to look for, as in `Finder.find`."""
 
     finder: Finder
     settings: PruneSettings
@@ -29,28 +28,16 @@ class Search:
     without: tuple[Node, ...] = ()
     fallback: bool = True
     costs: bool = True
-    beside: bool = False
 
     @property
     def done(self) -> bool:
         """Whether it is in the cache."""
         asked = (self.settings, self.seed, self.budget, self.without, self.fallback, self.costs)
-        found = self.finder.known(*asked)
-        if found is None or not self.beside or found.pruned.stopped is not None:
-            return found is not None
-        return self._beside(found).done
+        return self.finder.known(*asked) is not None
 
     def run(self, report: Callable[[str, float], None] = lambda stage, share: None) -> Found:
         asked = (self.settings, self.seed, self.budget, report, self.without, self.fallback, self.costs)
-        found = self.finder.find(*asked)
-        if not self.beside or found.pruned.stopped is not None:
-            return found
-        other = self._beside(found).run(lambda stage, share: report(f"beside it, {stage}", share))
-        return replace(found, beside=other.pruned)
-
-    def _beside(self, found: Found) -> Search:
-        rest = replace(self, budget=None, fallback=False, costs=False, beside=False)
-        return replace(rest, without=found.graph.kept)
+        return self.finder.find(*asked)
 
 
 def cores() -> int:
@@ -76,7 +63,7 @@ def find_all(
     if min(jobs, len(left)) <= 1 or not on_cpu:
         return [search.run(lambda *told, n=n: report(n, *told)) for n, search in enumerate(searches)]
     for search in (searches[n] for n in left):
-        search.finder.mean(search.settings)  # once, for all who find it in the cache
+        search.finder.mean()  # once, for all who find it in the cache
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(min(jobs, len(left)), multiprocessing.get_context("spawn"), _begin)
     try:

@@ -50,13 +50,12 @@ def _positions(batch: Batch, here: int, there: int) -> NDArray[np.int64]:
     if end == other_end:
         found[: end + 1] = np.arange(end + 1)
         return found
-    alike = _alike(batch.tokens[here], batch.tokens[there], min(end, other_end) + 1)
-    marks, other_marks = _marks(batch.marks[here]), _marks(batch.marks[there])
-    inner, other_inner = _innermost(marks), _innermost(other_marks)
+    alike = common_prefix(batch.tokens[here], batch.tokens[there], min(end, other_end) + 1)
+    marks, other_marks = named_marks(batch.marks[here]), named_marks(batch.marks[there])
+    inner, other_inner = innermost(marks), innermost(other_marks)
     for position in range(alike, end + 1):
-        name = inner.get(position)
-        if name is not None:
-            back = len(marks[name]) - marks[name].index(position)
+        if position in inner:
+            name, back = inner[position]
             if back <= len(other_marks.get(name, ())):
                 found[position] = other_marks[name][-back]
         else:
@@ -69,19 +68,20 @@ def _positions(batch: Batch, here: int, there: int) -> NDArray[np.int64]:
     return found
 
 
-def _alike(tokens: NDArray[np.int64], others: NDArray[np.int64], most: int) -> int:
-    """How many tokens the two begin with in common."""
+def common_prefix(tokens: NDArray[np.int64], others: NDArray[np.int64], most: int) -> int:
+    """How many tokens, of the first `most`, the two begin with in common."""
     apart = np.flatnonzero(tokens[:most] != others[:most])
     return int(apart[0]) if len(apart) else most
 
 
-def _marks(marks: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+def named_marks(marks: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """The marks that the task's names make: not those that every prompt has."""
     return {name: places for name, places in marks.items() if name not in (START, ENDING)}
 
 
-def _innermost(marks: Mapping[str, tuple[int, ...]]) -> dict[int, str]:
-    """Position -> the mark with the fewest tokens that covers it."""
-    found: dict[int, str] = {}
+def innermost(marks: Mapping[str, tuple[int, ...]]) -> dict[int, tuple[str, int]]:
+    """Position -> the mark with the fewest tokens that covers it, and its number there, the last one 1."""
+    found: dict[int, tuple[str, int]] = {}
     for name, places in sorted(marks.items(), key=lambda item: (-len(item[1]), item[0])):
-        found |= dict.fromkeys(places, name)
+        found |= {position: (name, back) for back, position in enumerate(reversed(places), 1)}
     return found

@@ -31,7 +31,7 @@ class Scene:
     batch   the prompts: their tokens, their marks, which row is which case
     site    the layer and place
     units   which units of the site the values are of
-    mean    (unit) their stand-ins when ablated
+    mean    (unit) or (prompt, position, unit): what they become when ablated
     value   the number behind the target, None where the word takes none
     to      the number of the case that `to=` names, None where it is left out
     """

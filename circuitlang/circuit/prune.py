@@ -29,10 +29,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.compact import compact
 from circuitlang.circuit.eliminate import STEADY, Draw, by_return, eliminate, every_node
 from circuitlang.circuit.mask import Mask, keeping
-from circuitlang.circuit.reference import Rest
 from circuitlang.model import score
 from circuitlang.model.config import Config
 from circuitlang.model.transformer import Transformer
@@ -128,7 +128,7 @@ def step(tau: Tensor, temperature: float) -> Tensor:
 
 def prune(
     model: Transformer,
-    rest: Rest,
+    ablation: Ablation,
     draw: Draw,
     select: Batch,
     settings: PruneSettings,
@@ -150,29 +150,29 @@ def prune(
         def told(stage: str, done: float, share: float = share) -> None:
             report(stage, share + done / len(settings.penalty))
 
-        learnt = learn(model, rest, draw, settings, penalty, seed, told, without)
+        learnt = learn(model, ablation, draw, settings, penalty, seed, told, without)
         if learnt.stopped is not None:  # no penalty has counted yet, so that all of them would end here
-            return _nothing(model, rest, select, learnt, penalty)
-        order = eliminate(model, rest, draw, settings, learnt.nodes, told)
-        results.append(_shortest(model, rest, select, settings, order, penalty))
+            return _nothing(model, ablation, select, learnt, penalty)
+        order = eliminate(model, ablation, draw, settings, learnt.nodes, told)
+        results.append(_shortest(model, ablation, select, settings, order, penalty))
     best = min(results, key=_rank)
     if best.reached or not fallback:
         return best
     if best.loss <= _near(settings.loss, chance(select)):  # nothing that is needed was lost
-        if settings.robust:  # under noise the gradient of a node's return says little
+        if settings.resamples:  # under noise the gradient of a node's return says little
             return best
-        grown = _grown(model, rest, draw, select, settings, best, without)
+        grown = _grown(model, ablation, draw, select, settings, best, without)
         if not grown.reached:
             return best
-        order = eliminate(model, rest, draw, settings, grown.nodes, report)
-        return min(grown, _shortest(model, rest, select, settings, order, best.penalty), key=_rank)
-    order = eliminate(model, rest, draw, settings, every_node(model, without), report)
-    return min(best, _shortest(model, rest, select, settings, order, 0.0), key=_rank)
+        order = eliminate(model, ablation, draw, settings, grown.nodes, report)
+        return min(grown, _shortest(model, ablation, select, settings, order, best.penalty), key=_rank)
+    order = eliminate(model, ablation, draw, settings, every_node(model, without), report)
+    return min(best, _shortest(model, ablation, select, settings, order, 0.0), key=_rank)
 
 
 def _grown(
     model: Transformer,
-    rest: Rest,
+    ablation: Ablation,
     draw: Draw,
     select: Batch,
     settings: PruneSettings,
@@ -181,17 +181,17 @@ def _grown(
 ) -> Pruned:
     """A circuit that misses the target by little, with as many other nodes as it takes to reach it: those first whose
     return lowers the loss most by its gradient."""
-    order = [*best.order, *by_return(model, rest, draw, settings, best.order, without)]
-    return _shortest(model, rest, select, settings, order[: GROWN * len(best.order)], best.penalty)
+    order = [*best.order, *by_return(model, ablation, draw, settings, best.order, without)]
+    return _shortest(model, ablation, select, settings, order[: GROWN * len(best.order)], best.penalty)
 
 
 def _rank(result: Pruned) -> tuple[bool, int, float]:
     return not result.reached, len(result.nodes) if result.reached else 0, result.loss
 
 
-def _nothing(model: Transformer, rest: Rest, select: Batch, learnt: Learnt, penalty: float) -> Pruned:
+def _nothing(model: Transformer, ablation: Ablation, select: Batch, learnt: Learnt, penalty: float) -> Pruned:
     """What a search that stopped early has found."""
-    loss, error = loss_and_error(model, rest, (), select)
+    loss, error = loss_and_error(model, ablation, (), select)
     return Pruned((), loss, error, False, penalty, ((0, loss),), tuple(learnt.nodes), learnt.stopped)
 
 
@@ -210,7 +210,7 @@ def pressure(loss: float, target: float) -> float:
 
 def learn(
     model: Transformer,
-    rest: Rest,
+    ablation: Ablation,
     draw: Draw,
     settings: PruneSettings,
     penalty: float,
@@ -222,10 +222,10 @@ def learn(
     sites = model.config.sites()
     sizes = [model.config.size(site) for site in sites]
     device = model.embed.device
-    allowed = _allowed(model, rest, without) if without else None
+    allowed = _allowed(model, ablation, without) if without else None
     # Not before the running mean is one.
     patience = max(math.ceil(PATIENCE * settings.steps), round(1 / SMOOTH))
-    generator = torch.Generator().manual_seed(seed)
+    generator, donors = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     start = INITIAL + NOISE * torch.randn(sum(sizes), generator=generator)
     tau = start.clamp(-1, 1).to(device).requires_grad_()
 
@@ -233,9 +233,9 @@ def learn(
         """(node) 1 where it is kept, else 0."""
         keep = step(tau, settings.temperature)
         keep = keep if allowed is None else keep * allowed
-        return with_keys(keep, model.config) if settings.robust else keep
+        return with_keys(keep, model.config) if settings.resamples else keep
 
-    ease = GENTLE if settings.robust else 1.0
+    ease = GENTLE if settings.resamples else 1.0
     rate = settings.learning_rate * ease
     optimizer = torch.optim.AdamW([tau], lr=rate, betas=(0.9, 0.95), weight_decay=1e-3)
     recent, best, stopped = 0.0, math.inf, None
@@ -244,7 +244,8 @@ def learn(
             group["lr"] = rate * (1 - i / settings.steps)
         keep = chosen(tau)
         batch = draw(i * settings.batch, settings.batch)
-        mask = Mask(dict(zip(sites, keep.split(sizes), strict=True)), rest.of(batch))
+        values = ablation.drawn(batch, donors)
+        mask = Mask(dict(zip(sites, keep.split(sizes), strict=True)), values)
         task = score.loss(score.answer_logits(model, batch, mask), batch).mean()
         recent += SMOOTH * (float(task.detach()) - recent) if i else float(task.detach())
         best = min(best, recent)
@@ -285,33 +286,33 @@ def _near(target: float, chance: float) -> float:
     return math.inf if target >= chance else min(NEAR * target, (target + chance) / 2)
 
 
-def _allowed(model: Transformer, rest: Rest, without: Sequence[Node]) -> Tensor:
+def _allowed(model: Transformer, ablation: Ablation, without: Sequence[Node]) -> Tensor:
     """(node) 0 at the nodes of `without`, else 1, in the order of computation."""
-    out = keeping(without, model.config, rest.mean)
+    out = keeping(without, model.config, ablation.mean)
     return 1 - torch.cat([out.keep[site] for site in model.config.sites()])
 
 
 def outputs(
-    model: Transformer, rest: Rest, nodes: Sequence[Node], batch: Batch
+    model: Transformer, ablation: Ablation, nodes: Sequence[Node], batch: Batch
 ) -> Iterator[tuple[Batch, Tensor]]:
     """Pieces of a fixed size of a batch, each with a circuit's (prompt, vocabulary) logits, by the compacted model."""
-    keep = keeping(nodes, model.config, rest.mean).keep
+    keep = keeping(nodes, model.config, ablation.mean).keep
     for part in batch.parts(score.PROMPTS_AT_ONCE):
-        mask = Mask(keep, rest.of(part))
+        mask = Mask(keep, ablation.of(part))
         yield part, score.answer_logits(compact(model, mask), part, mask)
 
 
 @torch.no_grad()
-def per_prompt_loss(model: Transformer, rest: Rest, nodes: Sequence[Node], batch: Batch) -> Tensor:
+def per_prompt_loss(model: Transformer, ablation: Ablation, nodes: Sequence[Node], batch: Batch) -> Tensor:
     """(prompt) nats of a circuit."""
-    return torch.cat([score.loss(logits, part) for part, logits in outputs(model, rest, nodes, batch)])
+    return torch.cat([score.loss(logits, part) for part, logits in outputs(model, ablation, nodes, batch)])
 
 
 def loss_and_error(
-    model: Transformer, rest: Rest, nodes: Sequence[Node], batch: Batch
+    model: Transformer, ablation: Ablation, nodes: Sequence[Node], batch: Batch
 ) -> tuple[float, float]:
     """The circuit's mean loss in nats per prompt, and its standard error over datapoints."""
-    return mean_and_error(per_prompt_loss(model, rest, nodes, batch), batch.cases)
+    return mean_and_error(per_prompt_loss(model, ablation, nodes, batch), batch.cases)
 
 
 def mean_and_error(losses: Tensor, cases: int) -> tuple[float, float]:
@@ -323,7 +324,7 @@ def mean_and_error(losses: Tensor, cases: int) -> tuple[float, float]:
 
 def _shortest(
     model: Transformer,
-    rest: Rest,
+    ablation: Ablation,
     select: Batch,
     settings: PruneSettings,
     order: Sequence[Node],
@@ -339,18 +340,18 @@ def _shortest(
 
     def meets(k: int) -> bool:
         if k not in seen:
-            seen[k] = loss_and_error(model, rest, order[:k], select)
+            seen[k] = loss_and_error(model, ablation, order[:k], select)
         return seen[k][0] + MARGIN * seen[k][1] <= settings.loss
 
     low, high = 0, len(order)
     while high - low > 1:
         middle = (low + high) // 2
-        now, _ = loss_and_error(model, rest, order[:middle], rough)
+        now, _ = loss_and_error(model, ablation, order[:middle], rough)
         low, high = (low, middle) if now <= settings.loss else (middle, high)
     k = high
     while not meets(k) and k < len(order):
         k = min(len(order), k + max(1, k // 16))
-    pace = max(1, k // STEADY) if settings.robust else 1
+    pace = max(1, k // STEADY) if settings.resamples else 1
     while meets(k) and k > pace and meets(k - pace):
         k -= pace
     loss, error = seen[k]

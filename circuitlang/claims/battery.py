@@ -34,7 +34,9 @@ CHECKS: Mapping[str, _Row] = {
     "agreement": _Row(
         agreement, True, "Does the circuit choose what the model chooses, and is it no better than the model?"
     ),
-    "ways of ablating": _Row(ablations, True, "Does the circuit work however the rest is ablated?"),
+    "robustness to the ablation": _Row(
+        ablations, True, "Does the circuit work however the complement is ablated?"
+    ),
     "frozen norms": _Row(norms, False, "Does it still work where it cannot move the norms?"),
     "interchange": _Row(
         interchange, True, "Are its values the model's own, and do they do the same in the model?"
@@ -46,12 +48,12 @@ CHECKS: Mapping[str, _Row] = {
     "necessity": _Row(
         necessity, True, "Does the model miss it more than as many other live nodes at the same sites?"
     ),
-    "redundancy": _Row(redundancy, False, "Is there another circuit without any of these nodes?"),
+    "redundancy": _Row(redundancy, False, "Does anything take over once the circuit is ablated?"),
     "calibrated loss": _Row(
         calibration, False, "How much of its loss is only the size and balance of its logits?"
     ),
-    "idle nodes": _Row(
-        idle_nodes, False, f"Which nodes cost it less than {NEGLIGIBLE:g} nats when ablated in it?"
+    "nodes with negligible effect": _Row(
+        idle_nodes, False, f"Which nodes have an ablation effect under {NEGLIGIBLE:g} nats inside it?"
     ),
 }
 """By name, in the order of the report: what computes a check, whether it gates, and what it asks."""
@@ -85,9 +87,7 @@ def measured(context: Context, name: str) -> Check:
 
 
 def _kept(context: Context, name: str) -> Check:
-    """From the cache where it is there. Redundancy is a search, whose own results the finder keeps."""
-    if name == "redundancy":
-        return measured(context, name)
+    """From the cache where it is there."""
     settings = repr(asdict(context.settings))
     costs = [f"{found.node} {found.cost!r}" for found in context.graph.nodes]
     key = key_of("check", context.meter.key, name, costs, settings, context.seed, repr(context.wheres))
@@ -104,4 +104,5 @@ def _read(data: bytes) -> Check:
     facts = json.loads(data)
     outcome = None if facts["outcome"] is None else Outcome(facts["outcome"])
     numbers = {name: Interval(**found) for name, found in facts["numbers"].items()}
-    return Check(facts["name"], facts["text"], facts["gates"], outcome, numbers, facts["note"])
+    needs = {name: (relation, bound) for name, (relation, bound) in facts["needs"].items()}
+    return Check(facts["name"], facts["text"], facts["gates"], outcome, numbers, facts["note"], needs)

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from circuitlang.circuit.compact import compact
 from circuitlang.circuit.intervene import behind_pattern, pattern, record
-from circuitlang.claims.battery_runs import HALF, WAYS, Context, Run, counted, over_cases, worst_outcome
-from circuitlang.claims.check import Answer
+from circuitlang.claims.battery_runs import HALF, VARIED, Context, Run, counted, over_cases, worst_outcome
+from circuitlang.claims.check import Answer, Threshold
 from circuitlang.claims.interval import Values
 from circuitlang.claims.measure import CHUNK
 from circuitlang.claims.verdict import Interval, Outcome
@@ -33,16 +33,16 @@ STILL = 1e-6
 
 def interchange(context: Context) -> Answer:
     """4: the model's values in the circuit, the circuit's in the model, and how alike they are."""
-    ways: dict[str, Run] = {
+    runs: dict[str, Run] = {
         "the model's values in the circuit": partial(_into_circuit, context),
         "the circuit's values in the model": partial(_into_model, context),
     }
-    tables = {name: context.tables(name, run, WAYS) for name, run in ways.items()}
-    over = {name: context.over_bar(found) for name, found in tables.items()}
+    tables = {name: context.tables(name, run, VARIED) for name, run in runs.items()}
+    over = {name: context.margin(found) for name, found in tables.items()}
     outcome, _ = worst_outcome({name: found.outcome(">=", 0.0) for name, found in over.items()})
     worst = min(over, key=lambda name: over[name].low)
-    numbers: dict[str, Interval] = {"worse way: accuracy over the bar": over[worst]}
-    model = context.untouched(WAYS)
+    numbers: dict[str, Interval] = {"worse direction: accuracy, margin to the threshold": over[worst]}
+    model = context.untouched(VARIED)
     for name, found in tables.items():
         numbers[f"{name}: accuracy"] = context.accuracy(found)
         numbers[f"{name}: agreement"] = context.share(over_cases(found["choice"] == model["choice"]))
@@ -51,8 +51,10 @@ def interchange(context: Context) -> Answer:
     if alike.correlations:
         numbers["mean correlation of a node"] = counted(float(np.mean(list(alike.correlations.values()))))
         numbers["same sign"] = context.interval(alike.signs, "share")
-    notes = [f"the worse way: {worst}", *alike.said()]
-    return Answer(outcome, numbers, "; ".join(notes))
+    notes = [f"the worse direction: {worst}", *alike.said()]
+    needs: dict[str, Threshold] = {f"{name}: accuracy": context.accuracy_needed(VARIED) for name in tables}
+    needs[next(iter(numbers))] = ">=", 0.0
+    return Answer(outcome, numbers, "; ".join(notes), needs)
 
 
 def attention(context: Context) -> Answer:
@@ -63,10 +65,10 @@ def attention(context: Context) -> Answer:
     found = _variation(context, sorted(heads))
     each = {head: context.interval(mean, "share") for head, (mean, _) in found.items()}
     uniform = [head for head, places in heads.items() if Place.K not in places]
-    bars = {head: UNIFORM if head in uniform else HALF for head in each}
-    outcomes = {_named(head): each[head].outcome("<=", bars[head]) for head in each}
+    most = {head: UNIFORM if head in uniform else HALF for head in each}
+    outcomes = {_named(head): each[head].outcome("<=", most[head]) for head in each}
     outcome, _ = worst_outcome(outcomes)
-    worst = max(each, key=lambda head: each[head].value - bars[head])
+    worst = max(each, key=lambda head: each[head].value - most[head])
     numbers = {"worst head, total variation": each[worst]}
     numbers |= {f"{_named(head)}: total variation": each[head] for head in sorted(each)}
     last = {head: context.interval(at_end, "share") for head, (_, at_end) in found.items()}
@@ -77,8 +79,12 @@ def attention(context: Context) -> Answer:
         notes.append(f"not shown to be like the model's: {', '.join(broken)}")
     for head in sorted(uniform):
         without = "query and key" if Place.Q not in heads[head] else "key"
-        notes.append(f"uniform attention in {_named(head)}: kept with a value and no {without}")
-    return Answer(outcome, numbers, "; ".join(notes))
+        notes.append(f"{_named(head)}: value kept, {without} ablated: uniform attention")
+    needs: dict[str, Threshold] = {
+        f"{_named(head)}: total variation": ("<=", most[head]) for head in sorted(each)
+    }
+    needs["worst head, total variation"] = "<=", most[worst]
+    return Answer(outcome, numbers, "; ".join(notes), needs)
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ def _recorded(context: Context, chunk: int) -> _Recorded:
         batch, units = context.meter.prompts("test", (), chunk), _units(context)
         layers = sorted({layer for layer, _ in _kept_heads(context)})
         sites = {*units, *(site for layer in layers for site in behind_pattern(layer))}
-        runs = [record(context.model, batch, edit, sites) for edit in (unchanged, context.mask)]
+        runs = [record(context.model, batch, edit, sites) for edit in (unchanged, context.mask(batch))]
         apart = {}
         for layer in layers:
             model, circuit = (pattern(context.model, run, layer) for run in runs)
@@ -133,8 +139,9 @@ def _putting(context: Context, values: Mapping[Site, Tensor], first: Edit) -> Ed
 
 def _into_circuit(context: Context, batch: Batch, chunk: int) -> Tensor:
     """The circuit's run with the untouched model's values at all of its nodes."""
-    edit = _putting(context, _recorded(context, chunk).model, context.mask)
-    return score.answer_logits(compact(context.model, context.mask), batch, edit)
+    mask = context.mask(batch)
+    edit = _putting(context, _recorded(context, chunk).model, mask)
+    return score.answer_logits(compact(context.model, mask), batch, edit)
 
 
 def _into_model(context: Context, batch: Batch, chunk: int) -> Tensor:
@@ -165,11 +172,11 @@ class _Alike:
 
 @torch.no_grad()
 def _alike(context: Context) -> _Alike:
-    """Each node in the model and in the circuit, over all tokens of WAYS datapoints."""
+    """Each node in the model and in the circuit, over all tokens of VARIED datapoints."""
     units = _units(context)
     sums: dict[Site, list[Tensor]] = {}
     count, signs = 0, []
-    for chunk in range(-(-WAYS // CHUNK)):
+    for chunk in range(-(-VARIED // CHUNK)):
         batch = context.meter.prompts("test", (), chunk)
         real = torch.from_numpy(batch.real).to(context.model.embed.device)
         recorded = _recorded(context, chunk)
@@ -197,7 +204,7 @@ def _alike(context: Context) -> _Alike:
                 correlations[node] = 0.0
             else:
                 correlations[node] = float((xy - x * y)[place]) / (a * b)
-    return _Alike(correlations, tuple(sorted(still)), np.concatenate(signs)[:WAYS])
+    return _Alike(correlations, tuple(sorted(still)), np.concatenate(signs)[:VARIED])
 
 
 Head = tuple[int, int]
@@ -224,7 +231,7 @@ def _variation(context: Context, heads: list[Head]) -> dict[Head, tuple[Values, 
     """head -> (datapoint) half the sum of absolute differences of the two patterns, the sink's share included: the
     mean over all tokens' queries, and the last token's."""
     found: defaultdict[Head, list[tuple[Values, Values]]] = defaultdict(list)
-    for chunk in range(-(-WAYS // CHUNK)):
+    for chunk in range(-(-VARIED // CHUNK)):
         batch = context.meter.prompts("test", (), chunk)
         real = torch.from_numpy(batch.real).to(context.model.embed.device)
         end = torch.from_numpy(batch.end).to(real.device)
@@ -237,6 +244,6 @@ def _variation(context: Context, heads: list[Head]) -> dict[Head, tuple[Values, 
             values = [v.cpu().numpy().reshape(shape).mean(1) for v in (mean, last)]
             found[layer, head].append((values[0], values[1]))
     return {
-        head: (np.concatenate([a for a, _ in parts])[:WAYS], np.concatenate([b for _, b in parts])[:WAYS])
+        head: (np.concatenate([a for a, _ in parts])[:VARIED], np.concatenate([b for _, b in parts])[:VARIED])
         for head, parts in found.items()
     }

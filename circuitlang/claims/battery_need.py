@@ -1,11 +1,12 @@
-"""Is all of the circuit needed, and is it the only one? Random sets, further circuits, nodes that do nothing."""
+"""Is all of the circuit needed, and is it the only one? Random sets, backup nodes, nodes without effect."""
 
 from __future__ import annotations
 
 import torch
 
-from circuitlang.circuit.mask import keeping
-from circuitlang.claims.battery_runs import WAYS, Context, Run, counted, over_cases, under, worst_outcome
+from circuitlang.circuit.eliminate import effects, every_node
+from circuitlang.circuit.mask import Mask, keeping
+from circuitlang.claims.battery_runs import VARIED, Context, Run, counted, over_cases, under, worst_outcome
 from circuitlang.claims.check import Answer
 from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS
 from circuitlang.claims.nulls import random_outside
@@ -13,9 +14,11 @@ from circuitlang.claims.verdict import Interval
 from circuitlang.model import score
 from circuitlang.site import Node
 
-FURTHER = 1
-"""How often the circuit's nodes are forbidden and another one is searched for. One answers whether it is the only one;
-each more costs as long as the circuit did."""
+CANDIDATES = 32
+"""Nodes outside the circuit that are ablated one by one beside it."""
+BACKUP = 0.01
+"""Nats by which a node must be missed more with the circuit ablated than without, to be called a backup."""
+SHOWN = 6
 RANKED = 16
 """Datapoints of `select` that every random set is dropped on, to find the ones that the model misses most."""
 NEGLIGIBLE = 0.001
@@ -37,55 +40,62 @@ def necessity(context: Context) -> Answer:
 
     losses_on_select = dict(zip(randoms, context.meter.each(on_select, randoms), strict=True))
     hardest = sorted(randoms, key=lambda name: (-losses_on_select[name], name))[:JUDGED]
-    without = context.tables("without the circuit", _dropping(context, context.nodes), WAYS)
+    without = context.tables("without the circuit", _dropping(context, context.nodes), VARIED)
     numbers: dict[str, Interval] = {}
     losses: dict[str, Interval] = {}
     for name in hardest:
-        other = context.tables(name, _dropping(context, randoms[name]), WAYS)
+        other = context.tables(name, _dropping(context, randoms[name]), VARIED)
         numbers[name] = context.interval(over_cases(without["loss"]) - over_cases(other["loss"]), "real")
         losses[name] = context.loss(other)
     outcome, _ = worst_outcome({name: found.outcome(">", 0.0) for name, found in numbers.items()})
     least = min(numbers, key=lambda name: numbers[name].low)
     shown = {
-        "loss without the circuit minus without the worst random set": numbers[least],
-        "loss without the circuit": context.loss(without),
-        "loss without the worst random set": losses[least],
-        "loss of the model": context.loss(context.untouched(WAYS)),
+        "loss with the circuit ablated, minus that of the worst random set": numbers[least],
+        "loss with the circuit ablated": context.loss(without),
+        "loss with the worst random set ablated": losses[least],
+        "loss of the model": context.loss(context.untouched(VARIED)),
     }
     note = f"the {JUDGED} hardest of {len(randoms)} random sets, as ranked on `select`; the worst is {least}"
-    return Answer(outcome, shown, note)
+    return Answer(outcome, shown, note, {next(iter(shown)): (">", 0.0)})
 
 
 def _dropping(context: Context, nodes: tuple[Node, ...]) -> Run:
-    return under(context.model, keeping(nodes, context.model.config, context.meter.mean).complement())
+    left = keeping(nodes, context.model.config, context.meter.ablation.mean).complement()
+    return under(context.model, left.keep, context.meter.ablation)
 
 
 def redundancy(context: Context) -> Answer:
-    """8: circuits beside this one."""
-    if context.again is None:
-        return Answer(None, {}, "not run")
-    forbidden = context.nodes
-    numbers: dict[str, Interval] = {}
-    note = f"the search was ended after {FURTHER}"
-    reached = 0
-    for number in range(1, FURTHER + 1):
-        found = context.again(forbidden)
-        if found is None:
-            note = "not run" if number == 1 else f"not run after circuit {number}"
-            break
-        if not found.reached:
-            circuits = "this circuit" if number == 1 else f"{number} circuits"
-            ended = f"stays at a loss of {found.loss:.3g}" if found.stopped is None else str(found.stopped)
-            note = f"without the nodes of {circuits} the search {ended}"
-            numbers["loss where it ended"] = counted(found.loss)
-            break
-        reached += 1
-        numbers[f"nodes of further circuit {number}"] = counted(len(found.nodes))
-        numbers[f"loss of further circuit {number}, on select"] = counted(found.loss)
-        forbidden = tuple(sorted({*forbidden, *found.nodes}))
-    if note != "not run":
-        numbers = {"further circuits": counted(reached), **numbers}
-    return Answer(None, numbers, note)
+    """8: what is left of the task once the circuit is ablated, and which nodes carry it: conditional co-ablation.
+
+    Each of the CANDIDATES that the gradient names is ablated beside the circuit, exactly. A backup is a node that is
+    missed more with the circuit ablated than without.
+    """
+    few = next(context.meter.prompts("select", (), 0).parts(RANKED * context.meter.cases))
+    left = keeping(context.nodes, context.model.config, context.meter.ablation.mean).complement()
+    others = every_node(context.model, context.nodes)
+    _, slopes = effects(context.model, Mask(left.keep, context.meter.ablation.of(few)), few, others)
+    first = sorted(range(len(others)), key=lambda i: (-slopes[i], others[i]))[:CANDIDATES]
+
+    @torch.no_grad()
+    def loss(nodes: tuple[Node, ...]) -> float:
+        return float(score.loss(_dropping(context, nodes)(few, 0), few).double().mean())
+
+    tried = [(), context.nodes]
+    tried += [nodes for i in first for nodes in ((others[i],), (*context.nodes, others[i]))]
+    whole, without, *both = context.meter.each(loss, tried)
+    beyond = {others[i]: (both[2 * k + 1] - without) - (both[2 * k] - whole) for k, i in enumerate(first)}
+    backups = sorted((node for node in beyond if beyond[node] > BACKUP), key=lambda node: -beyond[node])
+    tables = context.tables("without the circuit", _dropping(context, context.nodes), VARIED)
+    numbers = {
+        "accuracy with the circuit ablated": context.accuracy(tables),
+        "loss with the circuit ablated": context.loss(tables),
+        "backup nodes": counted(len(backups)),
+        "largest ablation effect beyond the one in the model": counted(max(beyond.values(), default=0.0)),
+    }
+    note = ", ".join(f"{node} {beyond[node]:+.3f}" for node in backups[:SHOWN]) or "no node takes over"
+    return Answer(
+        None, numbers, f"{note}; of the {len(first)} nodes that the gradient names, nats on `select`"
+    )
 
 
 def idle_nodes(context: Context) -> Answer:
@@ -93,7 +103,7 @@ def idle_nodes(context: Context) -> Answer:
     idle = [found for found in context.graph.nodes if found.cost < NEGLIGIBLE]
     whole = [str(found.node) for found in sorted(idle, key=lambda each: each.cost)]
     numbers = {
-        "idle nodes": counted(len(idle)),
+        "nodes with negligible effect": counted(len(idle)),
         "nodes": counted(len(context.graph.nodes)),
     }
     return Answer(None, numbers, ", ".join(whole) or "none")

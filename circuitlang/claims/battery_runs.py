@@ -11,47 +11,48 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.compact import compact
+from circuitlang.circuit.find import Finder
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.mask import Mask, keeping
-from circuitlang.circuit.prune import Pruned
+from circuitlang.claims.check import Threshold
 from circuitlang.claims.interval import Kind, Values, interval
 from circuitlang.claims.look import Table, divergence, scores
 from circuitlang.claims.measure import CHUNK, Meter, Where
 from circuitlang.claims.verdict import Interval, Outcome
 from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
-from circuitlang.program.spec import VerdictSettings
+from circuitlang.program.spec import Ablate, VerdictSettings
 from circuitlang.prompts.encode import Batch
 from circuitlang.prompts.prompt import Split
 from circuitlang.site import Node, Site
 
 HALF = 0.5
 """A circuit must keep at least this share of the model's advantage over chance: below it, most of what the model does
-on these prompts is not the circuit's doing. Every bar of the battery that is a share follows from it."""
+on these prompts is not the circuit's doing. Every threshold of the battery that is a share follows from it."""
 LOOKED = 512
 """Datapoints of `test` for the circuit as it is: those of a claim's first look, unless the spec says otherwise."""
-WAYS = 256
-"""Datapoints of `test` for every other way of running it. One look each, so nothing is shared out."""
+VARIED = 256
+"""Datapoints of `test` for every variation: another ablation, swapped values. One look each, so nothing is shared
+out."""
 
 Run = Callable[[Batch, int], Tensor]
 """(prompts, number of the chunk) -> (prompt, vocabulary) logits where the answer is predicted."""
-Again = Callable[[tuple[Node, ...]], Pruned | None]
 
 
 @dataclass
 class Context:
-    """A circuit under examination. `graph`: it, with every node's cost; `text_mean`: the nodes' means over pretraining
-    text, whatever the spec ablates with (None: it ablates with them); `wheres`: of the claims; `again`: prunes with
-    these nodes forbidden (None: not to be run, and so may its result be)."""
+    """A circuit under examination. `finder`: of the same model and task, makes other ablations; `ablate`: the spec's
+    own; `graph`: the circuit, with every node's ablation effect; `wheres`: of the claims."""
 
+    finder: Finder
+    ablate: Ablate
     meter: Meter
     graph: CircuitGraph
     settings: VerdictSettings
     seed: int
     wheres: tuple[Where, ...] = ()
-    again: Again | None = None
-    text_mean: Mapping[Site, Tensor] | None = None
     recorded: dict[int, Any] = field(default_factory=dict, repr=False)  # of claims/battery_inside.py
     _found: dict[tuple[str, Split, Where, int], dict[str, Table]] = field(default_factory=dict)
     _logits: dict[tuple[Split, Where, int], Tensor] = field(default_factory=dict)
@@ -64,15 +65,14 @@ class Context:
     def model(self) -> Transformer:
         return self.meter.checkpoint.model
 
-    @property
-    def mean(self) -> Mapping[Site, Tensor]:
-        """Means over pretraining text."""
-        return self.meter.mean if self.text_mean is None else self.text_mean
-
     @cached_property
-    def mask(self) -> Mask:
-        """The circuit as the spec ablates."""
-        return keeping(self.nodes, self.model.config, self.meter.mean)
+    def keep(self) -> Keep:
+        """What the circuit keeps."""
+        return keeping(self.nodes, self.model.config, self.meter.ablation.mean).keep
+
+    def mask(self, batch: Batch) -> Mask:
+        """The circuit as the spec ablates, for these prompts."""
+        return Mask(self.keep, self.meter.ablation.of(batch))
 
     @property
     def alpha(self) -> float:
@@ -130,7 +130,9 @@ class Context:
 
     def kept(self, datapoints: int, split: Split = "test", where: Where = ()) -> dict[str, Table]:
         """The circuit as it is: everything else ablated as the spec says."""
-        return self.tables("circuit", under(self.model, self.mask), datapoints, split, where)
+        return self.tables(
+            "circuit", under(self.model, self.keep, self.meter.ablation), datapoints, split, where
+        )
 
     def chance(self, datapoints: int) -> Values:
         """(datapoint): how often a choice at random between the answer and its foils is right."""
@@ -150,17 +152,32 @@ class Context:
     def loss(self, tables: Mapping[str, Table]) -> Interval:
         return self.interval(over_cases(tables["loss"]), "loss")
 
-    def over_bar(self, tables: Mapping[str, Table]) -> Interval:
-        """Accuracy above what is asked for, which is chance + HALF (the model's accuracy - chance); paired."""
-        n = len(tables["choice"])
+    def margin(self, tables: Mapping[str, Table]) -> Interval:
+        """Accuracy less its threshold on the same prompts."""
+        return self.interval(right(tables) - self._threshold(len(tables["choice"])), "difference")
+
+    def accuracy_needed(self, n: int) -> Threshold:
+        """The mean threshold over n datapoints."""
+        return ">=", float(self._threshold(n).mean())
+
+    def _threshold(self, n: int) -> Values:
+        """(datapoint): chance + HALF (the model's accuracy - chance)."""
         chance, model = self.chance(n), right(self.untouched(n))
-        return self.interval(right(tables) - (chance + HALF * (model - chance)), "difference")
+        return chance + HALF * (model - chance)
 
 
-def under(model: Transformer, mask: Mask) -> Run:
-    """The model under a mask, without what the mask makes constant."""
-    small = compact(model, mask)
-    return lambda batch, _: score.answer_logits(small, batch, mask)
+Keep = Mapping[Site, Tensor]
+"""site -> (unit), 1 where it is kept."""
+
+
+def under(model: Transformer, keep: Keep, ablation: Ablation) -> Run:
+    """The model with what is not kept ablated; sub-layers that write nothing kept are not computed."""
+
+    def run(batch: Batch, _: int) -> Tensor:
+        mask = Mask(keep, ablation.of(batch))
+        return score.answer_logits(compact(model, mask), batch, mask)
+
+    return run
 
 
 def over_cases(table: Table) -> Values:

@@ -10,8 +10,8 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from circuitlang.circuit.norms import logits_with_scales, scales_of
-from circuitlang.claims.battery_runs import HALF, LOOKED, WAYS, Context, counted, over_cases
-from circuitlang.claims.check import Answer
+from circuitlang.claims.battery_runs import HALF, LOOKED, VARIED, Context, counted, over_cases
+from circuitlang.claims.check import Answer, Threshold
 from circuitlang.claims.interval import Values
 from circuitlang.claims.look import Table
 from circuitlang.claims.measure import CHUNK
@@ -42,7 +42,7 @@ def agreement(context: Context) -> Answer:
     outcome, said = over.outcome(">=", 0.0), []
     numbers = {
         "agreement": context.share(agreed),
-        "agreement over the bar": over,
+        "margin to the threshold": over,
         "loss minus the model's": rise,
         "KL over answer and foils": context.interval(over_cases(kept["binary"]), "loss"),
         "KL over all tokens": context.interval(over_cases(kept["kl"]), "loss"),
@@ -57,21 +57,25 @@ def agreement(context: Context) -> Answer:
     if rise.high < -BELOW:
         outcome = Outcome.FAIL
         said.insert(0, f"{TOO_GOOD} by more than {BELOW:g} nats")
-    return Answer(outcome, numbers, "; ".join(said))
+    needs: dict[str, Threshold] = {
+        "agreement": (">=", float((chance + HALF * (1 - chance)).mean())),
+        "loss minus the model's": (">=", -BELOW),
+    }
+    return Answer(outcome, numbers, "; ".join(said), needs)
 
 
 def norms(context: Context) -> Answer:
     """3: the same, where the circuit cannot move the norms."""
 
     def frozen(batch: Batch, _: int) -> Tensor:
-        return logits_with_scales(context.model, batch, context.mask, scales_of(context.model, batch))
+        return logits_with_scales(context.model, batch, context.mask(batch), scales_of(context.model, batch))
 
-    tables, model = context.tables("frozen norms", frozen, WAYS), context.untouched(WAYS)
+    tables, model = context.tables("frozen norms", frozen, VARIED), context.untouched(VARIED)
     same = over_cases(tables["choice"] == model["choice"])
     numbers = {
         "agreement": context.share(same),
         "loss": context.loss(tables),
-        "loss with norms of its own": context.loss(context.kept(WAYS)),
+        "loss with norms of its own": context.loss(context.kept(VARIED)),
     }
     return Answer(None, numbers)
 
@@ -91,7 +95,7 @@ def held_out(context: Context) -> Answer:
         notes.append("the task holds nothing out")
     for where in context.wheres:
         name = ", ".join(f"{p} = {low}" if low == high else f"{p} = {low}..{high}" for p, low, high in where)
-        both = context.kept(WAYS, where=where), context.untouched(WAYS, where=where)
+        both = context.kept(VARIED, where=where), context.untouched(VARIED, where=where)
         numbers |= _side_by_side(context, name, *both)
     if not context.wheres:
         notes.append("no claim names values of a param")
@@ -123,7 +127,7 @@ def calibration(context: Context) -> Answer:
     scale, shift = fit(chosen["candidates"], select)
     values = calibrated(tested["candidates"], test, scale, shift).mean(1)
     if scale in SCALES:
-        notes.append("the scale is at its limit")
+        notes.append("the temperature hit its limit")
     numbers = {
         "loss, calibrated": context.interval(values, "loss"),
         "loss": context.loss(tested),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from circuitlang.claims.verdict import Interval, Outcome
+
+Threshold = tuple[Literal["<", "<=", ">", ">="], float]
+"""What a number needs to be: a relation and a bound in the number's own unit."""
 
 
 class Answer(NamedTuple):
@@ -15,6 +18,7 @@ class Answer(NamedTuple):
     outcome: Outcome | None
     numbers: Mapping[str, Interval]
     note: str = ""
+    needs: Mapping[str, Threshold] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,8 @@ class Check:
     gates       whether its outcome counts in the verdict
     outcome     None: it only informs. `not measured` where it could not be computed, and `note` says why
     numbers     by name, the most telling first; in nats, shares or counts, as the name says
-    note        one or more sentences: which head, node or way is the worst, and what was left out
+    note        one or more sentences: which head, node or ablation is the worst, and what was left out
+    needs       the threshold of each number that has one
     """
 
     name: str
@@ -34,6 +39,7 @@ class Check:
     outcome: Outcome | None
     numbers: Mapping[str, Interval] = field(default_factory=dict)
     note: str = ""
+    needs: Mapping[str, Threshold] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.gates and self.outcome is None:

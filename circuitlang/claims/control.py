@@ -13,28 +13,32 @@ SEARCHED = ("nonsense", "shuffled_answers", "shuffled_weights", "one_answer")
 class Control:
     """What became of one null.
 
-    voids         whether a claim that it reaches is void; otherwise it only informs
+    voids         whether a claim that it passes is void
+    gates         whether it affects the verdict at all: by its claims, or by its size
     nodes, edges  of the smallest circuit that reaches the target; None where none does
     loss_at_size  nats per prompt on `select`, of a circuit with at most the real one's nodes and edges
     ratio         its nodes over the real circuit's, both at the target
-    reaches       names of the claims that it reaches
-    close         whether the ratio is under the margin, where one is asked of it
+    reaches       names of the claims that it passes
+    close         whether it needs less than `margin` times the circuit's nodes, where that is asked of it
+    beyond        nodes that it needs more than, where its search ended as soon as that was known
     note          why there is no number, or what else there is to say
     """
 
     name: str
     text: str
     voids: bool
+    gates: bool = False
     nodes: int | None = None
     edges: int | None = None
     loss_at_size: float | None = None
     ratio: float | None = None
     reaches: tuple[str, ...] = ()
     close: bool = False
+    beyond: int | None = None
     note: str = ""
 
 
 def held(claim: str, controls: Sequence[Control]) -> str | None:
-    """`held`, or the nulls that reach a claim and must not; None where none was run."""
+    """`held`, or the gating nulls that pass a claim; None where none was run."""
     reached = [control.name for control in controls if control.voids and claim in control.reaches]
     return ", ".join(reached) or "held" if controls else None

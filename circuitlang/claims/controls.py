@@ -45,12 +45,14 @@ PERFORMANCE = frozenset({"loss", "accuracy"})
 @dataclass(frozen=True)
 class Null:
     """How a null is made of a checkpoint and a task. `make` may raise ValueError: the task has no such control.
-    `compared`: its size is held against the real circuit's."""
+    `compared`: its size is held against the real circuit's; `gates_resampled`: that affects the verdict where ablated
+    nodes take values of other prompts, which leaves a null nothing to lean on."""
 
     name: str
     text: str
     voids: bool
     compared: bool
+    gates_resampled: bool
     make: Callable[[Finder, int], tuple[Checkpoint, Relabel]]
 
 
@@ -85,12 +87,14 @@ NULLS = (
         "two tokens that have nothing to do with the task, in place of the answers",
         False,
         True,
+        True,
         _nonsense,
     ),
     Null(
         "shuffled_answers",
         "which case has which answer is drawn for each datapoint",
         True,
+        False,
         False,
         _shuffled_answers,
     ),
@@ -99,9 +103,10 @@ NULLS = (
         "the model with the entries of each matrix permuted",
         True,
         True,
+        False,
         _shuffled_weights,
     ),
-    Null("one_answer", "the first case's answer for every case", False, False, _one_answer),
+    Null("one_answer", "the first case's answer for every case", False, False, False, _one_answer),
 )
 
 
@@ -168,7 +173,9 @@ class Controls:
     def run(self, made: Made, own: Found | None) -> Control:
         """One null: cut to the real circuit's size, and judged. `own`: what its search found, if it could be made."""
         null, finder = made.null, made.finder
-        control = Control(null.name, null.text, null.voids)
+        prune, verdict = self.spec.prune, self.spec.verdict
+        by_size = (null.compared and verdict.strict) or (null.gates_resampled and prune.ablate == "resample")
+        control = Control(null.name, null.text, null.voids, gates=null.voids or by_size)
         if finder is None or own is None:
             return replace(control, note=f"not built: {made.why}")
         judge = _NullJudge(self, finder, own)
@@ -185,8 +192,8 @@ class Controls:
         if not own.pruned.reached or not self.found.pruned.reached:
             return control
         ratio = own.graph.node_count / max(1, self.real.node_count)
-        close = null.compared and ratio < self.spec.verdict.margin
-        note = f"under the margin of {self.spec.verdict.margin:g}" if close else ""
+        close = null.compared and ratio < verdict.margin
+        note = f"under the margin of {verdict.margin:g}" if close else ""
         return replace(control, ratio=ratio, close=close, note=note)
 
     def run_random(self) -> Control:
@@ -202,6 +209,7 @@ class Controls:
             RANDOM,
             f"{RANDOM_CIRCUITS} circuits with as many live nodes at the same sites",
             True,
+            gates=True,
             loss_at_size=best,
             reaches=tuple(claim.name for claim in self.claims if _random_reaches(judges, claim)),
             note=f"the loss is the best of {RANDOM_CIRCUITS}",
@@ -234,15 +242,13 @@ class _NullJudge:
     def loss(self) -> float:
         """Nats per prompt on `select`."""
         finder = self.finder
-        rest = finder.rest(self.controls.spec.prune, self.meter.mean)
-        return loss_and_error(
-            finder.checkpoint.model, rest, self.nodes, finder.prompts("select", 0, SELECTED)
-        )[0]
+        select = finder.prompts("select", 0, SELECTED)
+        return loss_and_error(finder.checkpoint.model, self.meter.ablation, self.nodes, select)[0]
 
     @cached_property
     def meter(self) -> Meter:
         real = self.controls.meter
-        mean = real.mean if self.finder.checkpoint is real.checkpoint else None
+        mean = real.ablation.mean if self.finder.checkpoint is real.checkpoint else None
         return Meter.of(self.finder, self.controls.spec.prune, real.workers, mean)
 
     @cached_property
@@ -252,7 +258,7 @@ class _NullJudge:
             graph = bare(checkpoint.model, self.nodes)
         else:
             shown = self.finder.shown(len(self.nodes))
-            graph = extract(checkpoint.model, meter.mean, self.nodes, shown, checkpoint.tokenizer)
+            graph = extract(checkpoint.model, meter.ablation, self.nodes, shown, checkpoint.tokenizer)
         return Assessor(meter, graph, one_look(spec.verdict), self.own.seed, spec.circuit)
 
     def reached(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from circuitlang.cache import Cache, key_of
+from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.cut import Cut, run_without, without
 from circuitlang.circuit.edge import EdgeCut, rewired
 from circuitlang.circuit.find import Finder
@@ -96,6 +97,8 @@ class Setting:
 
 
 UNTOUCHED = Setting()
+_ABLATE = frozenset({"keep", "drop", "change"})
+"""Kinds of interventions that need what nodes become when they are ablated."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ class Meter:
 
     checkpoint: Checkpoint
     generator: Generator
-    mean: Mapping[Site, Tensor]
+    ablation: Ablation
     cache: Cache
     key: str
     relabel: Relabel = as_written
@@ -145,11 +148,10 @@ class Meter:
         """What measures the model that a finder searches; what is ablated has the value that it has in the search.
         `mean`: where these values are known, which without a cache saves seconds."""
         key = key_of(finder.key, settings.ablate)
-        mean = finder.mean(settings, workers) if mean is None else mean
         return cls(
             finder.checkpoint,
             finder.generator,
-            mean,
+            finder.ablation(settings.ablate, mean, workers),
             finder.cache,
             key,
             relabel=finder.relabel,
@@ -177,10 +179,14 @@ class Meter:
             indices = range(chunk * self.chunk, (chunk + 1) * self.chunk)
             datapoints = self._datapoints(split, where, indices)
             context = self.checkpoint.model.config.context
-            batch = encode(datapoints, self.checkpoint.tokenizer, context)
+            batch = replace(encode(datapoints, self.checkpoint.tokenizer, context), where=where)
             pinned = "".join(f" {name}={low}..{high}" for name, low, high in where)
             self._prompts[place] = self.relabel(batch, split + pinned, indices.start)
         return self._prompts[place]
+
+    def partners(self) -> dict[str, float]:
+        """By rule, the share of the prompts' positions that have a counterpart in their donor (circuit/donors.py)."""
+        return self.ablation.partners(self.prompts("test", (), 0))
 
     def datapoint(self, split: Asked, where: Where, index: int) -> Datapoint:
         """One of those that `prompts` has."""
@@ -256,7 +262,7 @@ class Meter:
             if act.kind not in ("keep", "drop") or act.at is not None:
                 sites = config.sites() if act.kind == "keep" else sorted({n.site for n in act.nodes})
                 others += [(stage(site), f"{site}:{act};") for site in sites]
-        keep = masked(self.checkpoint.model, setting.acts, self.mean)
+        keep = masked(self.checkpoint.model, setting.acts, self.ablation.mean)
         return trace(config, None if keep is None else keep.keep, others)
 
     def _chunk(
@@ -284,15 +290,16 @@ class Meter:
     ) -> dict[str, Table]:
         batch = self.prompts(setting.split, setting.where, chunk)
         recordings = None if together is None else together.recordings
-        model, edit = self._prepared(setting, batch, look.sites, recordings)
+        values = self._values(setting, batch)
+        model, edit = self._prepared(setting, batch, look.sites, values, recordings)
 
         def logits() -> Tensor:
             if together is not None:
                 return together.shared.logits(model, edit, together.traces[setting])
-            return run_without(model, batch, edit, setting.cuts, self.mean)
+            return run_without(model, batch, edit, setting.cuts, values)
 
         def inside() -> Edit:
-            return without(model, batch, edit, setting.cuts, self.mean)
+            return without(model, batch, edit, setting.cuts, values)
 
         match look.kind:
             case "scores":
@@ -311,13 +318,23 @@ class Meter:
         shape = (batch.datapoints, batch.cases)
         return {name: values.reshape(shape) for name, values in found.items()}
 
+    def _values(self, setting: Setting, batch: Batch) -> Mapping[Site, Tensor]:
+        """What ablated nodes become; where nothing is ablated, nobody asks another prompt."""
+        ablates = any(done.kind in _ABLATE for done in (*setting.acts, *setting.cuts, *setting.edges))
+        return self.ablation.of(batch) if ablates else self.ablation.mean
+
     def _prepared(
-        self, setting: Setting, batch: Batch, looked_at: set[Site], recordings: Recordings | None = None
+        self,
+        setting: Setting,
+        batch: Batch,
+        looked_at: set[Site],
+        values: Mapping[Site, Tensor],
+        recordings: Recordings | None = None,
     ) -> tuple[Transformer, Edit]:
         needed = looked_at.union(*(cut.sites for cut in (*setting.cuts, *setting.edges)))
-        model, edit = prepared(self.checkpoint.model, batch, setting.acts, self.mean, needed, recordings)
+        model, edit = prepared(self.checkpoint.model, batch, setting.acts, values, needed, recordings)
         for edge in setting.edges:
-            model = rewired(model, batch, edit, edge, self.mean)
+            model = rewired(model, batch, edit, edge, values)
         return model, edit
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from circuitlang.circuit.reference import read_through
+from circuitlang.circuit.ablation import read_through
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.prompts.stream import Stream, derive
 from circuitlang.prompts.tokenizer import Tokenizer

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from circuitlang.circuit.reference import read_through
+from circuitlang.circuit.ablation import read_through
 from circuitlang.exhibits.spelling import spelled
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.report.exhibit import Band, Context, pack_tokens, pack_values

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.intervene import Act, behind_pattern, pattern, prepared, record
 from circuitlang.circuit.partners import NONE, Partners, partners
@@ -61,7 +61,7 @@ class Inside:
     kept: Mapping[Head, int]  # how many nodes of a head are kept
 
     @staticmethod
-    def of(finder: Finder, nodes: Sequence[Node], mean: Mapping[Site, Tensor]) -> Inside:
+    def of(finder: Finder, nodes: Sequence[Node], ablation: Ablation) -> Inside:
         checkpoint = finder.checkpoint
         model, config = checkpoint.model, checkpoint.model.config
         datapoints = list(finder.generator.datapoints("select", range(DATAPOINTS)))
@@ -79,7 +79,7 @@ class Inside:
         kept = dict(sorted(sorted(kept.items(), key=lambda item: (-item[1], item[0]))[:HEADS]))
         sites = {node.site for node in nodes}
         sites |= {site for layer, _ in kept for site in behind_pattern(layer)}
-        small, edit = prepared(model, batch, (Act("keep", tuple(nodes)),), mean, sites)
+        small, edit = prepared(model, batch, (Act("keep", tuple(nodes)),), ablation.of(batch), sites)
         return Inside(
             texts,
             batch,

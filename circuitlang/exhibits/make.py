@@ -55,11 +55,10 @@ def exhibit(spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str])
 
 
 def _make(spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str]) -> Exhibit:
-    rest = finder.rest(spec.prune)
-    mean = rest.mean
-    inside = Inside.of(finder, found.pruned.nodes, mean)
+    ablation = finder.ablation(spec.prune.ablate)
+    inside = Inside.of(finder, found.pruned.nodes, ablation)
     contexts = Contexts.of(finder.checkpoint, found.pruned.nodes)
-    curve, model_loss, prompts = sizes(finder, found.pruned, rest)
+    curve, model_loss, prompts = sizes(finder, found.pruned, ablation)
     return Exhibit(
         spec=spec.name,
         seed=found.seed,
@@ -73,7 +72,7 @@ def _make(spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str]) -
         ),
         heads=inside.heads(),
         sink=finder.checkpoint.model.config.sink,
-        parts=parts(finder, found.pruned.nodes, mean),
+        parts=parts(finder, found.pruned.nodes, ablation),
         card=tuple(card_lines(finder.checkpoint.card)),
         words=contexts.words,
         text=contexts.text,

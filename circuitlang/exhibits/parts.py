@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from torch import Tensor
-
+from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.prune import loss_and_error
-from circuitlang.circuit.reference import Rest
 from circuitlang.exhibits.sizes import DATAPOINTS
 from circuitlang.report.exhibit import PartExhibit
-from circuitlang.site import Node, Place, Site
+from circuitlang.site import Node, Place
 
 _MLP = (Place.MLP_IN, Place.NEURON, Place.MLP_OUT)
 
 
-def parts(finder: Finder, nodes: Sequence[Node], mean: Mapping[Site, Tensor]) -> tuple[PartExhibit, ...]:
+def parts(finder: Finder, nodes: Sequence[Node], ablation: Ablation) -> tuple[PartExhibit, ...]:
     """In order of computation; of parts that the circuit has nodes in."""
     batch = finder.prompts("select", 0, DATAPOINTS)
     model = finder.checkpoint.model
 
     def loss(kept: Sequence[Node]) -> float:
-        return loss_and_error(model, Rest(mean), kept, batch)[0]
+        return loss_and_error(model, ablation, kept, batch)[0]
 
     by_part: dict[tuple[int, bool], list[Node]] = {}
     for node in sorted(nodes):

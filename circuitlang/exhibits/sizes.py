@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.prune import Pruned, outputs
-from circuitlang.circuit.reference import Rest
 from circuitlang.model import score
 from circuitlang.prompts.encode import Batch
 from circuitlang.report.exhibit import Size
@@ -37,7 +37,7 @@ def ordered(pruned: Pruned) -> tuple[Node, ...]:
 
 
 @torch.no_grad()
-def sizes(finder: Finder, pruned: Pruned, rest: Rest) -> tuple[tuple[Size, ...], float, int]:
+def sizes(finder: Finder, pruned: Pruned, ablation: Ablation) -> tuple[tuple[Size, ...], float, int]:
     """Every size with its numbers; the untouched model's loss; and on how many prompts."""
     batch = finder.prompts("select", 0, DATAPOINTS)
     model = finder.checkpoint.model
@@ -45,7 +45,7 @@ def sizes(finder: Finder, pruned: Pruned, rest: Rest) -> tuple[tuple[Size, ...],
     own_loss, own_choice = _asked(untouched)
     found = []
     for size in looked_at(len(pruned.nodes), len(pruned.order)):
-        loss, choice = _asked(outputs(model, rest, pruned.order[:size], batch))
+        loss, choice = _asked(outputs(model, ablation, pruned.order[:size], batch))
         by_datapoint = loss.view(-1, batch.cases).mean(1)
         found.append(
             Size(

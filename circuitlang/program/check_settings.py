@@ -85,7 +85,7 @@ def _read(setting: Setting, value: tree.Value) -> Any:
             return float(value.value)
         case "yes or no", tree.Name("yes" | "no"):
             return value.text == "yes"
-        case "choice", tree.Name() if value.text in setting.choices:
+        case "choice", tree.Name() | tree.Called() if value.text in setting.choices:
             return value.text
         case (("name" | "name or text"), tree.Name()):
             return value.text

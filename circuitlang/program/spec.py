@@ -13,20 +13,28 @@ from circuitlang.program.task import Task
 from circuitlang.record import record
 from circuitlang.source import Span
 
+Ablate = Literal["resample", "resample(text)", "mean", "mean(task)", "zero"]
+"""What an ablated node becomes: its value on another prompt of the task, at another place of pretraining text, its mean
+over text or task, or 0."""
+
 
 @record
 class PruneSettings:
     """How a circuit is searched for (paper section 2.2, A.5). Losses are nats per prompt."""
 
     loss: float = 0.15  # the target: the smallest circuit with at most this loss on `select`
-    ablate: Literal["mean", "zero"] = "mean"  # what an ablated node becomes: its mean over text, or 0
-    robust: bool = False  # whether the search is for a circuit that does not lean on what it is ablated with
+    ablate: Ablate = "resample"  # what an ablated node becomes (circuit/ablation.py)
     seeds: tuple[int, ...] = (0,)
     steps: int = 250
     batch: int = 8  # datapoints per step; each is one prompt per case
     learning_rate: float = 0.03
     penalty: tuple[float, ...] = (8e-3,)  # nats per kept node; every one is tried, `select` decides
     temperature: float = 1.0  # of the sigmoid that stands in for the Heaviside step's derivative
+
+    @property
+    def resamples(self) -> bool:
+        """Whether an ablated node takes values that differ from prompt to prompt."""
+        return self.ablate.startswith("resample")
 
 
 @record

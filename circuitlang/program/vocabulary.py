@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import get_args
 
 from circuitlang.program.recipe import Architecture, Sparsity, Training
 from circuitlang.program.signature import (
@@ -15,7 +16,7 @@ from circuitlang.program.signature import (
     Section,
     Setting,
 )
-from circuitlang.program.spec import PruneSettings, VerdictSettings
+from circuitlang.program.spec import Ablate, PruneSettings, VerdictSettings
 
 ARCHITECTURE = Section(
     "architecture",
@@ -83,11 +84,12 @@ PRUNE = Section(
             above=0,
             high=10,
         ),
-        Setting("ablate", "choice", "what an ablated node becomes", choices=("mean", "zero")),
         Setting(
-            "robust",
-            "yes or no",
-            "whether the circuit may lean neither on the stand-ins nor on heads without keys",
+            "ablate",
+            "choice",
+            "what an ablated node becomes: its value on another prompt of the task, or at another place of pretraining "
+            "text, its mean over text or over the task, or 0",
+            choices=get_args(Ablate),
         ),
         Setting("seeds", "integers", "one search each", low=0, high=2**31 - 1),
         Setting("steps", "integer", "optimizer steps of a search", "steps", low=1, high=10**6),

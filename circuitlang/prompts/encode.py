@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from circuitlang.prompts.one_token import fitting
-from circuitlang.prompts.prompt import Datapoint, Prompt
+from circuitlang.prompts.prompt import Datapoint, Prompt, Split
 from circuitlang.prompts.tokenizer import Encoded, Tokenizer
 
 START, ENDING = "start", "end"
@@ -29,6 +29,7 @@ class Batch:
     foils   (prompt, foil) ids that it is compared with, padded with NO_FOIL
     negated (prompt) one-sided cases where anything but `answer` is right; `one_sided`: the task has such cases
     marks   per prompt: name -> positions of the tokens that overlap the mark's characters
+    split, where  what the datapoints were drawn from: the split, and (param, lowest, highest) of what is pinned
     """
 
     tokens: Ids
@@ -39,6 +40,8 @@ class Batch:
     one_sided: bool
     cases: int
     marks: tuple[Mapping[str, tuple[int, ...]], ...]
+    split: Split = "test"
+    where: tuple[tuple[str, int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -63,30 +66,22 @@ class Batch:
         """Consecutive pieces of at most `rows` prompts, whole datapoints each, in order."""
         step = max(1, rows // self.cases) * self.cases
         for start in range(0, len(self), step):
-            piece = slice(start, start + step)
-            yield Batch(
-                self.tokens[piece, : int(self.end[piece].max()) + 1],
-                self.end[piece],
-                self.answer[piece],
-                self.foils[piece],
-                self.negated[piece],
-                self.one_sided,
-                self.cases,
-                self.marks[piece],
-            )
+            piece = self._rows(slice(start, start + step))
+            yield replace(piece, tokens=piece.tokens[:, : int(piece.end.max()) + 1])
 
     def only(self, case: int) -> Batch:
         """The prompts of one case."""
-        rows = slice(case, None, self.cases)
-        return Batch(
-            self.tokens[rows],
-            self.end[rows],
-            self.answer[rows],
-            self.foils[rows],
-            self.negated[rows],
-            self.one_sided,
-            1,
-            self.marks[rows],
+        return replace(self._rows(slice(case, None, self.cases)), cases=1)
+
+    def _rows(self, rows: slice) -> Batch:
+        return replace(
+            self,
+            tokens=self.tokens[rows],
+            end=self.end[rows],
+            answer=self.answer[rows],
+            foils=self.foils[rows],
+            negated=self.negated[rows],
+            marks=self.marks[rows],
         )
 
 
@@ -116,6 +111,7 @@ def encode(datapoints: Sequence[Datapoint], tokenizer: Tokenizer, context: int) 
         any(prompt.negated for prompt in prompts),
         len(datapoints[0].prompts) if datapoints else 1,
         tuple(TokenMarks(prompt, ids) for prompt, ids in zip(prompts, encoded, strict=True)),
+        datapoints[0].split if datapoints else "test",
     )
 
 

@@ -18,9 +18,10 @@ class ControlResult(Part):
     text: Text = ""
     verdict: Outcome | None = Field(
         default=None,
-        description="void where it reaches a claim that it must not; fail where its size is too near and the spec is "
-        "strict; null: only informs",
+        description="void where it passes a claim that it must not; fail where it gates and needs less than `margin` "
+        "times the circuit's nodes; null: neither",
     )
+    gates: bool = Field(default=True, description="whether it affects the verdict, or is informational")
     nodes: int | None = Field(
         default=None, description="needed at the real circuit's loss; null: loss not reached"
     )
@@ -31,23 +32,27 @@ class ControlResult(Part):
     ratio: float | None = Field(
         default=None, description="its nodes over the real circuit's, at the same loss"
     )
-    reaches: tuple[Text, ...] = Field(default=(), description="names of the claims that it reaches")
+    beyond: int | None = Field(
+        default=None, description="more nodes than these are needed; the search ended there"
+    )
+    reaches: tuple[Text, ...] = Field(default=(), description="names of the claims that it passes")
     note: Text = ""
     locked: bool = Field(default=False, description="as the lock has it; not run this time")
 
     @classmethod
-    def of(cls, control: Control, strict: bool) -> Self:
-        """`strict`: a size under the margin fails the spec."""
+    def of(cls, control: Control) -> Self:
         reached = control.voids and control.reaches
-        failed = control.close and strict
+        failed = control.close and control.gates
         return cls(
             name=control.name,
             text=control.text,
+            gates=control.gates,
             verdict=Outcome.FAIL if failed else Outcome.VOID if reached else None,
             nodes=control.nodes,
             edges=control.edges,
             loss_at_size=control.loss_at_size,
             ratio=control.ratio,
+            beyond=control.beyond,
             reaches=control.reaches,
             note=control.note,
         )

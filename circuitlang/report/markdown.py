@@ -25,6 +25,8 @@ def markdown(report: Report, diagram: str | None = None) -> str:
     lines = [f"# {_SIGNS[report.verdict]} {code(report.spec)}: {report.verdict.value}", ""]
     if report.doc:
         lines += [code(report.doc), ""]
+    if under := words.under(report):
+        lines += [f"{under[0].upper()}{under[1:]}.", ""]
     lines += [f"**{report.verdict.value}**: {code(words.meaning(report))}", ""]
     lines += [
         *_claims(report),
@@ -116,10 +118,15 @@ def _circuit(report: Report, diagram: str | None) -> Iterator[str]:
     yield ""
     yield (
         f"{circuit.nodes:,} of {circuit.total_nodes:,} nodes and {circuit.edges:,} edges (seed {circuit.seeds[0]}). "
-        "Losses are nats per prompt: of the circuit alone on `select` and `test`, and of the model without it."
+        "Losses are nats per prompt: of the circuit alone on `select` and `test`, and with the circuit ablated; "
+        "the answer set is the probability of answer and foils together."
     )
     yield ""
     yield from _table(words.CIRCUIT_HEADS, map(words.circuit_row, circuit.per_seed))
+    for said in (words.answer_set(report.task, circuit.per_seed[0]), words.partners(circuit)):
+        if said:
+            yield f"* {code(said)}"
+    yield ""
     if circuit.overlap:
         yield f"{words.overlap(circuit.overlap).capitalize()}."
         yield ""
@@ -153,7 +160,9 @@ def _battery(checks: Sequence[BatteryResult]) -> Iterator[str]:
         (
             (
                 code(check.name),
-                f"{_SIGNS[check.verdict]} {check.verdict.value}" if check.verdict is not None else "informs",
+                f"{_SIGNS[check.verdict]} {check.verdict.value}"
+                if check.verdict is not None
+                else "informational",
                 *(code(cell) if cell else "" for cell in words.headline(check)[:1]),
                 *words.headline(check)[1:],
             )
@@ -186,7 +195,7 @@ def _drift(drift: Drift) -> Iterator[str]:
 
 def _provenance(report: Report) -> Iterator[str]:
     made = report.provenance
-    yield "## To make it again"
+    yield "## Reproduce with"
     yield ""
     yield from _table(
         ("what", "value"),

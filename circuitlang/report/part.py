@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from circuitlang.claims.check import Threshold
 from circuitlang.claims.verdict import Interval
 from circuitlang.report.escape import lone_surrogates_spelled
 from circuitlang.report.json_text import lines_of_json, untitled
@@ -34,10 +35,17 @@ class Measured(Part):
     high: float
     datapoints: int = Field(ge=0)
     method: Text
+    relation: Literal["<", "<=", ">", ">="] | None = Field(
+        default=None, description="of the threshold, if any"
+    )
+    threshold: float | None = Field(default=None, description="what the number needs to be")
 
     @classmethod
-    def of(cls, interval: Interval) -> Self:
+    def of(cls, interval: Interval, needs: Threshold | None = None) -> Self:
+        relation, threshold = needs or (None, None)
         return cls(
+            relation=relation,
+            threshold=threshold,
             value=interval.value,
             low=interval.low,
             high=interval.high,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Annotated, Any, Literal, Self
 
@@ -86,12 +86,13 @@ class SeedCircuit(Part):
     reached: bool = Field(description="whether the circuit's loss on select is within the target")
     penalty: float | None = Field(default=None, description="nats per kept node, as chosen on select")
     loss_select: float | None = Field(default=None, description="of the circuit alone")
-    resampled: bool = Field(
-        default=False,
-        description="whether loss_select is with values of random places in text at all other nodes, not their means",
-    )
     loss_test: float | None = Field(default=None, description="of the circuit alone")
-    loss_without: float | None = Field(default=None, description="of the model without the circuit, on test")
+    loss_without: float | None = Field(
+        default=None, description="of the model with the circuit ablated, on test"
+    )
+    mass_test: float | None = Field(
+        default=None, description="probability that the circuit gives answer and foils together, on test"
+    )
     graph: Graph | None = None
     roles: dict[str, tuple[Text, ...]] = Field(
         default_factory=dict, description="role of the hypothesis -> the nodes that play it"
@@ -114,12 +115,23 @@ class CircuitResult(Part):
     total_nodes: int = Field(description="nodes of the whole model that a circuit may keep")
     loss: float | None = Field(description="of the circuit alone, on test, nats per prompt")
     target: float | None = Field(default=None, description="the loss that pruning had to reach on select")
+    partners: dict[Text, float] = Field(
+        default_factory=dict,
+        description="share of the prompts' positions that have a counterpart in their donor by mark, common prefix, or "
+        "distance from the end; empty where ablated nodes do not take values of other prompts",
+    )
     seeds: tuple[int, ...]
     per_seed: tuple[SeedCircuit, ...]
     overlap: tuple[Overlap, ...] = ()
 
     @classmethod
-    def of(cls, per_seed: Sequence[SeedCircuit], total_nodes: int, target: float | None = None) -> Self:
+    def of(
+        cls,
+        per_seed: Sequence[SeedCircuit],
+        total_nodes: int,
+        target: float | None = None,
+        partners: Mapping[str, float] | None = None,
+    ) -> Self:
         """Overlaps are those of every two seeds whose graphs are given."""
         first = per_seed[0]
         drawn = [(circuit.seed, circuit.graph) for circuit in per_seed if circuit.graph is not None]
@@ -129,6 +141,7 @@ class CircuitResult(Part):
             total_nodes=total_nodes,
             loss=first.loss_test,
             target=target,
+            partners=dict(partners or {}),
             seeds=tuple(circuit.seed for circuit in per_seed),
             per_seed=tuple(per_seed),
             overlap=tuple(_overlap(*one, *other) for one, other in combinations(drawn, 2)),
@@ -226,7 +239,10 @@ class ClaimResult(SeedVerdict):
     right: Text
     prompts: int = Field(ge=0, description="datapoints times the prompts of each")
     control: Text | None = Field(
-        default=None, description="held, or the null that reaches the claim; null: not run"
+        default=None, description="held, or the gating nulls that pass the claim; null: not run"
+    )
+    informational: tuple[Text, ...] = Field(
+        default=(), description="nulls that pass the claim, too, and do not affect the verdict"
     )
     counterexample: Counterexample | None = None
     seeds: tuple[SeedVerdict, ...]
@@ -238,6 +254,7 @@ class ClaimResult(SeedVerdict):
         prompts_per_datapoint: int,
         control: str | None = None,
         counterexample: Counterexample | None = None,
+        informational: Iterable[str] = (),
     ) -> Self:
         """`verdicts`: of one claim, one per pruning seed. `counterexample`: another one than the worst verdict's."""
         each = tuple(verdicts)
@@ -255,6 +272,7 @@ class ClaimResult(SeedVerdict):
             right=shown.right,
             prompts=top.datapoints * prompts_per_datapoint,
             control=control,
+            informational=tuple(informational),
             counterexample=counterexample,
             seeds=tuple(SeedVerdict.of(verdict) for verdict in each),
         )
@@ -276,7 +294,7 @@ class BatteryResult(Part):
 
     @classmethod
     def of(cls, check: Check) -> Self:
-        numbers = {name: Measured.of(found) for name, found in check.numbers.items()}
+        numbers = {name: Measured.of(found, check.needs.get(name)) for name, found in check.numbers.items()}
         return cls(
             name=check.name,
             text=check.text,
@@ -317,6 +335,10 @@ class Report(Part):
     spec: Text
     doc: Text | None = None
     verdict: Outcome
+    ablation: Text = Field(
+        default="",
+        description="what ablated nodes become, in the spec's words; the verdict holds under this one",
+    )
     note: Text = ""
     confidence: float = Field(gt=0, lt=1)
     task: TaskResult

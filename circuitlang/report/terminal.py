@@ -48,6 +48,8 @@ def terminal(report: Report, width: int = 80, colour: bool = False) -> str:
 
 def _parts(report: Report) -> Iterator[RenderableType]:
     yield _line((visible(report.spec), "bold"), ("  ", ""), (report.verdict.value, _COLOURS[report.verdict]))
+    if under := words.under(report):
+        yield _text(under)
     if report.doc:
         yield _text(report.doc, "italic")
     yield Text()
@@ -101,9 +103,13 @@ def _summary(report: Report) -> Table:
         only = circuit.per_seed[0] if len(circuit.per_seed) == 1 else None
         table.add_row(Text("circuit", "dim"), _text(words.circuit_line(circuit)))
         if only is not None and only.loss_without is not None:
-            table.add_row("", _text(f"loss of the model without it {words.number(only.loss_without)} nats"))
+            table.add_row("", _text(f"loss with the circuit ablated {words.number(only.loss_without)} nats"))
+        if only is not None and only.mass_test is not None:
+            table.add_row("", _text(words.answer_set(task, only)))
+        if partners := words.partners(circuit):
+            table.add_row("", _text(partners))
     table.add_row(
-        Text("interval", "dim"), _text(f"at confidence {report.confidence:.6g}, all looks together")
+        Text("interval", "dim"), _text(f"at confidence {report.confidence:.6g}, adjusted for interim looks")
     )
     return table
 
@@ -147,7 +153,7 @@ def _checks(report: Report) -> Iterator[RenderableType]:
                 yield Padding(_text(f"{control.name}: {control.note}", "dim"), (0, 0, 0, 2))
     if report.battery:
         yield Text()
-        asked = "battery: is it the model's own computation? What informs does not count."
+        asked = "battery: is it the model's own computation? Informational checks do not affect the verdict."
         yield Text(f"{asked}{words.not_run(report.battery)}", "dim")
         yield Group(*(_check(check) for check in report.battery))
 

@@ -26,6 +26,33 @@ _EVERY = "every datapoint"
 """The method of a mean over all datapoints that there are."""
 
 
+ABLATIONS = {
+    "resample": "resample ablation: what is outside the circuit takes its values on another prompt of the task",
+    "resample(text)": "resample ablation: what is outside the circuit takes its values elsewhere in pretraining text",
+    "mean": "mean ablation: what is outside the circuit takes its mean over pretraining text",
+    "mean(task)": "mean ablation: what is outside the circuit takes its mean over the task",
+    "zero": "zero ablation: what is outside the circuit is 0",
+}
+"""What a verdict holds under, by the spec's word."""
+
+
+def under(report: Report) -> str:
+    """What the verdict holds under; empty for a report that does not say."""
+    return f"under {ABLATIONS[report.ablation]}" if report.ablation in ABLATIONS else ""
+
+
+def partners(circuit: CircuitResult) -> str:
+    """How positions of prompts were matched with those of their donors; empty where none were."""
+    if not circuit.partners:
+        return ""
+    by = {"mark": "by mark", "prefix": "by common prefix", "end": "by distance from the end"}
+    found = [f"{circuit.partners[name]:.0%} {said}" for name, said in by.items() if name in circuit.partners]
+    without = 1 - sum(circuit.partners.values())
+    return (
+        f"positions matched with the donor's: {', '.join(found)}; {max(0.0, without):.0%} have no counterpart"
+    )
+
+
 def meaning(report: Report) -> str:
     """What the verdict rests on, in one sentence without a full stop."""
     if report.task.outcome is Outcome.FAIL:
@@ -142,8 +169,12 @@ def remarks(claim: ClaimResult) -> list[str]:
         found.append(f"{left} against {number(claim.right_value)}; the interval is of the difference")
     if claim.member is not None or claim.note:
         found.append(": ".join(filter(None, (claim.member, claim.note))))
-    if claim.control is not None:
-        found.append(f"controls: {claim.control}")
+    if claim.control == "held":
+        found.append("no gating null passes it")
+    elif claim.control is not None:
+        found.append(f"passed by a null as well: {claim.control}")
+    if claim.informational:
+        found.append(f"passed by {', '.join(claim.informational)}, too, which is informational")
     return found
 
 
@@ -174,26 +205,43 @@ def seeds(claim: ClaimResult) -> str:
 
 
 def headline(check: BatteryResult) -> tuple[str, str, str]:
-    """A check's most telling number: what it is, the number and its interval; empty where there is none."""
+    """A check's most telling number: what it is, the number and its interval with its threshold; empty where there is
+    none."""
     if check.measured is None:
         return "", "", ""
     name = next(iter(check.numbers), check.name)
-    return ("" if name == check.name else name), *measured(check.measured)
+    value, interval = measured(check.measured)
+    return (
+        ("" if name == check.name else name),
+        value,
+        ", ".join(filter(None, (interval, needed(check.measured)))),
+    )
+
+
+def needed(found: Measured) -> str:
+    """`needs at least 0.75`; empty where there is no threshold."""
+    if found.relation is None or found.threshold is None:
+        return ""
+    return f"needs {_NEEDS[found.relation]} {number(found.threshold)}"
+
+
+_NEEDS = {">=": "at least", ">": "more than", "<=": "at most", "<": "less than"}
 
 
 def other_numbers(check: BatteryResult) -> list[str]:
     """All but the headline, each as `name value (low … high)`."""
     rest = list(check.numbers.items())[1:]
     return [
-        f"{name} {value} ({interval})" if interval else f"{name} {value}"
+        " ".join(filter(None, (name, value, f"({', '.join(more)})" if more else "")))
         for name, found in rest
         for value, interval in [measured(found)]
+        for more in [[part for part in (interval, needed(found)) if part]]
     ]
 
 
 def of_check(check: BatteryResult) -> str:
     """The outcome of a check in one word."""
-    return check.verdict.value if check.verdict is not None else "informs"
+    return check.verdict.value if check.verdict is not None else "informational"
 
 
 def overlap(overlaps: tuple[Overlap, ...]) -> str:
@@ -218,27 +266,35 @@ def circuit_line(circuit: CircuitResult) -> str:
     )
 
 
+def answer_set(task: TaskResult, circuit: SeedCircuit) -> str:
+    """The probability of answer and foils together, over the whole vocabulary: of the circuit, beside the model's."""
+    model = "" if task.mass is None else f", of the model {number(task.mass)}"
+    return f"probability of the answer set: of the circuit {optional(circuit.mass_test)}{model}"
+
+
 def circuit_row(circuit: SeedCircuit) -> tuple[str, ...]:
     """Under the heads of `CIRCUIT_HEADS`."""
     return (
         str(circuit.seed),
         f"{circuit.nodes:,}",
         f"{circuit.edges:,}",
-        f"{optional(circuit.loss_select)}{' resampled' if circuit.resampled else ''}",
+        optional(circuit.loss_select),
         optional(circuit.loss_test),
         optional(circuit.loss_without),
+        optional(circuit.mass_test),
         "reached" if circuit.reached else "missed",
     )
 
 
-CIRCUIT_HEADS = ("seed", "nodes", "edges", "select", "test", "without it", "target")
+CIRCUIT_HEADS = ("seed", "nodes", "edges", "select", "test", "ablated", "answer set", "target")
 
 
 def control_row(control: ControlResult, name: Callable[[str], str] = str) -> tuple[str, ...]:
     """Under the heads of `CONTROL_HEADS`. `name`: how the format writes a name."""
     return (
         name(control.name),
-        optional(control.nodes),
+        "gates" if control.gates else "informational",
+        f"more than {control.beyond:,}" if control.beyond is not None else optional(control.nodes),
         optional(control.edges),
         optional(control.loss_at_size),
         optional(control.ratio),
@@ -246,4 +302,4 @@ def control_row(control: ControlResult, name: Callable[[str], str] = str) -> tup
     )
 
 
-CONTROL_HEADS = ("control", "nodes", "edges", "loss at size", "ratio", "reaches")
+CONTROL_HEADS = ("control", "verdict", "nodes", "edges", "loss at size", "ratio", "claims passed")

@@ -119,7 +119,7 @@ case = items(
 )
 weight = st.none() | numbers
 value = st.recursive(
-    numbers | percents | string | name | ranges,
+    numbers | percents | string | name | ranges | nodes(tree.Called, name, key),
     lambda inner: nodes(tree.Several, several(inner, least=1)),
     max_leaves=3,
 )

@@ -15,7 +15,7 @@ _SUFFIXES = (("G", 10**9), ("M", 10**6), ("K", 10**3))
 def spell(node: tree.Node) -> str:
     """Any value, port, wire, quantity or intervention."""
     match node:
-        case tree.Name() | tree.Key():
+        case tree.Name() | tree.Key() | tree.Called():
             return node.text
         case tree.Int():
             return _int(node.value)

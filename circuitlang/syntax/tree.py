@@ -127,8 +127,20 @@ class Several(Node):
     values: tuple[Value, ...]
 
 
+@record
+class Called(Node):
+    """`mean(task)`: a word and what it is of."""
+
+    name: Name
+    of: Key
+
+    @property
+    def text(self) -> str:
+        return f"{self.name.text}({self.of.text})"
+
+
 Number = Int | Float | Fraction
-Value = Int | Float | Fraction | Percent | String | Name | Range | Several
+Value = Int | Float | Fraction | Percent | String | Name | Called | Range | Several
 
 # --- expressions ----------------------------------------------------------------------------------
 

@@ -18,7 +18,6 @@ from circuitlang.circuit.find import Finder
 from circuitlang.circuit.intervene import Act, prepared, record, run
 from circuitlang.model import score
 from circuitlang.model.transformer import Transformer, unchanged
-from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.encode import Batch
 from circuitlang.prompts.generate import Generator
 from circuitlang.site import Node, Place, Site
@@ -29,7 +28,7 @@ KEY, VALUE = Node(Site(1, Place.K), 0), Node(Site(1, Place.V), 0)
 
 def ready(planted: Planted, datapoints: int = 16):
     finder = Finder(planted.checkpoint, Generator(planted.program.tasks["planted"], 0), Cache(None), "")
-    return planted.checkpoint.model, finder.prompts("select", 0, datapoints), finder.mean(PruneSettings())
+    return planted.checkpoint.model, finder.prompts("select", 0, datapoints), finder.mean()
 
 
 def even(batch: Batch) -> Batch:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.extract import (
     embedding_edges,
     extract,
@@ -99,7 +100,7 @@ def test_node_costs_are_direct_ablations(model, batch, make_stand_ins):
         logits = score.answer_logits(model, batch, keeping(kept, model.config, mean))
         return float(score.loss(logits, batch).double().mean())
 
-    found = node_costs(model, mean, nodes, batch)
+    found = node_costs(model, Ablation(mean), nodes, batch)
     assert list(found) == nodes
     for node, cost in found.items():
         assert math.isclose(cost, loss([n for n in nodes if n != node]) - loss(nodes), abs_tol=1e-5), node
@@ -160,13 +161,13 @@ def test_unembedding_edges_are_of_the_candidates_and_the_channels_written(model,
 
 def test_the_whole_graph(model, batch, make_stand_ins, tokenizer):
     mean, nodes = make_stand_ins(model.config), nodes_of(model.config, 4, 30)
-    graph = extract(model, mean, nodes, batch, tokenizer)
+    graph = extract(model, Ablation(mean), nodes, batch, tokenizer)
     assert [n.node for n in graph.nodes] == sorted(nodes)
     assert graph.total_nodes == model.config.total_nodes
     assert graph.edge_count == len(slow_edges(model, set(nodes)))
     assert graph.embedding_edge_count == len(embedding_edges(model, nodes, batch, tokenizer))
     assert graph.unembedding_edge_count == len(unembedding_edges(model, nodes, batch, tokenizer))
-    costs = node_costs(model, mean, nodes, batch)
+    costs = node_costs(model, Ablation(mean), nodes, batch)
     for found in graph.nodes:
         assert (found.cost, found.mean) == (costs[found.node], float(mean[found.node.site][found.node.index]))
         if found.node.site.place in (Place.Q, Place.K, Place.V):
@@ -261,7 +262,7 @@ def test_channels_of_positions_are_read_and_have_no_embedding(
         Node(Site(1, Place.NEURON), 31),
     ]
     batch = make_batch(0, vocabulary=270)
-    graph = extract(model, make_stand_ins(model.config), nodes, batch, tokenizer)
+    graph = extract(model, Ablation(make_stand_ins(model.config)), nodes, batch, tokenizer)
     edges = {(edge.source, edge.target): edge for edge in graph.edges}
     assert edges[nodes[0], nodes[2]].weight == float(model.attention[0].value.weight[2, 18])
     assert edges[nodes[1], nodes[4]].weight == float(model.mlp[1].up.weight[31, 16])

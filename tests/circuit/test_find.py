@@ -8,9 +8,9 @@ import torch
 
 from circuitlang.cache import Cache
 from circuitlang.circuit import find as module
+from circuitlang.circuit.ablation import means_over_text
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.prune import per_prompt_loss
-from circuitlang.circuit.reference import stand_ins
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.program.load import load_text
 from circuitlang.program.spec import PruneSettings
@@ -24,7 +24,7 @@ TASK = """task brackets {
   case round with open = "(" answer ")"
 }
 """
-SETTINGS = PruneSettings(steps=4, batch=4, penalty=(1e-2,))
+SETTINGS = PruneSettings(ablate="mean", steps=4, batch=4, penalty=(1e-2,))
 
 
 @pytest.fixture
@@ -42,13 +42,13 @@ def test_what_was_found_is_read_back_the_same(finder, monkeypatch):
     first = finder.find(SETTINGS, 0)
     assert not first.cached
     monkeypatch.setattr(module, "prune", None)
-    monkeypatch.setattr(module, "stand_ins", None)
+    monkeypatch.setattr(module, "means_over_text", None)
     again = finder.find(SETTINGS, 0)
     assert again.cached
     assert (again.pruned, again.graph, again.seed) == (first.pruned, first.graph, 0)
-    stored = finder.mean(SETTINGS)
+    stored = finder.mean()
     monkeypatch.undo()
-    mean = stand_ins(finder.checkpoint.model, finder.checkpoint.reference, "mean")
+    mean = means_over_text(finder.checkpoint.model, finder.checkpoint.reference)
     assert all(torch.equal(stored[site], mean[site]) for site in mean)
 
 
@@ -81,7 +81,7 @@ def test_a_budget_takes_the_most_needed(finder):
     assert cut.pruned.order == found.pruned.order
     assert cut.pruned.nodes == tuple(sorted(found.pruned.order[:3]))
     assert [n.node for n in cut.graph.nodes] == list(cut.pruned.nodes)
-    model, rest = finder.checkpoint.model, finder.rest(SETTINGS)
+    model, rest = finder.checkpoint.model, finder.ablation(SETTINGS.ablate)
     losses = per_prompt_loss(model, rest, cut.pruned.nodes, finder.prompts("select", 0, 16))
     assert math.isclose(cut.pruned.loss, float(losses.mean()), abs_tol=1e-6)
     assert not finder.find(SETTINGS, 0, budget=10**6).pruned.reached

@@ -18,7 +18,6 @@ from circuitlang.circuit.intervene import Act, prepared, run
 from circuitlang.circuit.mask import keeping
 from circuitlang.circuit.partners import NONE, partners
 from circuitlang.model import score
-from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.encode import Batch
 from circuitlang.prompts.generate import Generator
 from circuitlang.site import Node, Place, Site
@@ -141,7 +140,7 @@ def test_partners_by_position_and_by_mark() -> None:
 
 def ready(planted: Planted, datapoints: int = 16):
     finder = Finder(planted.checkpoint, Generator(planted.program.tasks["planted"], 0), Cache(None), "")
-    return planted.checkpoint.model, finder.prompts("select", 0, datapoints), finder.mean(PruneSettings())
+    return planted.checkpoint.model, finder.prompts("select", 0, datapoints), finder.mean()
 
 
 def share_right(logits: torch.Tensor, batch: Batch) -> float:

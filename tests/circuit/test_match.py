@@ -8,18 +8,18 @@ import pytest
 
 from benchmarks.planted.circuits import CIRCUITS, Planted, induction, lookup, quotes
 from circuitlang.cache import Cache
+from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.extract import extract
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.match import match
 from circuitlang.program.hypothesis import ANSWER, Arrow, Circuit, Port, Role
-from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.generate import Generator
 
 
 def graph_of(planted: Planted) -> CircuitGraph:
     finder = Finder(planted.checkpoint, Generator(planted.program.tasks["planted"], 0), Cache(None), "")
-    mean = finder.mean(PruneSettings())
+    mean = Ablation(finder.mean())
     select = finder.prompts("select", 0, 16)
     nodes = tuple(sorted(planted.nodes))
     return extract(planted.checkpoint.model, mean, nodes, select, planted.checkpoint.tokenizer)

@@ -27,7 +27,7 @@ TASK = """task brackets {
   case round with open = "(" answer ")"
 }
 """
-SETTINGS = PruneSettings(loss=0.6, steps=4, batch=4, penalty=(1e-2,))
+SETTINGS = PruneSettings(ablate="mean", loss=0.6, steps=4, batch=4, penalty=(1e-2,))
 
 
 @pytest.fixture
@@ -47,19 +47,6 @@ def test_the_circuits_are_the_same_in_other_processes(finder):
     assert [(f.seed, f.pruned, f.graph) for f in together] == [(f.seed, f.pruned, f.graph) for f in alone]
     assert sorted(told) == [0, 1, 2]
     assert not multiprocessing.active_children()
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_another_circuit_is_looked_for_beside_the_first(finder, tmp_path, jobs):
-    finder = replace(finder, cache=Cache(tmp_path))
-    searches = [Search(finder, SETTINGS, seed, beside=seed == 0) for seed in (0, 1)]
-    first, second = find_all(searches, jobs)
-    other = replace(finder, cache=Cache(None)).find(SETTINGS, 0, without=first.graph.kept, fallback=False)
-    assert first.beside == other.pruned
-    assert not set(other.pruned.order) & set(first.graph.kept)
-    assert second.beside is None
-    assert searches[0].done
-    assert find_all(searches)[0].beside == first.beside
 
 
 def test_an_error_of_a_search_is_raised_here(finder):

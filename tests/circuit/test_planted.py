@@ -13,7 +13,7 @@ from circuitlang.claims.measure import UNTOUCHED, Meter, Setting
 from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.generate import Generator
 
-SETTINGS = PruneSettings(loss=0.07, steps=30)
+SETTINGS = PruneSettings(ablate="mean", loss=0.07, steps=30)
 NOISE = 0.02
 
 

@@ -8,23 +8,23 @@ import pytest
 import torch
 
 from circuitlang.circuit import prune as module
+from circuitlang.circuit.ablation import Ablation, FromText, means_over_text, pool_of_values
 from circuitlang.circuit.eliminate import eliminate
 from circuitlang.circuit.mask import keeping
 from circuitlang.circuit.prune import learn, per_prompt_loss, prune, step
-from circuitlang.circuit.reference import Rest, pool_of_values, stand_ins
 from circuitlang.model import score
 from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.encode import NO_FOIL
 from circuitlang.site import Node, Place, Site
 
-SETTINGS = PruneSettings(steps=60, batch=8, learning_rate=0.01, penalty=(1e-3, 1e-2))
+SETTINGS = PruneSettings(ablate="mean", steps=60, batch=8, learning_rate=0.01, penalty=(1e-3, 1e-2))
 
 
 @pytest.fixture(scope="session")
 def problem(planted_model):
     model, draw = planted_model
     reference = torch.randint(0, 10, (8, 12), generator=torch.Generator().manual_seed(0))
-    return model, Rest(stand_ins(model, reference, "mean")), draw, draw(10_000, 40)
+    return model, Ablation(means_over_text(model, reference)), draw, draw(10_000, 40)
 
 
 @pytest.fixture(scope="session")
@@ -69,8 +69,8 @@ def test_equal_arguments_give_equal_circuits(problem, found):
 def test_under_resampling_the_planted_circuit_is_found_and_keeps_its_word(problem, planted_nodes):
     model, rest, draw, select = problem
     reference = torch.randint(0, 10, (8, 12), generator=torch.Generator().manual_seed(1))
-    resampled = Rest(rest.mean, pool_of_values(model, reference))
-    found = prune(model, resampled, draw, select, replace(SETTINGS, robust=True), 0)
+    resampled = FromText(rest.mean, pool_of_values(model, reference))
+    found = prune(model, resampled, draw, select, replace(SETTINGS, ablate="resample(text)"), 0)
     assert set(planted_nodes) <= set(found.nodes)
     assert found.reached
     assert math.isclose(found.loss, loss_of((model, resampled, draw, select), found.nodes), abs_tol=1e-5)
@@ -80,13 +80,18 @@ def heads_with(model, nodes, place) -> set[tuple[int, int | None]]:
     return {(n.site.layer, model.config.within_head(n)[0]) for n in nodes if n.site.place is place}
 
 
-def test_no_part_of_a_robust_order_keeps_values_of_a_head_without_a_key(problem):
+def test_no_part_of_an_order_under_resampling_keeps_values_of_a_head_without_a_key(problem):
     model, rest, draw, _ = problem
     nodes = module.every_node(model)[::5]
     keyless = heads_with(model, nodes, Place.V) - heads_with(model, nodes, Place.K)
     nodes = [n for n in nodes if n.site.place is not Place.V or not heads_with(model, [n], Place.V) & keyless]
     order = eliminate(
-        model, rest, draw, replace(SETTINGS, robust=True, loss=9.0), nodes, lambda stage, share: None
+        model,
+        rest,
+        draw,
+        replace(SETTINGS, ablate="resample(text)", loss=9.0),
+        nodes,
+        lambda stage, share: None,
     )
     assert sorted(order) == sorted(nodes)
     for k in range(len(order) + 1):

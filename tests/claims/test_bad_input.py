@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from benchmarks.planted.circuits import QUOTES, Planted, lookup, quotes
+from circuitlang.circuit.ablation import means_over_text
 from circuitlang.circuit.extract import extract
-from circuitlang.circuit.reference import stand_ins
 from circuitlang.claims.verdict import Outcome
 from circuitlang.model.checkpoint import save
 from circuitlang.pipeline import Options, check
@@ -102,7 +102,7 @@ def test_a_random_circuit_that_gives_no_number_is_among_those_that_are_judged(ju
 def test_a_circuit_whose_loss_is_no_number_is_refused() -> None:
     planted = broken(quotes())
     model, tokenizer = planted.checkpoint.model, planted.checkpoint.tokenizer
-    mean = stand_ins(model, planted.checkpoint.reference, "mean")
+    mean = means_over_text(model, planted.checkpoint.reference)
     task = load_text(LETTERS).tasks["planted"]
     batch = encode(list(Generator(task, 0).datapoints("select", range(4))), tokenizer, 48)
     with pytest.raises(CommandError, match="not a finite"):
@@ -115,7 +115,7 @@ def test_means_that_are_not_finite_are_refused(judge_text) -> None:
     reference = planted.checkpoint.reference.clone()
     reference[0, 1] = token
     with pytest.raises(CommandError, match="not finite"):
-        stand_ins(planted.checkpoint.model, reference, "mean")
+        means_over_text(planted.checkpoint.model, reference)
     planted = replace(planted, checkpoint=replace(planted.checkpoint, reference=reference))
     with pytest.raises(CommandError, match=r"0\.attn_in"):
         judge_text(planted, "claim a: loss <= 1")

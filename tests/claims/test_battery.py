@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from benchmarks.planted.circuits import CIRCUITS, Planted, quotes
 from circuitlang.cache import Cache
+from circuitlang.circuit.ablation import means_over_text
 from circuitlang.circuit.find import one_thread
 from circuitlang.circuit.graph import CircuitGraph, GraphNode
 from circuitlang.circuit.norms import logits_with_scales, scales_of
 from circuitlang.circuit.prune import Pruned, every_node
-from circuitlang.circuit.reference import stand_ins
 from circuitlang.claims import battery_need
 from circuitlang.claims.battery import CHECKS, battery, claimed_wheres, measured
 from circuitlang.claims.battery_need import NEGLIGIBLE
@@ -43,7 +43,7 @@ def context_of(
 ) -> Context:
     """A circuit of the planted model's; `costs` of its nodes, 1 nat where none is given."""
     model = planted.checkpoint.model
-    mean = stand_ins(model, planted.checkpoint.reference, "mean")
+    mean = means_over_text(model, planted.checkpoint.reference)
     meter = Meter(
         planted.checkpoint, Generator(planted.program.tasks["planted"], 0), mean, Cache(cache), planted.name
     )

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from benchmarks.planted.circuits import INDUCTION, QUOTES, Planted, induction, quotes
 from circuitlang.cache import Cache
+from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.extract import extract
 from circuitlang.circuit.find import Finder, Found
 from circuitlang.circuit.mask import keeping
 from circuitlang.circuit.prune import Pruned, Stopped, loss_and_error
-from circuitlang.circuit.reference import Rest
 from circuitlang.exhibits import inside
 from circuitlang.exhibits.contexts import EXAMPLES
 from circuitlang.exhibits.make import exhibit, exhibit_or_why
@@ -59,7 +59,7 @@ def found_of(planted: Planted, text: str, cache: Path | None = None) -> tuple[Sp
     spec = load_text(text + SPEC, "planted.cir").specs["planted"]
     finder = Finder(planted.checkpoint, OnlySelect(spec.task, 0), Cache(cache), "key")
     nodes = tuple(sorted(planted.nodes))
-    mean = finder.mean(spec.prune)
+    mean = finder.mean()
     graph = extract(
         planted.checkpoint.model, mean, nodes, finder.prompts("select", 0, 8), planted.checkpoint.tokenizer
     )
@@ -100,9 +100,9 @@ def at_sites(
 
 
 def test_values_are_the_models_and_the_circuits(shown) -> None:
-    made, spec, finder, found = shown
+    made, _, finder, found = shown
     batch = finder.prompts("select", 0, len(made.prompts) // 2)
-    mean = finder.mean(spec.prune)
+    mean = finder.mean()
     tokens = torch.from_numpy(batch.tokens)
     for side, nodes in (("model", None), ("circuit", found.pruned.nodes)):
         there = at_sites(finder, nodes, mean, tokens)
@@ -150,9 +150,9 @@ def test_where_two_prompts_are_alike_nothing_differs(shown) -> None:
 
 
 def test_attention_is_that_of_both_and_adds_up(shown) -> None:
-    made, spec, finder, found = shown
+    made, _, finder, found = shown
     batch = finder.prompts("select", 0, len(made.prompts) // 2)
-    mean = finder.mean(spec.prune)
+    mean = finder.mean()
     tokens = torch.from_numpy(batch.tokens)
     kept = {
         (n.site.layer, n.index // 8)
@@ -214,13 +214,13 @@ def test_contexts_are_places_of_the_text_with_the_models_values(shown) -> None:
 
 
 def test_sizes_are_prefixes_of_the_order(shown) -> None:
-    made, spec, finder, found = shown
+    made, _, finder, found = shown
     assert [size.nodes for size in made.sizes] == looked_at(len(found.pruned.nodes), len(found.pruned.order))
     batch = finder.prompts("select", 0, DATAPOINTS)
-    mean = finder.mean(spec.prune)
+    mean = finder.mean()
     for size in made.sizes:
         loss, error = loss_and_error(
-            finder.checkpoint.model, Rest(mean), found.pruned.order[: size.nodes], batch
+            finder.checkpoint.model, Ablation(mean), found.pruned.order[: size.nodes], batch
         )
         assert size.loss == pytest.approx(loss, rel=1e-6)
         assert size.error == pytest.approx(error, rel=1e-6)
@@ -233,15 +233,15 @@ def test_sizes_are_prefixes_of_the_order(shown) -> None:
 
 
 def test_a_layers_part_costs_what_its_nodes_cost_together(shown) -> None:
-    made, spec, finder, found = shown
+    made, _, finder, found = shown
     batch = finder.prompts("select", 0, DATAPOINTS)
-    mean, nodes = finder.mean(spec.prune), found.pruned.nodes
-    whole, _ = loss_and_error(finder.checkpoint.model, Rest(mean), nodes, batch)
+    mean, nodes = finder.mean(), found.pruned.nodes
+    whole, _ = loss_and_error(finder.checkpoint.model, Ablation(mean), nodes, batch)
     assert sum(part.nodes for part in made.parts) == len(nodes)
     for part in made.parts:
         rest = [n for n in nodes if (n.site.layer, part_of(n)) != (part.layer, part.part)]
         assert len(rest) == len(nodes) - part.nodes
-        loss, _ = loss_and_error(finder.checkpoint.model, Rest(mean), rest, batch)
+        loss, _ = loss_and_error(finder.checkpoint.model, Ablation(mean), rest, batch)
         assert part.rise == pytest.approx(loss - whole, abs=1e-6)
 
 
