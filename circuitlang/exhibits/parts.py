@@ -11,9 +11,7 @@ from circuitlang.circuit.prune import loss_and_error
 from circuitlang.circuit.reference import Rest
 from circuitlang.exhibits.sizes import DATAPOINTS
 from circuitlang.report.exhibit import PartExhibit
-from circuitlang.site import Node, Place, Site
-
-_MLP = (Place.MLP_IN, Place.NEURON, Place.MLP_OUT)
+from circuitlang.site import Node, Site
 
 
 def parts(finder: Finder, nodes: Sequence[Node], mean: Mapping[Site, Tensor]) -> tuple[PartExhibit, ...]:
@@ -26,7 +24,7 @@ def parts(finder: Finder, nodes: Sequence[Node], mean: Mapping[Site, Tensor]) ->
 
     by_part: dict[tuple[int, bool], list[Node]] = {}
     for node in sorted(nodes):
-        by_part.setdefault((node.site.layer, node.site.place in _MLP), []).append(node)
+        by_part.setdefault((node.site.layer, node.site.place.sublayer == "mlp"), []).append(node)
     whole = loss(nodes)
     return tuple(
         PartExhibit(

@@ -14,10 +14,11 @@ from circuitlang.program import errors_circuit as errors
 from circuitlang.program.hypothesis import ANSWER, Arrow, Circuit, Role
 from circuitlang.program.vocabulary import ROLE_KINDS
 from circuitlang.record import record
+from circuitlang.site import Place
 from circuitlang.source import Diagnostic
 
 _FIRST = "0"
-_SITES = ("attn_in", "attn_out", "mlp_in", "mlp_out")  # of a channel
+_SITES = tuple(str(place) for place in Place if place.stream is not None)  # of a channel
 
 
 @record
@@ -55,7 +56,7 @@ def _gap(source: str, target: str, direct: bool) -> Gap | None:
         return Gap(0, same_layer=True)
     if a.writes is None or b.reads is None:
         return None
-    return Gap(0 if (a.writes, b.reads) == ("attn", "mlp") else 1)
+    return Gap(0 if (a.writes, b.reads) == ("attention", "mlp") else 1)
 
 
 def outside(circuit: Circuit, layers: int) -> list[Diagnostic]:

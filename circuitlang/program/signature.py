@@ -7,6 +7,7 @@ from dataclasses import MISSING, fields
 from typing import Literal
 
 from circuitlang.record import record
+from circuitlang.site import Sublayer
 
 Type = Literal[
     "integer", "number", "yes or no", "choice", "name", "name or text", "integers", "numbers", "integer range"
@@ -185,7 +186,7 @@ class RoleKind:
 
     position  order within a layer; None for a channel, which is there all along
     feeds     the kinds of the same layer that it is connected to by a weight, or by its own head
-    reads     whether it reads the residual stream, or what does hands on to it: "attn" or "mlp", by where
+    reads     whether it reads the residual stream, or what does hands on to it: by which sub-layer
     writes    whether what it does reaches the residual stream without another head or neuron, and where
     valued    whether it has one value per token
     """
@@ -194,8 +195,8 @@ class RoleKind:
     meaning: str
     position: int | None
     feeds: tuple[str, ...] = ()
-    reads: Literal["attn", "mlp"] | None = None
-    writes: Literal["attn", "mlp"] | None = None
+    reads: Sublayer | None = None
+    writes: Sublayer | None = None
     valued: bool = True
 
 
