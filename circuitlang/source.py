@@ -161,5 +161,10 @@ def reason_of(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
 
 
+class Unmeasurable(Exception):
+    """What is asked has no number, for a reason that lies in the task, the model or the circuit. One clear sentence:
+    it becomes a verdict's note. Whatever else is raised while something is measured is a bug."""
+
+
 class CommandError(Exception):
     """Something outside the program's text is wrong: a file, a folder, a checkpoint, an option. One clear sentence."""

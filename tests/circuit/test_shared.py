@@ -79,7 +79,7 @@ def test_what_is_shared_is_not_computed_again(setting, monkeypatch):
 
 def test_a_site_that_lies_in_no_layer_has_no_stage(setting):
     """It once counted as the first of a layer, so that runs shared what they must not."""
-    model, _, mean = setting
+    model = setting[0]
     final = Site(model.config.layers, Place.FINAL)
     with pytest.raises(ValueError, match="`final` lies in no layer"):
         stage(final)
@@ -89,7 +89,7 @@ def test_a_site_that_lies_in_no_layer_has_no_stage(setting):
 
 @pytest.mark.parametrize("place", PRUNED_PLACES)
 def test_a_mask_is_told_by_every_place_where_it_ablates(setting, place):
-    model, _, mean = setting
+    model = setting[0]
     ablated = Site(1, place)
     keep = {ablated: torch.zeros(model.config.size(ablated))}
     done = trace(model.config, keep)
