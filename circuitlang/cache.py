@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from circuitlang.record import record
 from circuitlang.source import CommandError
 from circuitlang.storage import write_whole
 
@@ -22,7 +22,7 @@ COMPUTES = ("circuitlang.circuit.find", "circuitlang.claims.battery")
 """The modules whose results are kept; what they import, and so on, is the code that decides numbers."""
 
 
-@record
+@dataclass(frozen=True)
 class Cache:
     """`folder` None: nothing is kept or found."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
-from circuitlang.record import record
 from circuitlang.site import PRUNED_PLACES, Node, Place, Site, parse_node
 from circuitlang.source import CommandError
 
@@ -25,7 +25,7 @@ _LENS: dict[Between, str] = {
 }
 
 
-@record
+@dataclass(frozen=True)
 class Passage:
     """What lies between sites, and follows from them: the residual stream into a layer (`resid_in`) and behind its
     attention (`resid_mid`), the attention's `pattern`, and the values that the pattern mixed (`y`)."""
@@ -41,7 +41,7 @@ Spot = Site | Passage | Node
 """What can be recorded: a site, what lies between sites, or one unit of a site."""
 
 
-@record
+@dataclass(frozen=True)
 class Names:
     """One place and its names; None where that code has none."""
 

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Literal
 
 from circuitlang.excerpt import excerpt
-from circuitlang.record import record
 from circuitlang.visible import visible
 
 Style = Literal["", "place", "error", "warning", "message", "related", "help"]
 
 
-@record
+@dataclass(frozen=True)
 class Source:
     """One program text. `name` is what messages call it: the path as the user wrote it."""
 
@@ -68,7 +67,7 @@ class Span:
         return Span(self.source, self.start + start, self.start + end)
 
 
-@record
+@dataclass(frozen=True)
 class Diagnostic:
     """One thing wrong with a program. `code` (CIR-nnn) never changes meaning once released.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from circuitlang.record import record
 from circuitlang.site import OF_HEADS, PRUNED_PLACES, Node, Place, Site
 
 
-@record
+@dataclass(frozen=True)
 class Config:
     """Sizes of a pre-norm decoder (Gao et al. 2025, A.1).
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Literal
 
-from circuitlang.record import record
 from circuitlang.site import Sublayer
 
 Type = Literal[
@@ -17,7 +16,7 @@ Form = Literal["circuit", "random", "role", "port", "arrow", "each node", "each 
 """What an intervention can be of. A group counts as a role; `each ROLE` takes its members one at a time."""
 
 
-@record
+@dataclass(frozen=True)
 class Setting:
     """`low` and `high` bound every number of the value; `above` and `below` exclude the bound itself."""
 
@@ -51,7 +50,7 @@ class Setting:
         return " and ".join(text.format(bound) for bound, text in words if bound is not None)
 
 
-@record
+@dataclass(frozen=True)
 class Section:
     """A block of settings. `holds`: the dataclass they fill, which also has the defaults."""
 
@@ -69,7 +68,7 @@ class Section:
         return tuple(setting.name for setting in self.settings if setting.name not in self.defaults)
 
 
-@record
+@dataclass(frozen=True)
 class Parameter:
     """An argument of a metric or an option of an intervention, written `name=…`; a role is written first and
     without its name. `kinds`: of which kinds the role can be; empty for any. `choices`: the words of a choice."""
@@ -97,7 +96,7 @@ class Parameter:
         return text if self.required else f"[{text}]"
 
 
-@record
+@dataclass(frozen=True)
 class Metric:
     """What a claim can measure.
 
@@ -141,7 +140,7 @@ class Metric:
         return f"{self.name}({inside})" if inside else self.name
 
 
-@record
+@dataclass(frozen=True)
 class InterventionKind:
     """What can be done to a model.
 
@@ -180,7 +179,7 @@ class InterventionKind:
         return tuple(f"{self.name}({names.get(form, form)}{value}{options})" for form in self.forms)
 
 
-@record
+@dataclass(frozen=True)
 class RoleKind:
     """What a role of a circuit can bind to, and where it stands in the computation.
 
@@ -200,7 +199,7 @@ class RoleKind:
     valued: bool = True
 
 
-@record
+@dataclass(frozen=True)
 class PortKind:
     """A side of a head that an arrow can name. `enters`: whether arrows end there; they begin elsewhere."""
 
@@ -209,7 +208,7 @@ class PortKind:
     enters: bool
 
 
-@record
+@dataclass(frozen=True)
 class Feature:
     """A part of the language that is no row of another table. `built`: whether anything computes it yet."""
 

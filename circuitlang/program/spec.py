@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal
 
 from circuitlang.program.hypothesis import Arrow, Circuit, Port
 from circuitlang.program.recipe import Recipe
 from circuitlang.program.signature import Form
 from circuitlang.program.task import Task
-from circuitlang.record import record
 from circuitlang.source import Span
 
 
-@record
+@dataclass(frozen=True)
 class PruneSettings:
     """How a circuit is searched for (paper section 2.2, A.5). Losses are nats per prompt."""
 
@@ -29,7 +28,7 @@ class PruneSettings:
     temperature: float = 1.0  # of the sigmoid that stands in for the Heaviside step's derivative
 
 
-@record
+@dataclass(frozen=True)
 class VerdictSettings:
     """When a claim counts as shown (docs/verdicts.md)."""
 
@@ -47,7 +46,7 @@ Argument = Port | str | tuple[str, str] | float
 """Of a metric, by its parameter's type: a role; a mark, a text, a case or a choice; two cases; a number."""
 
 
-@record
+@dataclass(frozen=True)
 class Intervention:
     """`kind` is a name of the vocabulary's interventions. `each`: what is taken one at a time: the nodes or the edges
     of the target, which is then `circuit`, or the members of the role that is then the target."""
@@ -72,7 +71,7 @@ class Intervention:
         return self.target
 
 
-@record
+@dataclass(frozen=True)
 class Quantity:
     """`METRIC [given …] [where …] [for case …]`: an expectation over datapoints, or a count for nodes and
     edges. `arguments`: by the name of the metric's parameter; those that are left out are absent."""
@@ -91,7 +90,7 @@ class Quantity:
         return self.arguments.get("over") == "text"
 
 
-@record
+@dataclass(frozen=True)
 class Claim:
     """`left relation right`; `right` is a number (nats, share or count by the metric) or another quantity."""
 
@@ -108,7 +107,7 @@ class Claim:
         return (self.left, self.right) if isinstance(self.right, Quantity) else (self.left,)
 
 
-@record
+@dataclass(frozen=True)
 class Spec:
     """`model` is `zoo:NAME`, a checkpoint's path, or the name of a model block. `text`: canonical text of the
     block."""
