@@ -17,10 +17,10 @@ from time import process_time
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from circuitlang.source import Source
-from circuitlang.strategies.trees import BLOCKS, files
 from circuitlang.syntax import tree
 from circuitlang.syntax.format import bare_text, format_block, format_file
 from circuitlang.syntax.parse import parse
+from tests.strategies.trees import BLOCKS, files
 
 CHUNK = 250  # trees whose choices Hypothesis keeps in mind, to make none twice
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from circuitlang.cache import Cache, code_digest, default_folder, key_of
+from circuitlang import __version__
 from circuitlang.claims.reach import check_reach
 from circuitlang.model.locate import TOKENS, locate, model_folder, read_config, with_model
 from circuitlang.program.fit import fit_layers
@@ -123,23 +123,12 @@ def admitted(spec: Spec, root: Path) -> list[Diagnostic]:
 
 
 def _asked(spec: Spec, tokens: Path, context: int) -> list[Diagnostic]:
-    """What is wrong between a task and a tokenizer. That nothing is, the user's cache remembers."""
-    try:
-        text = tokens.read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        text = ""  # which `load_tokenizer` explains
-    pins = sorted({str(sorted(side.where.items())) for claim in spec.claims for side in claim.quantities})
-    cache, key = Cache(default_folder()), key_of("admit", spec.task.text, text, context, pins, code_digest())
-    if cache.get(key) is not None:
-        return []
+    """What is wrong between a task and a tokenizer."""
     from circuitlang.prompts.admit import admit, admit_pinned
     from circuitlang.prompts.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(tokens)
-    found = admit(spec.task, tokenizer, context, spec.model) or admit_pinned(spec, tokenizer, context)
-    if not found:
-        cache.put(key, b"admitted")
-    return found
+    return admit(spec.task, tokenizer, context, spec.model) or admit_pinned(spec, tokenizer, context)
 
 
 def shortcuts(checked: Sequence[Program]) -> Iterator[Diagnostic]:
@@ -298,12 +287,10 @@ def plan(path: Path, name: str | None, controls: bool, costs: Costs | None = Non
 
 def sarif_text(found: Sequence[Diagnostic], judged: Sequence[tuple[Report, Source]] = ()) -> str:
     """Diagnostics, and the claims of reports that do not hold, as SARIF."""
-    from importlib.metadata import version
-
     from circuitlang.report.explanation import explanations
     from circuitlang.report.sarif import sarif
 
-    return sarif(found, explanations() if found else {}, version("circuitlang"), judged)
+    return sarif(found, explanations() if found else {}, __version__, judged)
 
 
 def junit_text(found: Sequence[Diagnostic]) -> str:

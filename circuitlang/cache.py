@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from circuitlang.record import record
 from circuitlang.source import CommandError
 from circuitlang.storage import write_whole
 
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parent
 _DIGEST = 32  # bytes of SHA-256 in front of every stored result
-_COMPUTES = ("program", "prompts", "model", "circuit", "claims")  # folders whose code decides numbers
+COMPUTES = ("circuitlang.circuit.find", "circuitlang.claims.battery")
+"""The modules whose results are kept; what they import, and so on, is the code that decides numbers."""
 
 
-@record
+@dataclass(frozen=True)
 class Cache:
     """`folder` None: nothing is kept or found."""
 
@@ -67,11 +69,67 @@ def default_folder() -> Path:
     return Path(told) if told else (Path(base) if base else Path("~/.cache").expanduser()) / "circuitlang"
 
 
-@lru_cache(maxsize=1)
-def code_digest() -> str:
-    """SHA-256 of the code that computes numbers: another version of it finds nothing in the cache."""
-    files = sorted(path for folder in _COMPUTES for path in (PACKAGE / folder).glob("*.py"))
-    return key_of(*(f"{path.parent.name}/{path.name}\n{path.read_text('utf-8')}" for path in files))
+@lru_cache
+def code_digest(*modules: str, package: Path = PACKAGE) -> str:
+    """SHA-256 of the modules' code (`COMPUTES` unless told) and of all of the package that they import: another version
+    of it finds nothing in the cache. Docstrings, comments on lines of their own and what messages say do not count."""
+    found: dict[str, str] = {}
+    left = list(modules or COMPUTES)
+    while left:
+        name = left.pop()
+        if name not in found:
+            source = _path(package, name).read_text("utf-8")
+            tree = ast.parse(source)
+            found[name] = "\n".join(_decisive(source, tree))
+            left += _imported(package, tree)
+    return key_of(*(f"{name}\n{text}" for name, text in sorted(found.items())))
+
+
+def _path(package: Path, module: str) -> Path:
+    """The file of a module of the package; it need not be there."""
+    place = package.parent.joinpath(*module.split("."))
+    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+
+
+def _imported(package: Path, tree: ast.AST) -> Iterator[str]:
+    """The package's modules that a module imports, wherever it does; not those for type checking alone."""
+    for node in _statements(tree):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names if each.name.split(".")[0] == package.name)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == package.name:
+            for each in node.names:
+                inner = f"{node.module}.{each.name}"
+                yield inner if _path(package, inner).is_file() else str(node.module)
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.stmt | ast.excepthandler | ast.match_case):
+            yield node
+            yield from _statements(node)
+
+
+def _decisive(source: str, tree: ast.Module) -> Iterator[str]:
+    """The lines that decide anything: of what is raised its kind, of a function that makes a diagnostic nothing."""
+    instead: dict[int, str] = {}  # line -> what counts in its place
+    for node in (tree, *_statements(tree)):
+        lines: list[ast.stmt] = []
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            instead |= dict.fromkeys(range(node.lineno, (node.end_lineno or 0) + 1), "")
+            instead[node.lineno] = f"raise {ast.unparse(node.exc.func)}"
+        elif isinstance(node, ast.FunctionDef) and node.returns and ast.unparse(node.returns) == "Diagnostic":
+            lines = [node]
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            # also the text under a constant, which says what it is
+            lines = [n for n in node.body if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)]
+        for each in lines:
+            instead |= dict.fromkeys(range(each.lineno, (each.end_lineno or 0) + 1), "")
+    for number, line in enumerate(source.splitlines(), 1):
+        line = instead.get(number, line)
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield line
 
 
 def _sha256(data: bytes) -> hashlib._Hash:

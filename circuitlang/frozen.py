@@ -30,7 +30,7 @@ def require_inputs(spec: Spec, locked: LockedSpec, model: str, seed: int, other_
     """Raises CommandError, naming each, where something else went into the lock than would go into this check. `model`:
     the digest of the model's files; `other_model`: it is meant to be another."""
     found = differing(locked, hashes(spec, model), seed)
-    wrong = [c for c in found if c.name != "code" and not (c.name == "model" and other_model)]
+    wrong = [c for c in found if not (c.name == "model" and other_model)]
     if not wrong:
         return
     said = "; ".join(f"{c.name} was {short(c.old)} and is {short(c.new)}" for c in wrong)

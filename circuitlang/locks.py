@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from circuitlang.cache import code_digest, key_of
+from circuitlang.cache import key_of
 from circuitlang.model.locate import digest_of, model_folder, read_config
 from circuitlang.program.load import project_root
 from circuitlang.program.spec import Spec
@@ -32,7 +32,6 @@ def hashes(spec: Spec, model: str) -> dict[str, str]:
         "model": model,
         "prune": key_of(repr(asdict(spec.prune))),
         "verdict": key_of(repr(asdict(spec.verdict))),
-        "code": code_digest(),
     }
 
 
@@ -42,8 +41,9 @@ def sizes(config: Config) -> Sizes:
 
 
 def differing(locked: LockedSpec, found: Mapping[str, str], seed: int) -> tuple[Changed, ...]:
-    """What went into the lock and is another now. `found`: `hashes` of the spec as it is."""
-    return changed(locked.report.provenance.inputs, {**found, "seed": str(seed)})
+    """What of `INPUTS` went into the lock and is another now. `found`: `hashes` of the spec as it is."""
+    old, new = locked.report.provenance.inputs, {**found, "seed": str(seed)}
+    return changed(*({name: side[name] for name in INPUTS if name in side} for side in (old, new)))
 
 
 def locked_spec(path: Path, name: str) -> LockedSpec:
@@ -65,8 +65,7 @@ def look_at_lock(spec: Spec, path: Path) -> tuple[LockedSpec | None, list[str]]:
     except CommandError as error:
         return None, [f"the lock was left aside: {error}"]
     model = digest_of(model_folder(spec, project_root(path)))
-    names = [c.name for c in differing(locked, hashes(spec, model), locked.report.provenance.seed)]
-    old = [name for name in names if name in INPUTS]
+    old = [c.name for c in differing(locked, hashes(spec, model), locked.report.provenance.seed)]
     said = f"{beside(path)} is out of date ({', '.join(old)}); write a new one: {remedy(beside(path))}"
     return locked, [said] if old and old != ["model"] else []
 

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
-from circuitlang.record import record
 from circuitlang.site import PRUNED_PLACES, Node, Place, Site, parse_node
 from circuitlang.source import CommandError
 
-_TRANSFORMER_LENS = {
-    Place.ATTN_IN: "ln1.hook_normalized",  # there before the norm's gain, here after it and after AbsTopK
-    Place.Q: "attn.hook_q",
-    Place.K: "attn.hook_k",
-    Place.V: "attn.hook_v",
-    Place.ATTN_OUT: "hook_attn_out",
-    Place.MLP_IN: "ln2.hook_normalized",
-    Place.NEURON: "mlp.hook_post",
-    Place.MLP_OUT: "hook_mlp_out",
-}
 Between = Literal["resid_in", "pattern", "y", "resid_mid"]
 _AUTHORS: dict[Between, str | None] = {
     "resid_in": "resid_in",
@@ -35,7 +25,7 @@ _LENS: dict[Between, str] = {
 }
 
 
-@record
+@dataclass(frozen=True)
 class Passage:
     """What lies between sites, and follows from them: the residual stream into a layer (`resid_in`) and behind its
     attention (`resid_mid`), the attention's `pattern`, and the values that the pattern mixed (`y`)."""
@@ -51,7 +41,7 @@ Spot = Site | Passage | Node
 """What can be recorded: a site, what lies between sites, or one unit of a site."""
 
 
-@record
+@dataclass(frozen=True)
 class Names:
     """One place and its names; None where that code has none."""
 
@@ -69,11 +59,11 @@ def names(layers: int) -> Iterator[Names]:
                 yield _between(layer, "pattern")
                 yield _between(layer, "y")
             site = Site(layer, place)
-            yield Names(site, site.authors_name, f"blocks.{layer}.{_TRANSFORMER_LENS[place]}")
+            yield Names(site, site.authors_name, f"blocks.{layer}.{place.transformer_lens}")
             if place is Place.ATTN_OUT:
                 yield _between(layer, "resid_mid")
     final = Site(layers, Place.FINAL)
-    yield Names(final, final.authors_name, f"blocks.{layers - 1}.hook_resid_post")
+    yield Names(final, final.authors_name, f"blocks.{layers - 1}.{Place.FINAL.transformer_lens}")
 
 
 def _between(layer: int, what: Between) -> Names:

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Literal
 
 from circuitlang.excerpt import excerpt
-from circuitlang.record import record
 from circuitlang.visible import visible
 
 Style = Literal["", "place", "error", "warning", "message", "related", "help"]
 
 
-@record
+@dataclass(frozen=True)
 class Source:
     """One program text. `name` is what messages call it: the path as the user wrote it."""
 
@@ -68,7 +67,7 @@ class Span:
         return Span(self.source, self.start + start, self.start + end)
 
 
-@record
+@dataclass(frozen=True)
 class Diagnostic:
     """One thing wrong with a program. `code` (CIR-nnn) never changes meaning once released.
 
@@ -159,6 +158,11 @@ class ProgramError(Exception):
 def reason_of(error: Exception) -> str:
     """Why something outside cannot be used, on one line: what the system says, or else what was raised."""
     return getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
+
+
+class Unmeasurable(Exception):
+    """What is asked has no number, for a reason that lies in the task, the model or the circuit. One clear sentence:
+    it becomes a verdict's note. Whatever else is raised while something is measured is a bug."""
 
 
 class CommandError(Exception):

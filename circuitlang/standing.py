@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from circuitlang.authoring import programs
-from circuitlang.locks import INPUTS, differing, hashes
+from circuitlang.locks import differing, hashes
 from circuitlang.model.locate import digest_of, model_folder
 from circuitlang.program.load import load, project_root
 from circuitlang.program.spec import Spec
@@ -67,10 +67,9 @@ def _of_spec(path: Path, spec: Spec, lock: Lock, digest: Callable[[Path], str]) 
     return Standing(
         str(path),
         spec.name,
-        "out of date" if any(each.name in INPUTS for each in found) else "up to date",
+        "out of date" if found else "up to date",
         _verdict(locked),
-        tuple(each for each in found if each.name in INPUTS),
-        "made with other code" if any(each.name == "code" for each in found) else "",
+        found,
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
+from circuitlang import __version__
+from circuitlang.cache import code_digest
 from circuitlang.circuit.find import Found
 from circuitlang.circuit.match import Binding
 from circuitlang.claims.assess import verdict_of_competence
@@ -126,12 +128,20 @@ def provenance(spec: Spec, meter: Meter, options: Options) -> dict[str, object]:
     return {
         "command": options.command,
         "versions": {
-            "circuitlang": version("circuitlang"),
+            "circuitlang": __version__,
             "python": platform.python_version(),
-            **{name: version(name) for name in LIBRARIES},
+            **{name: _version(name) for name in LIBRARIES},
         },
-        "hashes": hashes(spec, meter.checkpoint.digest),
+        "hashes": {**hashes(spec, meter.checkpoint.digest), "code": code_digest()},
         "seed": options.seed,
         "device": str(meter.checkpoint.model.embed.device),
         "threads": max(meter.workers, torch.get_num_threads()),
     }
+
+
+def _version(name: str) -> str:
+    """Of a library; a report that took minutes does not fail where the library was copied here without its metadata."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"

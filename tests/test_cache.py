@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from circuitlang.cache import Cache, key_of
+from circuitlang.cache import PACKAGE, Cache, code_digest, key_of
 
 KEY = key_of("a", 1)
 
@@ -38,3 +39,55 @@ def test_parts_of_a_key_do_not_run_together() -> None:
     assert (
         len({key_of("ab", "c"), key_of("a", "bc"), key_of("abc"), key_of(1), key_of("1"), key_of(1.0)}) == 6
     )
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A copy of the package's code."""
+    return shutil.copytree(
+        PACKAGE, tmp_path / PACKAGE.name, ignore=shutil.ignore_patterns("zoo", "__pycache__")
+    )
+
+
+def edited(package: Path, file: str, old: str, new: str) -> bool:
+    """Whether a change of a file is a change of the code's hash."""
+    before, path = code_digest(package=package), package / file
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), "utf-8")
+    code_digest.cache_clear()
+    try:
+        return code_digest(package=package) != before
+    finally:
+        path.write_text(text, "utf-8")
+        code_digest.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("site.py", '"attn_in", 0,', '"attn_in", 1,'),
+        ("model/score.py", "return ", "return 2 * "),
+        ("claims/battery_need.py", "NEGLIGIBLE = ", "NEGLIGIBLE = 2 * "),
+        ("prompts/stream.py", "return ", "return 0 or "),
+        ("syntax/strings.py", "return ", "return 0 or "),
+    ],
+)
+def test_whatever_computes_is_in_the_code_s_hash(package: Path, file: str, old: str, new: str) -> None:
+    assert edited(package, file, old, new)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("circuit/mask.py", "the model has no node", "there is no such node:"),  # raised
+        ("claims/text.py", "no document of the model's", "none of the"),  # raised after a computation
+        ("program/errors.py", "files use files more than", "too many files"),  # a diagnostic
+        ("site.py", "Raises ValueError for anything else", "ValueError otherwise"),  # a docstring
+        ("claims/measure.py", "# both are plain data", "# plain data"),  # a comment
+        ("report/terminal.py", "return ", "return 0 or "),  # computes nothing
+        ("cli/run.py", "return ", "return 0 or "),
+    ],
+)
+def test_a_reworded_message_voids_nothing(package: Path, file: str, old: str, new: str) -> None:
+    assert not edited(package, file, old, new)

@@ -18,11 +18,10 @@ import torch
 from benchmarks.judge.subject import Subject, spec_of
 from benchmarks.judge.truth import Truth
 from benchmarks.judge.wiring import Wiring
-from circuitlang.circuit.extract import MATRICES
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.program.hypothesis import ANSWER
 from circuitlang.program.spec import Claim, Spec
-from circuitlang.site import Node
+from circuitlang.site import MATRICES, Node
 from circuitlang.source import ProgramError
 
 KINDS = ("neuron", "head", "attn_in", "q", "k", "v", "attn_out", "mlp_in", "mlp_out")

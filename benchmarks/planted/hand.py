@@ -13,12 +13,11 @@ from collections.abc import Iterable, Mapping
 
 import torch
 
-from circuitlang.circuit.extract import MATRICES
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.config import Config
 from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.tokenizer import Tokenizer, train_tokenizer
-from circuitlang.site import Node, Place, Site
+from circuitlang.site import MATRICES, Node, Place, Site
 
 BALLAST = 8.0
 """Size of the constant channel; everything else is of order 1."""

@@ -8,13 +8,14 @@ pass is the model's own.
 from __future__ import annotations
 
 import copy
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
 from circuitlang.circuit.mask import Mask
 from circuitlang.model.transformer import Edit, Known, Transformer
-from circuitlang.site import Place, Site
+from circuitlang.site import Site, Sublayer, places_of
 
 
 class Constant(nn.Module):
@@ -31,18 +32,13 @@ class Constant(nn.Module):
         return value.expand_as(residual)
 
 
-_PLACES = {
-    "attention": (Place.ATTN_IN, Place.Q, Place.K, Place.V, Place.ATTN_OUT),
-    "mlp": (Place.MLP_IN, Place.NEURON, Place.MLP_OUT),
-}
-
-
 def compact(model: Transformer, mask: Mask) -> Transformer:
     """A model that shares the weights of `model` and equals it under `mask`; it must be run with that mask or one that
     keeps less."""
     small = copy.copy(model)
     small._modules = dict(model._modules)
-    for layers, places in _PLACES.items():
+    for layers in get_args(Sublayer):
+        places = places_of(layers)
         old: nn.ModuleList = getattr(model, layers)
         new: list[nn.Module] = []
         for layer, module in enumerate(old):

@@ -17,10 +17,7 @@ from circuitlang.circuit.plugged import Plugged
 from circuitlang.model import score
 from circuitlang.model.transformer import Edit, Transformer
 from circuitlang.prompts.encode import Batch
-from circuitlang.site import Node, Place, Site
-
-FROZEN = (Place.Q, Place.K, Place.V, Place.NEURON)
-"""What a direct connection does not pass: while it is changed, everything else keeps these values."""
+from circuitlang.site import INNER, Node, Site
 
 Kind = Literal["drop", "swap", "scale", "change"]
 
@@ -114,7 +111,7 @@ def _elsewhere(
 def _changed(
     model: Transformer, batch: Batch, edit: Edit, cut: Cut, free: Sequence[Node], instead: Edit
 ) -> Edit:
-    places = [Site(layer, place) for layer in range(model.config.layers) for place in FROZEN]
+    places = [Site(layer, place) for layer in range(model.config.layers) for place in INNER]
     frozen = record(model, batch, edit, set(places)) if cut.direct else {}
 
     def second(site: Site, x: Tensor) -> Tensor:

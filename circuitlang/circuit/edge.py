@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from circuitlang.circuit.cut import Kind
-from circuitlang.circuit.extract import MATRICES
 from circuitlang.circuit.intervene import Act, ablations, put, record
 from circuitlang.circuit.plugged import Plugged
 from circuitlang.model.transformer import Attention, Edit, Transformer
 from circuitlang.prompts.encode import Batch
-from circuitlang.site import Node, Place, Site
+from circuitlang.site import MATRICES, Node, Place, Site
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.encode import NO_FOIL, Batch
 from circuitlang.prompts.tokenizer import Tokenizer
-from circuitlang.site import READS, WRITES, Node, Place, Site
+from circuitlang.site import MATRICES, READS, WRITES, Node, Place, Site
 from circuitlang.source import CommandError
 
 
@@ -102,17 +102,6 @@ def _between(model: Transformer, nodes: Sequence[Node]) -> Iterator[tuple[list[i
                 weights = model.get_parameter(name.format(layer))
                 read, written = ([nodes[i].index for i in some] for some in (columns, rows))
                 yield rows, columns, weights[written][:, read]
-
-
-MATRICES = {
-    (Place.ATTN_IN, Place.Q): "attention.{}.query.weight",
-    (Place.ATTN_IN, Place.K): "attention.{}.key.weight",
-    (Place.ATTN_IN, Place.V): "attention.{}.value.weight",
-    (Place.V, Place.ATTN_OUT): "attention.{}.out.weight",
-    (Place.MLP_IN, Place.NEURON): "mlp.{}.up.weight",
-    (Place.NEURON, Place.MLP_OUT): "mlp.{}.down.weight",
-}
-"""Source and target -> the matrix between them, (target, source)."""
 
 
 def _weight(model: Transformer, source: Node, target: Node) -> float:

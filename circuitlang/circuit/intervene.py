@@ -23,7 +23,7 @@ from circuitlang.circuit.shared import Trace, trace
 from circuitlang.model import score
 from circuitlang.model.transformer import Attention, Edit, Transformer, unchanged
 from circuitlang.prompts.encode import Batch
-from circuitlang.site import Node, Place, Site
+from circuitlang.site import WRITES, Node, Place, Site
 
 Kind = Literal["keep", "drop", "swap", "set", "scale", "change"]
 _GIVES = ("swap", "set", "scale", "change")
@@ -181,15 +181,15 @@ def _compacted(model: Transformer, mask: Mask | None, touched: set[Site]) -> Tra
     if mask is None:
         return model
     writes = {
-        Site(site.layer, Place.ATTN_OUT if site.place in _ATTENTION else Place.MLP_OUT) for site in touched
+        Site(site.layer, place)
+        for site in touched
+        for place in WRITES
+        if place.sublayer == site.place.sublayer
     }
     keep = {
         site: torch.ones_like(kept) if site in touched | writes else kept for site, kept in mask.keep.items()
     }
     return compact(model, Mask(keep, mask.mean))
-
-
-_ATTENTION = frozenset({Place.ATTN_IN, Place.Q, Place.K, Place.V, Place.ATTN_OUT})
 
 
 def put(

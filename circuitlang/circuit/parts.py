@@ -13,11 +13,10 @@ from functools import cached_property
 
 from circuitlang.circuit.graph import ANSWER, CircuitGraph
 from circuitlang.program.hypothesis import Role
-from circuitlang.site import READS, WRITES, Node, Place, Site
+from circuitlang.site import HEAD_PORTS, READS, WRITES, Node, Place, Site
 
 STREAM = frozenset({*READS, *WRITES})
 """Reads and writes of the residual stream: what a direct connection may pass."""
-_PORTS = {"query": Place.Q, "key": Place.K, "value": Place.V}
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,11 @@ class Part:
     @property
     def ports(self) -> tuple[str | None, ...]:
         """Where arrows can end: at a head's query, key or value; at anything else there is one place."""
-        return tuple(_PORTS) if self.is_head else (None,)
+        return tuple(HEAD_PORTS) if self.is_head else (None,)
 
     def enters(self, port: str | None) -> frozenset[Node]:
         """The nodes by which others act on it: all, or those of a head's query, key or value."""
-        return frozenset(n for n in self.nodes if port is None or n.site.place is _PORTS.get(port))
+        return frozenset(n for n in self.nodes if port is None or n.site.place is HEAD_PORTS[port])
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from circuitlang.prompts.encode import Batch
 from circuitlang.site import Site
+from circuitlang.source import Unmeasurable
 
 
-class PluginFailed(RuntimeError):
+class PluginFailed(Unmeasurable):
     """A package's function is not there, raised, or gave something else than values of the same shape."""
 
 

@@ -17,34 +17,24 @@ from circuitlang.model import score
 from circuitlang.model.config import Config
 from circuitlang.model.transformer import Edit, Known, Transformer
 from circuitlang.prompts.encode import Batch
-from circuitlang.site import Place, Site
-
-_STAGES = (
-    (Place.ATTN_IN,),
-    (Place.Q, Place.K, Place.V),  # none of them reads another
-    (Place.ATTN_OUT,),
-    (Place.MLP_IN,),
-    (Place.NEURON,),
-    (Place.MLP_OUT,),
-)
-_OF = {place: number for number, places in enumerate(_STAGES) for place in places}
+from circuitlang.site import STAGES, Site
 
 Trace = tuple[str, ...]
 """Per stage of every layer: what is done there, as text that differs where it does. Empty: nothing."""
 
 
 def stage(site: Site) -> int:
-    """The number of a site's stage, in order of computation."""
-    return len(_STAGES) * site.layer + _OF.get(site.place, 0)
+    """The number of a site's stage, in order of computation. Raises ValueError for a site that lies in no layer."""
+    return STAGES * site.layer + site.place.stage
 
 
 def trace(
     config: Config, keep: Mapping[Site, Tensor] | None, others: Iterable[tuple[int, str]] = ()
 ) -> Trace:
     """Of a mask (None: no mask, the same as one that keeps all) and of whatever else is done at a stage."""
-    done = [""] * (len(_STAGES) * config.layers)
+    done = [""] * (STAGES * config.layers)
     for site, kept in (keep or {}).items():
-        if site.place in _OF and not bool(kept.all()):
+        if not bool(kept.all()):
             done[stage(site)] += f"{site}:{kept.cpu().numpy().tobytes().hex()};"
     for number, what in others:
         done[number] += what

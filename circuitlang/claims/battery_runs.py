@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +28,7 @@ from circuitlang.program.spec import Ablate, VerdictSettings
 from circuitlang.prompts.encode import Batch
 from circuitlang.prompts.prompt import Split
 from circuitlang.site import Node, Site
+from circuitlang.source import Unmeasurable
 
 HALF = 0.5
 """A circuit must keep at least this share of the model's advantage over chance: below it, most of what the model does
@@ -197,5 +199,7 @@ def worst_outcome(outcomes: Mapping[str, Outcome]) -> tuple[Outcome, str]:
 
 
 def counted(number: float) -> Interval:
-    """What is counted or computed exactly, not sampled."""
+    """What is counted or computed exactly, not sampled. Unmeasurable where it is not finite."""
+    if not math.isfinite(number):
+        raise Unmeasurable("a number is not finite")
     return Interval(float(number), float(number), float(number), 0, "count")

@@ -18,6 +18,7 @@ from circuitlang.claims.measure import CHUNK
 from circuitlang.claims.verdict import Interval, Outcome
 from circuitlang.prompts.encode import NO_FOIL, Batch
 from circuitlang.prompts.prompt import Split
+from circuitlang.source import Unmeasurable
 
 BELOW = 0.05
 """Nats by which a circuit's loss may be below the model's: it then gives the right answer, in the geometric mean, 5 %
@@ -142,7 +143,7 @@ def fit(candidates: Table, signs: Floats | None) -> tuple[float, float]:
     1 for one of the two answers, 0 for the other, None where there are more. Convex, so the start does not matter."""
 
     if not np.isfinite(np.asarray(candidates, np.float64)[..., 0]).all():
-        raise ValueError("logits are not finite")
+        raise Unmeasurable("logits are not finite")
 
     def cost(parameters: Floats) -> float:
         return float(calibrated(candidates, signs, *map(float, parameters)).mean())
@@ -150,7 +151,7 @@ def fit(candidates: Table, signs: Floats | None) -> tuple[float, float]:
     bounds = [SCALES, SHIFTS if signs is not None else (0.0, 0.0)]
     found = minimize(cost, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=bounds)
     if not np.isfinite(found.x).all():
-        raise ValueError("no calibration was found")
+        raise Unmeasurable("no calibration was found")
     return float(found.x[0]), float(found.x[1])
 
 

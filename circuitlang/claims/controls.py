@@ -37,6 +37,7 @@ from circuitlang.prompts.relabel import (
 )
 from circuitlang.prompts.relabel import asked as tokens_asked
 from circuitlang.site import Node
+from circuitlang.source import Unmeasurable
 
 PERFORMANCE = frozenset({"loss", "accuracy"})
 """Metrics of how well the task is done: a null that passes such a claim about what it keeps has reached it."""
@@ -44,7 +45,7 @@ PERFORMANCE = frozenset({"loss", "accuracy"})
 
 @dataclass(frozen=True)
 class Null:
-    """How a null is made of a checkpoint and a task. `make` may raise ValueError: the task has no such control.
+    """How a null is made of a checkpoint and a task. `make` may raise Unmeasurable: the task has no such control.
     `compared`: its size is held against the real circuit's; `gates_resampled`: that affects the verdict where ablated
     nodes take values of other prompts, which leaves a null nothing to lean on."""
 
@@ -59,14 +60,14 @@ class Null:
 def _nonsense(finder: Finder, seed: int) -> tuple[Checkpoint, Relabel]:
     batch = finder.prompts("select", 0, SELECTED)
     if batch.cases < 2:
-        raise ValueError("the task has one case: there are no answers to tell apart")
+        raise Unmeasurable("the task has one case: there are no answers to tell apart")
     tokens = nonsense_tokens(finder.checkpoint.tokenizer, tokens_asked(batch), batch.cases, seed)
     return finder.checkpoint, Nonsense(tokens)
 
 
 def _shuffled_answers(finder: Finder, seed: int) -> tuple[Checkpoint, Relabel]:
     if len(finder.generator.task.cases) < 2:
-        raise ValueError("the task has one case: its answer cannot be another case's")
+        raise Unmeasurable("the task has one case: its answer cannot be another case's")
     return finder.checkpoint, ShuffledAnswers(seed)
 
 
@@ -77,7 +78,7 @@ def _shuffled_weights(finder: Finder, seed: int) -> tuple[Checkpoint, Relabel]:
 
 def _one_answer(finder: Finder, seed: int) -> tuple[Checkpoint, Relabel]:
     if len(finder.generator.task.cases) < 2:
-        raise ValueError("the task has one case, and so one answer already")
+        raise Unmeasurable("the task has one case, and so one answer already")
     return finder.checkpoint, one_answer
 
 
@@ -125,7 +126,7 @@ def make_nulls(finder: Finder, seed: int) -> list[Made]:
     for null in NULLS:
         try:
             checkpoint, relabel = null.make(finder, seed)
-        except ValueError as reason:
+        except Unmeasurable as reason:
             made.append(Made(null, None, str(reason)))
             continue
         key = key_of(finder.key, "null", null.name, seed)

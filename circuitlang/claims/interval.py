@@ -34,6 +34,7 @@ from scipy.special import bdtrc, betaincinv, stdtrit
 from circuitlang.claims.kind import Kind
 from circuitlang.claims.reach import UNSEEN
 from circuitlang.claims.verdict import Interval
+from circuitlang.source import Unmeasurable
 
 Values = NDArray[np.float64]
 
@@ -46,7 +47,8 @@ _SLACK = 1e-5  # what single-precision sums may stray outside a kind's range; th
 
 
 def interval(values: Values, kind: Kind, alpha: float) -> Interval:
-    """The interval for the mean of `values` (datapoint,). ValueError where they do not fit the kind."""
+    """The interval for the mean of `values` (datapoint,). Unmeasurable where one is not finite, ValueError where they
+    are not of the kind, or there is but one, which has no spread."""
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or not values.size:
         raise ValueError(f"an interval needs one number per datapoint, not the shape {values.shape}")
@@ -54,13 +56,18 @@ def interval(values: Values, kind: Kind, alpha: float) -> Interval:
         raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
     missing = int(values.size - np.isfinite(values).sum())
     if missing:
-        raise ValueError(f"{missing} of {values.size} values are not finite")
+        raise Unmeasurable(f"{missing} of {values.size} values are not finite")
+    if stray := outside(values, kind):
+        raise ValueError(stray)
+    return _METHODS[kind](values.clip(*_RANGES[kind]), alpha)
+
+
+def outside(values: Values, kind: Kind) -> str:
+    """In words, that some of the values lie outside their kind's range; empty where none does."""
     low, high = _RANGES[kind]
-    if values.min() < low - _SLACK or values.max() > high + _SLACK:
-        found = f"[{values.min()}, {values.max()}]"
-        raise ValueError(f"values of kind {kind!r} lie in [{low}, {high}], not in {found}")
-    values = values.clip(low, high)
-    return _METHODS[kind](values, alpha)
+    if not (values.min() < low - _SLACK or values.max() > high + _SLACK):
+        return ""
+    return f"values of kind {kind!r} lie in [{low}, {high}], not in [{values.min()}, {values.max()}]"
 
 
 def exact(values: Values, weights: Sequence[int] | None = None) -> Interval:

@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from circuitlang.circuit.match import Match
-from circuitlang.circuit.plugged import PluginFailed
 from circuitlang.claims.interval import Values, exact, interval
 from circuitlang.claims.kind import Kind, of_difference
 from circuitlang.claims.looks import Plan
 from circuitlang.claims.verdict import HYPOTHESIS, UNMEASURED, Interval, Outcome, Verdict, worst
 from circuitlang.program.hypothesis import Circuit
 from circuitlang.program.spec import Claim
-from circuitlang.source import CommandError, ProgramError
+from circuitlang.source import ProgramError
 
 Pair = tuple[NDArray[np.floating], NDArray[np.floating]]
 Measure = Callable[[int], NDArray[np.floating] | Pair]
@@ -185,8 +184,5 @@ def _checked(measured: NDArray[np.floating] | Pair, size: int) -> tuple[Values, 
 
 
 def reason(error: Exception) -> str:
-    """Why there is no number: in words where the error is one of ours, else with its name in front."""
-    if isinstance(error, ProgramError):
-        return error.diagnostics[0].message
-    ours = isinstance(error, ValueError | CommandError | PluginFailed)
-    return str(error) if ours else f"{type(error).__name__}: {error}"
+    """Why there is no number, in words."""
+    return error.diagnostics[0].message if isinstance(error, ProgramError) else str(error)

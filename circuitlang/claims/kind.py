@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from circuitlang.program.plugins import metric_row
+from circuitlang.program.signature import Metric
 from circuitlang.program.spec import Claim, Quantity
 
 Kind = Literal["binary", "share", "difference", "loss", "real"]
@@ -15,10 +16,15 @@ BINARY = frozenset({"accuracy", "agreement", "flip"})
 
 def kind_of(quantity: Quantity, cases: int) -> Kind:
     """By the unit and the range of its metric's row. `cases`: of the task; of one, a datapoint is a prompt."""
-    row = metric_row(quantity.metric)
+    kind = kind_of_metric(metric_row(quantity.metric))
+    one = cases == 1 or quantity.case is not None
+    return "binary" if kind == "share" and quantity.metric in BINARY and one else kind
+
+
+def kind_of_metric(row: Metric) -> Kind:
+    """Of the mean of several prompts' values."""
     if row.unit == "share":
-        one = cases == 1 or quantity.case is not None
-        return "binary" if quantity.metric in BINARY and one else "share"
+        return "share"
     return "loss" if row.unit == "nats" and row.low == 0 else "real"
 
 

@@ -218,7 +218,7 @@ class Meter:
 
     def over_text(self, kind: str, node: Node, pattern: str | None) -> Values:
         """(document) `auroc` or `activation` of a node over the checkpoint's held-out pretraining text, in a fixed
-        random order. Raises ValueError where no document gives a number."""
+        random order. Raises Unmeasurable where no document gives a number."""
         key = key_of("over text", self.key, kind, str(node), repr(pattern))
         stored = self.cache.get(key)
         if stored:

@@ -11,19 +11,23 @@ import numpy as np
 
 from circuitlang.circuit.match import Binding
 from circuitlang.circuit.plugged import PluginFailed
+from circuitlang.claims.interval import outside
+from circuitlang.claims.kind import kind_of_metric
 from circuitlang.claims.look import LACKS_MARK, NO_CHOICE, SCORES, Look, Table, Values
 from circuitlang.claims.measure import Meter, Setting
 from circuitlang.claims.text import exceeds
 from circuitlang.program.hypothesis import Port
 from circuitlang.program.plugins import metric_row
+from circuitlang.program.signature import Metric
 from circuitlang.program.spec import Argument
 from circuitlang.prompts.stream import Stream, derive
 from circuitlang.site import Node
+from circuitlang.source import Unmeasurable
 
 Kind = Literal["loss", "share", "real"]
 
 
-class Unbound(ValueError):
+class Unbound(Unmeasurable):
     """A claim speaks of a role that no node of the circuit plays."""
 
 
@@ -130,14 +134,14 @@ class View:
         return [case.name for case in self.meter.generator.task.cases]
 
     def _at_marks(self, n: int, look: Look, cases: tuple[int, ...] = ()) -> Table:
-        """(datapoint, case) what a look at marks finds. Raises ValueError where a prompt that counts (of `cases`, or of
-        the view's) lacks a mark."""
+        """(datapoint, case) what a look at marks finds. Raises Unmeasurable where a prompt that counts (of `cases`, or
+        of the view's) lacks a mark."""
         lacks = self.meter.table(self.setting, "lacks", n, look)
         columns = cases or (range(len(self._names)) if self.case is None else (self.case,))
         for case in columns:
             if lacks[:, case].any():
                 why = int(lacks[lacks[:, case] != 0, case][0])
-                raise ValueError(_lacking(look.marks, self._names[case], why))
+                raise Unmeasurable(_lacking(look.marks, self._names[case], why))
         return self.meter.table(self.setting, look.kind, n, look)
 
     def _parts(self):
@@ -196,12 +200,13 @@ def measured(name: str) -> Callable[[View, int], Values]:
     """The function that measures a metric; a plug-in's by the words of its row."""
     if name in METRICS:
         return METRICS[name]
-    path = metric_row(name).measure
-    return lambda view, n: _by_package(path, view, n)
+    row = metric_row(name)
+    return lambda view, n: _by_package(row, view, n)
 
 
-def _by_package(path: str, view: View, n: int) -> Values:
+def _by_package(row: Metric, view: View, n: int) -> Values:
     """(datapoint) what a package's function measures. Raises PluginFailed, so that its mistakes are not measured."""
+    path = row.measure
     module, _, function = path.partition(":")
     try:
         found = np.asarray(getattr(import_module(module), function)(view, n), np.float64)
@@ -210,4 +215,6 @@ def _by_package(path: str, view: View, n: int) -> Values:
         raise PluginFailed(f"the plug-in `{path}` does not work: {why}") from error
     if found.shape != (n,):
         raise PluginFailed(f"the plug-in `{path}` gave numbers of shape {found.shape}, not {n} of them")
+    if stray := outside(found, kind_of_metric(row)):
+        raise PluginFailed(f"the plug-in `{path}` gave what its row excludes: {stray}")
     return found

@@ -2,7 +2,7 @@
 
 A document is what stands between two END tokens; the last of a stream may be cut off. Windows of one document are not
 independent, so a document is one datapoint, however long. Where a window of the text begins, the model does not see
-what came before, as in the means over the same text (circuit/reference.py).
+what came before, as in the means over the same text (circuit/ablation.py).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.prompts.stream import Stream, derive
 from circuitlang.prompts.tokenizer import Tokenizer
 from circuitlang.site import Node, Site
+from circuitlang.source import Unmeasurable
 
 Values = NDArray[np.float64]
 
@@ -26,7 +27,7 @@ def measure(checkpoint: Checkpoint, kind: str, node: Node, pattern: str | None) 
     """(document) `auroc`: how often a token that holds the pattern has a larger value than another token of its
     document, ties counting half; `activation`: the mean over the tokens that hold it, or over all. Documents without
     such tokens (for `auroc`, without others too) are left out: which these are depends on the text alone, so the mean
-    is that of a document drawn at random from those that count. Raises ValueError where none does."""
+    is that of a document drawn at random from those that count. Raises Unmeasurable where none does."""
     tokens = checkpoint.reference.cpu().numpy().reshape(-1)
     value = values(checkpoint, node)
     at = np.ones(len(tokens), np.bool_) if pattern is None else holding(tokens, checkpoint.tokenizer, pattern)
@@ -40,7 +41,7 @@ def measure(checkpoint: Checkpoint, kind: str, node: Node, pattern: str | None) 
     if not found:
         what = "tokens" if pattern is None else f"tokens that hold {pattern!r}"
         beside = " beside others" if kind == "auroc" else ""
-        raise ValueError(f"no document of the model's held-out pretraining text has {what}{beside}")
+        raise Unmeasurable(f"no document of the model's held-out pretraining text has {what}{beside}")
     return np.array(found)[_order(len(found))]
 
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
-from circuitlang.source import CommandError, ProgramError
+from circuitlang.source import CommandError, ProgramError, Unmeasurable
 
 Relation = Literal["<", "<=", ">", ">=", "=="]
 HYPOTHESIS = "circuit"
 """The name of the verdict on roles and arrows; no claim can be called like a word of the language."""
 
-UNMEASURED = (ArithmeticError, ValueError, RuntimeError, MemoryError, CommandError, ProgramError)
-"""What a measurement may raise: also that prompts do not fit the model, or that there are none. Others are bugs, and
-end the run."""
+UNMEASURED = (Unmeasurable, CommandError, ProgramError)
+"""What a measurement raises on purpose where there is no number; the last two where prompts do not fit the model, or
+there are none. Others are bugs, and end the run."""
 
 
 class Outcome(StrEnum):

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
-from circuitlang.cache import key_of
+from circuitlang.cache import code_digest, key_of
 from circuitlang.circuit.find import Finder, Found, one_thread
 from circuitlang.claims.verdict import UNMEASURED
 from circuitlang.exhibits.contexts import Contexts
@@ -41,9 +40,8 @@ def exhibit(spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str])
     """None where the search ended without a circuit. `hashes`: of the report."""
     if found.pruned.stopped is not None or not found.pruned.nodes:
         return None
-    code = [path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
     kept = [str(node) for node in found.pruned.nodes]
-    key = key_of("exhibit", finder.key, spec.name, repr(spec.prune), found.seed, kept, code)
+    key = key_of("exhibit", finder.key, spec.name, repr(spec.prune), found.seed, kept, code_digest(__name__))
     stored = finder.cache.get(key)
     if stored is not None:
         with suppress(ValueError):  # written by a version with other fields

@@ -9,9 +9,7 @@ from circuitlang.circuit.find import Finder
 from circuitlang.circuit.prune import loss_and_error
 from circuitlang.exhibits.sizes import DATAPOINTS
 from circuitlang.report.exhibit import PartExhibit
-from circuitlang.site import Node, Place
-
-_MLP = (Place.MLP_IN, Place.NEURON, Place.MLP_OUT)
+from circuitlang.site import Node
 
 
 def parts(finder: Finder, nodes: Sequence[Node], ablation: Ablation) -> tuple[PartExhibit, ...]:
@@ -24,7 +22,7 @@ def parts(finder: Finder, nodes: Sequence[Node], ablation: Ablation) -> tuple[Pa
 
     by_part: dict[tuple[int, bool], list[Node]] = {}
     for node in sorted(nodes):
-        by_part.setdefault((node.site.layer, node.site.place in _MLP), []).append(node)
+        by_part.setdefault((node.site.layer, node.site.place.sublayer == "mlp"), []).append(node)
     whole = loss(nodes)
     return tuple(
         PartExhibit(

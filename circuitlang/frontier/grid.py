@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from circuitlang.program.recipe import Architecture, Recipe
-from circuitlang.record import record
 from circuitlang.source import CommandError
 
 
-@record
+@dataclass(frozen=True)
 class Point:
     """One model. `nonzeros`: of its matrices and biases together; None is dense. `width` in residual channels."""
 

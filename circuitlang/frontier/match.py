@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 
-from circuitlang.record import record
 
-
-@record
+@dataclass(frozen=True)
 class Between:
     """A loss between those of two dense models of neighbouring widths. `share`: how far it is from the narrower one's
     to the wider one's, 0 to 1."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from circuitlang.record import record
-from circuitlang.site import OF_HEADS, PRUNED_PLACES, READS, Node, Place, Site
+from circuitlang.site import OF_HEADS, PRUNED_PLACES, Node, Place, Site
 
 
-@record
+@dataclass(frozen=True)
 class Config:
     """Sizes of a pre-norm decoder (Gao et al. 2025, A.1).
 
@@ -75,9 +74,7 @@ class Config:
 
     def size(self, site: Site) -> int:
         """Number of units of a site."""
-        if site.place in READS:
-            return self.read_width
-        return self.hidden if site.place is Place.NEURON else self.width
+        return getattr(self, site.place.size)
 
     @property
     def read_width(self) -> int:

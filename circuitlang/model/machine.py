@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from circuitlang.record import record
+from dataclasses import dataclass
+
 from circuitlang.source import CommandError
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
-@record
+@dataclass(frozen=True)
 class Machine:
     """`precision` of the multiplications: auto is bfloat16 where the device multiplies it fast, float32 elsewhere;
     weights, gradients and moments are float32 always. `rows` of a batch that are in a process's memory at a time; None:

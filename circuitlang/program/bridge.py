@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal
 
 from circuitlang.program.corpus import Corpus
 from circuitlang.program.recipe import Recipe
 from circuitlang.program.spec import Claim, Spec, VerdictSettings
-from circuitlang.record import record
 from circuitlang.source import Span
 
 
-@record
+@dataclass(frozen=True)
 class Coupling:
     """Where the two models meet, and how (Gao et al. 2025, A.3): at each site an encoder, linear with AbsTopK, from
     the dense model's residual stream to the sparse one's, and a linear decoder back.
@@ -25,7 +24,7 @@ class Coupling:
     activations: float = 0.25
 
 
-@record
+@dataclass(frozen=True)
 class BridgeTraining:
     """`tokens` in all; `batch` in sequences of the models' context; `warmup` is a share of the run."""
 
@@ -37,7 +36,7 @@ class BridgeTraining:
     warmup: float = 0.01
 
 
-@record
+@dataclass(frozen=True)
 class BridgeLoss:
     """Coefficients of the loss: the sparse model's own, in nats; the two normalised squared errors, summed over sites;
     the two divergences from the dense model, in nats, summed over sites, where the computation changes models."""
@@ -49,7 +48,7 @@ class BridgeLoss:
     to_dense: float = 1.0
 
 
-@record
+@dataclass(frozen=True)
 class Bridge:
     """`dense` and `sparse` name models as a spec's `model` does; the recipes are those of model blocks. `spec`: whose
     task and roles the claims may speak of; its model is the sparse one. `text`: canonical text of the block."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from circuitlang.program import errors
@@ -18,14 +19,13 @@ from circuitlang.program.program import Program
 from circuitlang.program.recipe import Recipe
 from circuitlang.program.spec import Spec
 from circuitlang.program.task import Task
-from circuitlang.record import record
 from circuitlang.source import Diagnostic, ProgramError, Source, Span
 from circuitlang.syntax import tree
 
 _T = TypeVar("_T")
 
 
-@record
+@dataclass(frozen=True)
 class Unit:
     """One file. `uses`: the files whose names it sees, by their place in the list of all files."""
 
@@ -93,7 +93,7 @@ def _first_line(source: Source) -> Span:
     return Span(source, *match.span()) if match else Span(source, 0, 0)
 
 
-@record
+@dataclass(frozen=True)
 class _Blocks:
     """Every named block of every file, once, with the place of its file. Each kind of block has names of its
     own."""

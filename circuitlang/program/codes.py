@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from types import FunctionType
 
 from circuitlang.program import errors, errors_circuit, errors_claim, errors_spec
-from circuitlang.record import record
 from circuitlang.syntax import mistakes
 
 
-@record
+@dataclass(frozen=True)
 class Code:
     """`meaning` is one sentence. A warning does not stop a program."""
 

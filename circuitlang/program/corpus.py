@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from circuitlang.program.task import Draw, Rule
-from circuitlang.record import record
 
 
-@record
+@dataclass(frozen=True)
 class Document:
     """One document is one expansion of the rule `name`. `weight`: share of the corpus' text, relative to the
     others."""
@@ -17,7 +17,7 @@ class Document:
     weight: float
 
 
-@record
+@dataclass(frozen=True)
 class Files:
     """Real files: `stdlib:**/*.py` (Python's own library) or a glob relative to the project. Each file is a
     document."""
@@ -26,7 +26,7 @@ class Files:
     weight: float
 
 
-@record
+@dataclass(frozen=True)
 class Corpus:
     """`draws` are made once per document, so that a program can speak of the same names throughout. `text` is
     the canonical text of the block."""

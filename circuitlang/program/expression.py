@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
-from circuitlang.record import record
 
-
-@record
+@dataclass(frozen=True)
 class Text:
     text: str
 
 
-@record
+@dataclass(frozen=True)
 class Number:
     """A uniform integer of [low, high], written in decimal."""
 
@@ -20,7 +19,7 @@ class Number:
     high: int
 
 
-@record
+@dataclass(frozen=True)
 class Ref:
     """The text of a name: a rule is expanded afresh, a draw or a param has one text per datapoint."""
 
@@ -28,7 +27,7 @@ class Ref:
     kind: Literal["rule", "draw", "param", "binding"]
 
 
-@record
+@dataclass(frozen=True)
 class Repeat:
     """`body` as often as drawn from [low, high], or as often as the param `count` says, joined by
     `joiner`."""
@@ -40,12 +39,12 @@ class Repeat:
     joiner: str
 
 
-@record
+@dataclass(frozen=True)
 class Sequence:
     items: tuple[Expression, ...]
 
 
-@record
+@dataclass(frozen=True)
 class Choice:
     """One of the options, with probability proportional to its weight. An option that is a `Number` of n
     values counts as n options when drawn without replacement."""
@@ -57,7 +56,7 @@ class Choice:
 Expression = Text | Number | Ref | Repeat | Sequence | Choice
 
 
-@record
+@dataclass(frozen=True)
 class Template:
     """Literal text and holes, in order. A hole is a `Ref`."""
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal
 
-from circuitlang.record import record
 from circuitlang.source import Span
 
 ANSWER = "answer"
 """The end of every circuit: the unembedding's difference between the answer and its foils."""
 
 
-@record
+@dataclass(frozen=True)
 class Role:
     """A part that nodes of the circuit are to play. `kind` is a name of the vocabulary's kinds of roles;
     `group`: written `role x+`, binds one node or several. `layers`: the first and the last it may lie in."""
@@ -27,7 +26,7 @@ class Role:
     place: Span | None = field(default=None, compare=False, repr=False)  # of the layers
 
 
-@record
+@dataclass(frozen=True)
 class Port:
     """A role, or `answer`. Of a head, `part` is the side that is meant; None is the whole of it, which an arrow
     enters by query, key or value. An arrow that begins at a head has the part `out`."""
@@ -40,7 +39,7 @@ class Port:
         return f"{self.role}.{self.part}" if self.part else self.role
 
 
-@record
+@dataclass(frozen=True)
 class Arrow:
     """A connection. `direct` (`->`): through reads and writes of the residual stream only, past no other neuron and no
     other head; otherwise (`~>`) any path inside the circuit. `never`: claimed not to exist."""
@@ -56,7 +55,7 @@ class Arrow:
         return f"{'never ' * self.never}{source} {'->' if self.direct else '~>'} {self.target}"
 
 
-@record
+@dataclass(frozen=True)
 class Circuit:
     """A chain `a -> b.key -> answer` is two arrows: into b by its key, and out of b."""
 

@@ -9,18 +9,19 @@ meets it where it likes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from circuitlang.program import errors_circuit as errors
 from circuitlang.program.hypothesis import ANSWER, Arrow, Circuit, Role
 from circuitlang.program.vocabulary import ROLE_KINDS
-from circuitlang.record import record
+from circuitlang.site import Place
 from circuitlang.source import Diagnostic
 
 _FIRST = "0"
-_SITES = ("attn_in", "attn_out", "mlp_in", "mlp_out")  # of a channel
+_SITES = tuple(str(place) for place in Place if place.stream is not None)  # of a channel
 
 
-@record
+@dataclass(frozen=True)
 class Gap:
     """How many layers behind its source an arrow's target can lie: `low` at least; 0 at most, or any number."""
 
@@ -55,7 +56,7 @@ def _gap(source: str, target: str, direct: bool) -> Gap | None:
         return Gap(0, same_layer=True)
     if a.writes is None or b.reads is None:
         return None
-    return Gap(0 if (a.writes, b.reads) == ("attn", "mlp") else 1)
+    return Gap(0 if (a.writes, b.reads) == ("attention", "mlp") else 1)
 
 
 def outside(circuit: Circuit, layers: int) -> list[Diagnostic]:
@@ -93,7 +94,7 @@ def _kinds_gap(arrow: Arrow, roles: Mapping[str, Role]) -> Gap | None:
     return gap(roles[arrow.source.role].kind, kind, arrow.direct)
 
 
-@record
+@dataclass(frozen=True)
 class _Bound:
     """layer(of) <= layer(than) + by. `arrow`: the place of the arrow that says so, -1 where a role's layers do.
     `_FIRST` is layer 0."""

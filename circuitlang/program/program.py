@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from circuitlang.program.bridge import Bridge
 from circuitlang.program.corpus import Corpus
 from circuitlang.program.recipe import Recipe
 from circuitlang.program.spec import Spec
 from circuitlang.program.task import Task
-from circuitlang.record import record
 from circuitlang.source import Diagnostic, Source
 
 
-@record
+@dataclass(frozen=True)
 class Program:
     """`sources`: every file that went in, the named one last. `warnings`: what is no mistake but has no
     effect."""

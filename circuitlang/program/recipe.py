@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from circuitlang.program.corpus import Corpus
-from circuitlang.record import record
 
 
-@record
+@dataclass(frozen=True)
 class Architecture:
     """Sizes as Gao et al. 2025 A.1. `heads` x `head_width` need not be `width`; `mlp` is hidden units per
     channel."""
@@ -21,7 +22,7 @@ class Architecture:
     bigram: bool = False
 
 
-@record
+@dataclass(frozen=True)
 class Sparsity:
     """Fractions of nonzero entries. `weights`: block matrices; `embeddings`: token embedding, unembedding and
     biases; `activations`: what AbsTopK keeps; `floor`: nonzeros per neuron and attention channel that are
@@ -33,7 +34,7 @@ class Sparsity:
     floor: int = 4
 
 
-@record
+@dataclass(frozen=True)
 class Training:
     """`tokens` in all; `batch` in sequences of `context` tokens; `anneal`, `warmup`: shares of the run
     (A.2). `start`: the model whose weights it begins with, as a spec names one; None: drawn weights."""
@@ -53,7 +54,7 @@ class Training:
     start: str | None = None
 
 
-@record
+@dataclass(frozen=True)
 class Recipe:
     """`text` is the canonical text of the block and of its corpus."""
 

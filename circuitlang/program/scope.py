@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal
 
 from circuitlang.program import errors
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Template, Text
 from circuitlang.program.task import Param
-from circuitlang.record import record
 from circuitlang.source import Diagnostic, Span
 from circuitlang.syntax import tree
 
 Kind = Literal["rule", "draw", "param", "binding"]
 
 
-@record
+@dataclass(frozen=True)
 class Scope:
     """`kinds`: what each visible name is. `used` and `found` collect, for all expressions of one block."""
 

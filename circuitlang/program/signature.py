@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Literal
 
-from circuitlang.record import record
+from circuitlang.site import Sublayer
 
 Type = Literal[
     "integer", "number", "yes or no", "choice", "name", "name or text", "integers", "numbers", "integer range"
@@ -16,7 +16,7 @@ Form = Literal["circuit", "random", "role", "port", "arrow", "each node", "each 
 """What an intervention can be of. A group counts as a role; `each ROLE` takes its members one at a time."""
 
 
-@record
+@dataclass(frozen=True)
 class Setting:
     """`low` and `high` bound every number of the value; `above` and `below` exclude the bound itself."""
 
@@ -50,7 +50,7 @@ class Setting:
         return " and ".join(text.format(bound) for bound, text in words if bound is not None)
 
 
-@record
+@dataclass(frozen=True)
 class Section:
     """A block of settings. `holds`: the dataclass they fill, which also has the defaults."""
 
@@ -68,7 +68,7 @@ class Section:
         return tuple(setting.name for setting in self.settings if setting.name not in self.defaults)
 
 
-@record
+@dataclass(frozen=True)
 class Parameter:
     """An argument of a metric or an option of an intervention, written `name=…`; a role is written first and
     without its name. `kinds`: of which kinds the role can be; empty for any. `choices`: the words of a choice."""
@@ -96,7 +96,7 @@ class Parameter:
         return text if self.required else f"[{text}]"
 
 
-@record
+@dataclass(frozen=True)
 class Metric:
     """What a claim can measure.
 
@@ -140,7 +140,7 @@ class Metric:
         return f"{self.name}({inside})" if inside else self.name
 
 
-@record
+@dataclass(frozen=True)
 class InterventionKind:
     """What can be done to a model.
 
@@ -179,13 +179,13 @@ class InterventionKind:
         return tuple(f"{self.name}({names.get(form, form)}{value}{options})" for form in self.forms)
 
 
-@record
+@dataclass(frozen=True)
 class RoleKind:
     """What a role of a circuit can bind to, and where it stands in the computation.
 
     position  order within a layer; None for a channel, which is there all along
     feeds     the kinds of the same layer that it is connected to by a weight, or by its own head
-    reads     whether it reads the residual stream, or what does hands on to it: "attn" or "mlp", by where
+    reads     whether it reads the residual stream, or what does hands on to it: by which sub-layer
     writes    whether what it does reaches the residual stream without another head or neuron, and where
     valued    whether it has one value per token
     """
@@ -194,12 +194,12 @@ class RoleKind:
     meaning: str
     position: int | None
     feeds: tuple[str, ...] = ()
-    reads: Literal["attn", "mlp"] | None = None
-    writes: Literal["attn", "mlp"] | None = None
+    reads: Sublayer | None = None
+    writes: Sublayer | None = None
     valued: bool = True
 
 
-@record
+@dataclass(frozen=True)
 class PortKind:
     """A side of a head that an arrow can name. `enters`: whether arrows end there; they begin elsewhere."""
 
@@ -208,7 +208,7 @@ class PortKind:
     enters: bool
 
 
-@record
+@dataclass(frozen=True)
 class Feature:
     """A part of the language that is no row of another table. `built`: whether anything computes it yet."""
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
 from circuitlang.program.rules import families, references
 from circuitlang.program.task import Rule
-from circuitlang.record import record
 
 MAX_TEXT = 1_000_000  # characters of one expansion, every part counted as one more
 MAX_LEVELS = 100  # expansions inside each other
@@ -18,7 +17,7 @@ class TooNested(Exception):
     """Rules use rules more than MAX_LEVELS deep."""
 
 
-@record
+@dataclass(frozen=True)
 class Sizes:
     """Upper bounds for the expressions of one block. `counts`: the highest value of every param."""
 

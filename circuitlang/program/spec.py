@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal
 
 from circuitlang.program.hypothesis import Arrow, Circuit, Port
 from circuitlang.program.recipe import Recipe
 from circuitlang.program.signature import Form
 from circuitlang.program.task import Task
-from circuitlang.record import record
 from circuitlang.source import Span
 
 Ablate = Literal["resample", "resample(text)", "mean", "mean(task)", "zero"]
@@ -18,7 +17,7 @@ Ablate = Literal["resample", "resample(text)", "mean", "mean(task)", "zero"]
 over text or task, or 0."""
 
 
-@record
+@dataclass(frozen=True)
 class PruneSettings:
     """How a circuit is searched for (paper section 2.2, A.5). Losses are nats per prompt."""
 
@@ -37,7 +36,7 @@ class PruneSettings:
         return self.ablate.startswith("resample")
 
 
-@record
+@dataclass(frozen=True)
 class VerdictSettings:
     """When a claim counts as shown (docs/verdicts.md)."""
 
@@ -55,7 +54,7 @@ Argument = Port | str | tuple[str, str] | float
 """Of a metric, by its parameter's type: a role; a mark, a text, a case or a choice; two cases; a number."""
 
 
-@record
+@dataclass(frozen=True)
 class Intervention:
     """`kind` is a name of the vocabulary's interventions. `each`: what is taken one at a time: the nodes or the edges
     of the target, which is then `circuit`, or the members of the role that is then the target."""
@@ -80,7 +79,7 @@ class Intervention:
         return self.target
 
 
-@record
+@dataclass(frozen=True)
 class Quantity:
     """`METRIC [given …] [where …] [for case …]`: an expectation over datapoints, or a count for nodes and
     edges. `arguments`: by the name of the metric's parameter; those that are left out are absent."""
@@ -99,7 +98,7 @@ class Quantity:
         return self.arguments.get("over") == "text"
 
 
-@record
+@dataclass(frozen=True)
 class Claim:
     """`left relation right`; `right` is a number (nats, share or count by the metric) or another quantity."""
 
@@ -116,7 +115,7 @@ class Claim:
         return (self.left, self.right) if isinstance(self.right, Quantity) else (self.left,)
 
 
-@record
+@dataclass(frozen=True)
 class Spec:
     """`model` is `zoo:NAME`, a checkpoint's path, or the name of a model block. `text`: canonical text of the
     block."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from circuitlang.program.expression import Expression, Template
-from circuitlang.record import record
 from circuitlang.source import Span
 
 
-@record
+@dataclass(frozen=True)
 class Param:
     """An integer of [low, high], uniform, drawn per datapoint; a claim may pin it, beyond the range if need
     be."""
@@ -21,7 +20,7 @@ class Param:
     high: int
 
 
-@record
+@dataclass(frozen=True)
 class Rule:
     """A production, expanded afresh at every use. `depth` bounds recursion; None where it does not
     recurse."""
@@ -31,7 +30,7 @@ class Rule:
     depth: int | None
 
 
-@record
+@dataclass(frozen=True)
 class Draw:
     """Drawn once per datapoint. More than one name: drawn in order without replacement.
     The values of the names in `without` (drawn earlier) are left out."""
@@ -41,7 +40,7 @@ class Draw:
     without: tuple[str, ...]
 
 
-@record
+@dataclass(frozen=True)
 class Case:
     """One of the alternatives that make a datapoint. `negated`: `answer not "x"`. `foil`: None means the
     other cases' answers."""
@@ -55,7 +54,7 @@ class Case:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True)
 class Task:
     """`params`, `rules` and `draws` in the order written. `hold_out`: draw's name -> the share of its choices
     that occur in the test split only. `text` is the canonical text of the block: the generator's key and the

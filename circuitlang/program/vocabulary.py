@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import get_args
 
+from circuitlang import site
 from circuitlang.program.recipe import Architecture, Sparsity, Training
 from circuitlang.program.signature import (
     Feature,
@@ -17,6 +18,7 @@ from circuitlang.program.signature import (
     Setting,
 )
 from circuitlang.program.spec import Ablate, PruneSettings, VerdictSettings
+from circuitlang.site import PRUNED_PLACES, WRITES, Place
 
 ARCHITECTURE = Section(
     "architecture",
@@ -134,19 +136,36 @@ SPEC_SETTINGS = {
         ),
     )
 }
+
+
+def _feeds(place: Place) -> tuple[str, ...]:
+    """What is computed next of the same sub-layer; a head stands beside its channels."""
+    found = [p for p in PRUNED_PLACES if (p.sublayer, p.stage) == (place.sublayer, place.stage + 1)]
+    return (*(str(p) for p in found), *["head"] * (Place.Q in found))
+
+
+def _unit(place: Place) -> RoleKind:
+    """A role that one unit of a place plays."""
+    reads = None if place in WRITES else place.sublayer
+    writes = None if place in site.READS else place.sublayer
+    return RoleKind(str(place), place.meaning, place.stage, _feeds(place), reads, writes)
+
+
 ROLE_KINDS = {
     kind.name: kind
     for kind in (
-        RoleKind("neuron", "a hidden unit of an MLP", 5, ("mlp_out",), reads="mlp", writes="mlp"),
+        _unit(Place.NEURON),
         RoleKind("channel", "a residual channel: every site at that index", None, valued=False),
-        RoleKind("head", "an attention head", 1, ("attn_out",), reads="attn", writes="attn", valued=False),
-        RoleKind("attn_in", "a channel that attention reads", 0, ("q", "k", "v", "head"), reads="attn"),
-        RoleKind("q", "a query channel of a head", 1, ("attn_out",), reads="attn", writes="attn"),
-        RoleKind("k", "a key channel of a head", 1, ("attn_out",), reads="attn", writes="attn"),
-        RoleKind("v", "a value channel of a head", 1, ("attn_out",), reads="attn", writes="attn"),
-        RoleKind("attn_out", "a channel that attention writes", 3, writes="attn"),
-        RoleKind("mlp_in", "a channel that an MLP reads", 4, ("neuron",), reads="mlp"),
-        RoleKind("mlp_out", "a channel that an MLP writes", 6, writes="mlp"),
+        RoleKind(
+            "head",
+            "an attention head",
+            Place.Q.stage,
+            _feeds(Place.Q),
+            reads="attention",
+            writes="attention",
+            valued=False,
+        ),
+        *(_unit(place) for place in PRUNED_PLACES if place is not Place.NEURON),
     )
 }
 PORTS = {
@@ -159,7 +178,7 @@ PORTS = {
     )
 }
 VALUED = tuple(kind.name for kind in ROLE_KINDS.values() if kind.valued)
-READS = ("attn_in", "mlp_in")  # what steering acts on: a channel as a sub-layer reads it
+READS = tuple(map(str, site.READS))  # what steering acts on: a channel as a sub-layer reads it
 
 BOTH = ("spec", "bridge")
 ANY = (-inf, inf)

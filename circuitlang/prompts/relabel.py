@@ -10,6 +10,7 @@ import numpy as np
 from circuitlang.prompts.encode import NO_FOIL, Batch, Ids
 from circuitlang.prompts.stream import Stream, derive
 from circuitlang.prompts.tokenizer import Tokenizer
+from circuitlang.source import Unmeasurable
 
 Relabel = Callable[[Batch, str, int], Batch]
 """(batch, place, start) -> batch, of datapoints [start, start + batch.datapoints) of a place: a split with what is
@@ -42,7 +43,7 @@ class Nonsense:
 def nonsense_tokens(tokenizer: Tokenizer, used: Collection[int], cases: int, seed: int) -> tuple[int, ...]:
     """`cases` tokens that are words or signs of their own and no answer or foil of the task, drawn by the seed.
 
-    Raises ValueError where the vocabulary has not so many.
+    Raises Unmeasurable where the vocabulary has not so many.
     """
     texts = {token: tokenizer.decode([token]) for token in range(tokenizer.size)}
     left = [
@@ -51,7 +52,7 @@ def nonsense_tokens(tokenizer: Tokenizer, used: Collection[int], cases: int, see
         if token not in used and token != tokenizer.end and text.strip() and "\ufffd" not in text
     ]
     if len(left) < cases:
-        raise ValueError(
+        raise Unmeasurable(
             f"the vocabulary has {len(left)} tokens that the task does not use, {cases} are needed"
         )
     return tuple(Stream(derive("nonsense", seed)).pick(left, cases))

@@ -75,7 +75,7 @@ def _head(report: Report | None) -> tuple[str, str] | None:
 
 def _changes(old: Report, new: Report) -> Iterator[Change]:
     yield from _of("verdict", {"verdict": old.verdict.value}, {"verdict": new.verdict.value})
-    yield from _of("input", old.provenance.inputs, new.provenance.inputs)
+    yield from _of("input", _inputs(old, new), _inputs(new, old))
     yield from _of("version", old.provenance.versions, new.provenance.versions)
     yield from _of("competence", _competence(old), _competence(new))
     before, after = _by_seed(old), _by_seed(new)
@@ -89,6 +89,11 @@ def _changes(old: Report, new: Report) -> Iterator[Change]:
     yield from _of("claim", _claims(old), _claims(new))
     yield from _of("control", _controls(old), _controls(new))
     yield from _of("check", _checks(old), _checks(new))
+
+
+def _inputs(report: Report, other: Report) -> dict[str, str]:
+    """A lock does not hold the code's hash."""
+    return {n: v for n, v in report.provenance.inputs.items() if n != "code" or n in other.provenance.hashes}
 
 
 def _of(

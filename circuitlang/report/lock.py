@@ -33,8 +33,10 @@ class LockedSpec(Part):
 
     @classmethod
     def of(cls, report: Report, sizes: Sizes) -> Self:
-        """Without what differs from one run to the next: the command, and how long it took."""
-        made = report.provenance.model_copy(update={"command": ()})
+        """Without what differs from one run to the next, the command and how long it took; nor the code's hash, for a
+        lock is held against what went in, and to its numbers."""
+        hashes = {name: found for name, found in report.provenance.hashes.items() if name != "code"}
+        made = report.provenance.model_copy(update={"command": (), "hashes": hashes})
         kept = report.model_copy(update={"provenance": made, "seconds": {}, "cached": False, "drift": None})
         return cls(sizes=dict(sizes), report=kept)
 

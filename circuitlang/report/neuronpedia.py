@@ -16,9 +16,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any
 
+from circuitlang import __version__
 from circuitlang.circuit.graph import CircuitGraph, End, GraphEdge, GraphNode
 from circuitlang.site import PRUNED_PLACES, Node
 
@@ -81,7 +81,7 @@ def neuronpedia(
             "prompt": seen.prompt,
             "info": {
                 "description": f"{name}: {caption}" if name else caption,
-                "generator": {"name": "circuitlang", "version": version("circuitlang")},
+                "generator": {"name": "circuitlang", "version": __version__},
             },
         },
         "qParams": {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from statistics import geometric_mean
 from xml.sax.saxutils import escape
 
-from circuitlang.record import record
 from circuitlang.report.frontier import Frontier, Trained, counted
 
 WIDE, HIGH = 430, 360  # of a panel, in pixels
@@ -19,7 +19,7 @@ _COLOURS = ("#1565c0", "#c62828", "#2e7d32", "#6a1b9a", "#8d6e00", "#00838f")
 _GREY = "#555"
 
 
-@record
+@dataclass(frozen=True)
 class Dot:
     """A model in a panel. `size`: geometric mean over the panel's tasks; `line`: what it is joined with."""
 
@@ -71,7 +71,7 @@ def _panel(found: Frontier, measure: str, colours: dict[int, str], x: int) -> st
     )
 
 
-@record
+@dataclass(frozen=True)
 class _Axis:
     """Linear from values to pixels."""
 

@@ -14,7 +14,6 @@ from functools import cache
 
 from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from circuitlang.syntax.explain import explain
 from circuitlang.syntax.lookalike import lookalike
 
 SETTING = "a setting is written `name = value`"
@@ -292,7 +291,7 @@ def _places(lark: Lark) -> Mapping[tuple[object, str | None], str]:
         for advice, examples in table.items():
             for example in examples:
                 try:
-                    explain(lark, example)
+                    lark.parse(example)
                 except UnexpectedInput as error:
                     kind = None if any_token else _kind(error, example)
                     found.setdefault((_state(error), kind), advice)

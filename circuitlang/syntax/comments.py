@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TypeVar
 
-from circuitlang.record import changed
 from circuitlang.source import Source
 from circuitlang.syntax import tree
 from circuitlang.syntax.strings import QUOTED
@@ -51,7 +51,7 @@ def _block(block: _B, text: str) -> _B:
         inner = _item(item, text)
         at = item.span.end
         before = before if done else _without_blank_start(before)
-        done.append(changed(inner, notes=tree.Notes((*before, *inner.notes.before), inner.notes.after)))
+        done.append(replace(inner, notes=tree.Notes((*before, *inner.notes.before), inner.notes.after)))
     after, last = _between(text[at:end], behind=bool(done))
     _add_after(done, after)
     last = _without_blank_start(last) if not done else last
@@ -65,12 +65,12 @@ def _block(block: _B, text: str) -> _B:
     }
     if heads:
         changes["version" if is_file else "doc"] = done[0]
-    return changed(block, **changes)
+    return replace(block, **changes)
 
 
 def _add_after(done: list[_I], after: str | None) -> None:
     if after:
-        done[-1] = changed(done[-1], notes=tree.Notes(done[-1].notes.before, after))
+        done[-1] = replace(done[-1], notes=tree.Notes(done[-1].notes.before, after))
 
 
 def _without_blank_start(lines: tuple[str, ...]) -> tuple[str, ...]:
@@ -102,9 +102,9 @@ def _item(item: tree.Item, text: str) -> tree.Item:
         return _block(item, text)
     if isinstance(item, (tree.Rule, tree.Draw)) and len(item.body.options) > 1:
         tail = _scan(text, item.body.options[-1].span.end, item.span.end)
-        return changed(item, body=_options(item, item.body, text), notes=tree.Notes(tail))
+        return replace(item, body=_options(item, item.body, text), notes=tree.Notes(tail))
     inside = _scan(text, item.span.start, item.span.end)
-    return changed(item, notes=tree.Notes(inside))
+    return replace(item, notes=tree.Notes(inside))
 
 
 def _scan(text: str, start: int, end: int) -> tuple[str, ...]:
@@ -124,6 +124,6 @@ def _options(item: tree.Rule | tree.Draw, body: tree.Choice, text: str) -> tree.
             before = _scan(text, at, option.span.start)  # from the item's first word on
         inside = _scan(text, option.span.start, option.span.end)
         above = tuple(line for line in before if line)
-        done.append(changed(option, notes=tree.Notes((*above, *inside))))
+        done.append(replace(option, notes=tree.Notes((*above, *inside))))
         at = option.span.end
-    return changed(body, options=tuple(done))
+    return replace(body, options=tuple(done))

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from lark import Lark, UnexpectedInput
+
+from circuitlang.cache import default_folder
 from circuitlang.source import Diagnostic, ProgramError, Source
 from circuitlang.syntax import tree
-from circuitlang.syntax.build import Build, reductions
+from circuitlang.syntax.build import Build
 from circuitlang.syntax.comments import attach
-from circuitlang.syntax.lalr import Refused, keywords, reader
 from circuitlang.syntax.limits import limits
-from circuitlang.syntax.tables import tables
 
-if TYPE_CHECKING:
-    from lark import Lark
-
-__all__ = ["built", "grammar", "keywords", "parse"]
+GRAMMAR = Path(__file__).with_name("grammar.lark")
+START = "file"
 
 
 def parse(source: Source) -> tree.File:
@@ -26,8 +26,10 @@ def parse(source: Source) -> tree.File:
         raise ProgramError(found)
     try:
         file, found = built(source.text, source)
-    except Refused as refused:
-        raise _explained(source, refused) from None
+    except UnexpectedInput as error:
+        from circuitlang.syntax.recover import all_mistakes
+
+        raise ProgramError(all_mistakes(grammar(), source, error)) from None
     if found:
         raise ProgramError(found)
     return attach(file, source)
@@ -35,28 +37,29 @@ def parse(source: Source) -> tree.File:
 
 def built(text: str, source: Source) -> tuple[tree.File, list[Diagnostic]]:
     """The tree of a text without its comments, and what is wrong inside its tokens; spans are those of `source`.
-    Raises Refused."""
-    build = Build(source)
-    return reader().read(text, reductions(), build), build.found
+    Raises UnexpectedInput."""
+    build = Build(source, keywords())
+    return build.transform(grammar().parse(text)), build.found
 
 
 @cache
 def grammar() -> Lark:
-    """Lark's parser of the grammar. Made at the first mistake, once: it never changes."""
-    from circuitlang.syntax.explain import lark_of
+    """Lark's parser. Made once and never changed; what Lark works out of the grammar lies in the user's cache folder,
+    where it can be written."""
+    folder = default_folder()
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return Lark(
+        GRAMMAR.read_text(encoding="utf-8"),
+        parser="lalr",
+        start=START,
+        propagate_positions=True,
+        maybe_placeholders=True,
+        cache=str(folder / "grammar"),
+    )
 
-    return lark_of(tables())
 
-
-def _explained(source: Source, refused: Refused) -> ProgramError:
-    """Every mistake of a text that was refused. Only this needs Lark."""
-    from lark import UnexpectedInput
-
-    from circuitlang.syntax.explain import resume
-    from circuitlang.syntax.recover import all_mistakes
-
-    try:
-        resume(grammar(), source.text, refused)
-    except UnexpectedInput as error:
-        return ProgramError(all_mistakes(grammar(), source, error))
-    raise AssertionError("a text is refused without a reason")
+@cache
+def keywords() -> frozenset[str]:
+    """Every word that the grammar reserves: those that its terminals end with `\\b`."""
+    return frozenset(t.pattern.value[:-2] for t in grammar().terminals if t.pattern.value.endswith(r"\b"))

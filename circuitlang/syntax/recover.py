@@ -14,7 +14,6 @@ from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from circuitlang.source import Diagnostic, Source, Span
 from circuitlang.syntax import mistakes
 from circuitlang.syntax.advice import advise, advise_minus, advise_number, completes
-from circuitlang.syntax.explain import explain
 from circuitlang.syntax.foreign import foreign
 from circuitlang.syntax.lookalike import lookalike, mended
 from circuitlang.syntax.strings import QUOTED
@@ -81,7 +80,7 @@ def all_mistakes(lark: Lark, source: Source, error: UnexpectedInput) -> list[Dia
         if resumed < 0 or len(found) >= MAX_FOUND or work < 0:
             return found
         try:
-            explain(lark, text)
+            lark.parse(text)
             return found
         except UnexpectedInput as following:
             error = following

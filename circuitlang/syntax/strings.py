@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from circuitlang.record import record
 from circuitlang.source import Diagnostic, Span
 from circuitlang.syntax import mistakes
 from circuitlang.syntax.tree import Hole
@@ -28,7 +28,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BRACE = re.compile(r"[{}]")
 
 
-@record
+@dataclass(frozen=True)
 class Decoded:
     """`text[i]` was written at offset `offsets[i]` of the token; `literal`: the places of characters written by
     an escape, which are never braces."""

@@ -6,16 +6,15 @@ parts.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from fractions import Fraction as Ratio
 
-from circuitlang.record import record
 from circuitlang.source import Source, Span
 
 NOWHERE = Span(Source("nowhere", ""), 0, 0)
 
 
-@record
+@dataclass(frozen=True)
 class Notes:
     """What the formatter keeps beside an item. `before`: whole-line comments above it, each with its `#`; an
     empty string stands for a blank line. `after`: the comment behind it on its last line."""
@@ -29,21 +28,21 @@ class Notes:
         return tuple(line for line in self.before if line) + ((self.after,) if self.after else ())
 
 
-@record(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Node:
     """Anything that was written down."""
 
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
-@record(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Item(Node):
     """What stands on lines of its own inside a file or block, and so can carry comments."""
 
     notes: Notes = field(default=Notes(), compare=False, repr=False)
 
 
-@record(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Block(Item):
     """An item with braces. `head`: the comment behind the opening brace. `end`: comments above the closing one."""
 
@@ -54,12 +53,12 @@ class Block(Item):
 # --- leaves ---------------------------------------------------------------------------------------
 
 
-@record
+@dataclass(frozen=True)
 class Name(Node):
     text: str
 
 
-@record
+@dataclass(frozen=True)
 class Key(Node):
     """The name of a setting, section, metric, intervention, port or role kind; may be spelled like a
     keyword."""
@@ -67,29 +66,29 @@ class Key(Node):
     text: str
 
 
-@record
+@dataclass(frozen=True)
 class Int(Node):
     value: int
 
 
-@record
+@dataclass(frozen=True)
 class Float(Node):
     value: float
 
 
-@record
+@dataclass(frozen=True)
 class Fraction(Node):
     value: Ratio
 
 
-@record
+@dataclass(frozen=True)
 class Percent(Node):
     """`95%`; `value` is the share, 19/20."""
 
     value: Ratio
 
 
-@record
+@dataclass(frozen=True)
 class Range(Node):
     """`low..high`, both included."""
 
@@ -97,7 +96,7 @@ class Range(Node):
     high: Int
 
 
-@record
+@dataclass(frozen=True)
 class String(Node):
     """A plain string, decoded. `triple`: written in triple quotes."""
 
@@ -105,14 +104,14 @@ class String(Node):
     triple: bool = field(default=False, compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True)
 class Hole(Node):
     """`{name}` in a template; the span is the name's, also inside dedented or escaped text."""
 
     name: str
 
 
-@record
+@dataclass(frozen=True)
 class Template(Node):
     """Text and holes in order; texts are decoded, never empty and never side by side."""
 
@@ -120,14 +119,14 @@ class Template(Node):
     triple: bool = field(default=False, compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True)
 class Several(Node):
     """`(a, b)`: several values of one setting or argument."""
 
     values: tuple[Value, ...]
 
 
-@record
+@dataclass(frozen=True)
 class Called(Node):
     """`mean(task)`: a word and what it is of."""
 
@@ -145,12 +144,12 @@ Value = Int | Float | Fraction | Percent | String | Name | Called | Range | Seve
 # --- expressions ----------------------------------------------------------------------------------
 
 
-@record
+@dataclass(frozen=True)
 class Group(Node):
     body: Choice
 
 
-@record
+@dataclass(frozen=True)
 class Repeat(Node):
     """`body{2}`, `body{1..4 by ", "}` or `body{param}`."""
 
@@ -159,7 +158,7 @@ class Repeat(Node):
     joiner: String | None
 
 
-@record
+@dataclass(frozen=True)
 class Sequence(Item):
     """Parts side by side: one alternative of a choice."""
 
@@ -167,7 +166,7 @@ class Sequence(Item):
     weight: Number | None
 
 
-@record
+@dataclass(frozen=True)
 class Choice(Node):
     options: tuple[Sequence, ...]
 
@@ -178,7 +177,7 @@ Part = Atom | Repeat
 # --- tasks and corpora ----------------------------------------------------------------------------
 
 
-@record
+@dataclass(frozen=True)
 class Doc(Item):
     """The sentence that a block may begin with."""
 
@@ -186,55 +185,55 @@ class Doc(Item):
     triple: bool = field(default=False, compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True)
 class Param(Item):
     name: Name
     value: Int | Range
 
 
-@record
+@dataclass(frozen=True)
 class Rule(Item):
     name: Name
     depth: Int | None
     body: Choice
 
 
-@record
+@dataclass(frozen=True)
 class Draw(Item):
     names: tuple[Name, ...]
     body: Choice
     without: tuple[Name, ...]
 
 
-@record
+@dataclass(frozen=True)
 class HoldOut(Item):
     name: Name
     share: Percent
 
 
-@record
+@dataclass(frozen=True)
 class Prompt(Item):
     template: Template
 
 
-@record
+@dataclass(frozen=True)
 class Binding(Node):
     name: Name
     body: Choice
 
 
-@record
+@dataclass(frozen=True)
 class Answer(Node):
     negated: bool
     template: Template
 
 
-@record
+@dataclass(frozen=True)
 class Foil(Node):
     template: Template
 
 
-@record
+@dataclass(frozen=True)
 class Case(Item):
     name: Name
     bindings: tuple[Binding, ...]
@@ -243,13 +242,13 @@ class Case(Item):
     foil: Foil | None
 
 
-@record
+@dataclass(frozen=True)
 class Files(Item):
     pattern: String
     weight: Number | None
 
 
-@record
+@dataclass(frozen=True)
 class Document(Item):
     name: Name
     weight: Number | None
@@ -258,19 +257,19 @@ class Document(Item):
 # --- models and specs -----------------------------------------------------------------------------
 
 
-@record
+@dataclass(frozen=True)
 class Setting(Item):
     name: Key
     value: Value
 
 
-@record
+@dataclass(frozen=True)
 class Section(Block):
     name: Key
     items: tuple[Setting, ...]
 
 
-@record
+@dataclass(frozen=True)
 class Port(Node):
     """`copier` or `copier.key`."""
 
@@ -278,24 +277,24 @@ class Port(Node):
     part: Key | None
 
 
-@record
+@dataclass(frozen=True)
 class Hop(Node):
     arrow: str
     port: Port
 
 
-@record
+@dataclass(frozen=True)
 class Wire(Item):
     first: Port
     hops: tuple[Hop, ...]
 
 
-@record
+@dataclass(frozen=True)
 class Never(Item):
     wire: Wire
 
 
-@record
+@dataclass(frozen=True)
 class Role(Item):
     """`group`: written `role x+`, binds several nodes."""
 
@@ -306,12 +305,12 @@ class Role(Item):
     doc: String | None
 
 
-@record
+@dataclass(frozen=True)
 class Circuit(Block):
     items: tuple[Role | Wire | Never, ...]
 
 
-@record
+@dataclass(frozen=True)
 class Named(Node):
     """`at=open`: an argument with a name."""
 
@@ -319,7 +318,7 @@ class Named(Node):
     value: Value
 
 
-@record
+@dataclass(frozen=True)
 class Intervention(Node):
     """`drop(each node)`, `set(kind = -1.5, at=open)`."""
 
@@ -330,13 +329,13 @@ class Intervention(Node):
     options: tuple[Named, ...]
 
 
-@record
+@dataclass(frozen=True)
 class Condition(Node):
     name: Name
     value: Int | Range
 
 
-@record
+@dataclass(frozen=True)
 class Quantity(Node):
     metric: Key
     arguments: tuple[Port | Named, ...]
@@ -345,7 +344,7 @@ class Quantity(Node):
     case: Name | None
 
 
-@record
+@dataclass(frozen=True)
 class Claim(Item):
     name: Name
     left: Quantity
@@ -356,47 +355,47 @@ class Claim(Item):
 # --- blocks and the file --------------------------------------------------------------------------
 
 
-@record
+@dataclass(frozen=True)
 class Task(Block):
     name: Name
     doc: Doc | None
     items: tuple[Param | Rule | Draw | HoldOut | Prompt | Case, ...]
 
 
-@record
+@dataclass(frozen=True)
 class Corpus(Block):
     name: Name
     doc: Doc | None
     items: tuple[Rule | Draw | Files | Document, ...]
 
 
-@record
+@dataclass(frozen=True)
 class Model(Block):
     name: Name
     doc: Doc | None
     items: tuple[Section, ...]
 
 
-@record
+@dataclass(frozen=True)
 class Bridge(Block):
     name: Name
     doc: Doc | None
     items: tuple[Section | Setting | Claim, ...]
 
 
-@record
+@dataclass(frozen=True)
 class Spec(Block):
     name: Name
     doc: Doc | None
     items: tuple[Setting | Section | Circuit | Claim, ...]
 
 
-@record
+@dataclass(frozen=True)
 class Version(Item):
     number: Int
 
 
-@record
+@dataclass(frozen=True)
 class Use(Item):
     path: String
 
@@ -404,7 +403,7 @@ class Use(Item):
 TopLevel = Use | Task | Corpus | Model | Spec | Bridge
 
 
-@record
+@dataclass(frozen=True)
 class File(Block):
     version: Version | None
     items: tuple[TopLevel, ...]

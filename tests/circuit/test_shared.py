@@ -10,7 +10,7 @@ from circuitlang.circuit.prune import every_node
 from circuitlang.circuit.shared import Shared, in_order, stage, trace
 from circuitlang.model import score
 from circuitlang.model.transformer import unchanged
-from circuitlang.site import Node, Place, Site
+from circuitlang.site import PRUNED_PLACES, Node, Place, Site
 
 
 @pytest.fixture(params=[0.25, 1.0])
@@ -75,3 +75,22 @@ def test_what_is_shared_is_not_computed_again(setting, monkeypatch):
     runs.logits(model, mask, trace(model.config, mask.keep))
     assert whole == 3 * 6 + 1
     assert len(computed) == whole + 1  # the unembedding alone
+
+
+def test_a_site_that_lies_in_no_layer_has_no_stage(setting):
+    """It once counted as the first of a layer, so that runs shared what they must not."""
+    model = setting[0]
+    final = Site(model.config.layers, Place.FINAL)
+    with pytest.raises(ValueError, match="`final` lies in no layer"):
+        stage(final)
+    with pytest.raises(ValueError, match="`final` lies in no layer"):
+        trace(model.config, {final: torch.zeros(model.config.width)})
+
+
+@pytest.mark.parametrize("place", PRUNED_PLACES)
+def test_a_mask_is_told_by_every_place_where_it_ablates(setting, place):
+    model = setting[0]
+    ablated = Site(1, place)
+    keep = {ablated: torch.zeros(model.config.size(ablated))}
+    done = trace(model.config, keep)
+    assert [number for number, what in enumerate(done) if what] == [stage(ablated)]

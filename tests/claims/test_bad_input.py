@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import sys
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks.planted.circuits import QUOTES, Planted, lookup, quotes
+from circuitlang import __version__
 from circuitlang.circuit.ablation import means_over_text
 from circuitlang.circuit.extract import extract
 from circuitlang.claims.verdict import Outcome
@@ -144,6 +146,25 @@ def test_a_model_whose_logits_are_no_numbers_is_neither_competent_nor_pruned(tmp
     assert report.exit_status == 3
     assert report.circuit is None
     assert "not finite" in report.note
+
+
+def test_a_report_does_not_fail_where_a_package_has_no_metadata(tmp_path: Path, monkeypatch) -> None:
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata.Distribution, "from_name", missing)
+    planted = quotes()
+    save(
+        tmp_path / "model",
+        planted.checkpoint.model,
+        planted.checkpoint.tokenizer,
+        planted.checkpoint.reference,
+        {},
+    )
+    spec = load_text(QUOTES + SPEC, str(tmp_path / "s.cir")).specs["s"]
+    made = check(spec, tmp_path, Options(fresh=True)).provenance
+    assert made.versions["circuitlang"] == __version__
+    assert made.versions["torch"] == "unknown"
 
 
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from circuitlang.program.load import load_text
 from circuitlang.program.spec import Spec
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.relabel import Nonsense, ShuffledAnswers, asked, nonsense_tokens, one_answer
+from circuitlang.source import Unmeasurable
 
 SPEC = """
 spec planted {
@@ -203,7 +204,7 @@ def test_what_the_relabelled_tasks_ask() -> None:
 def test_a_vocabulary_too_small_for_nonsense_is_said_so() -> None:
     _, those = controls()
     tokenizer = those.finder.checkpoint.tokenizer
-    with pytest.raises(ValueError, match="the vocabulary has 0 tokens that the task does not use"):
+    with pytest.raises(Unmeasurable, match="the vocabulary has 0 tokens that the task does not use"):
         nonsense_tokens(tokenizer, range(tokenizer.size), 2, 0)
 
 

@@ -5,13 +5,16 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from circuitlang.circuit.plugged import PluginFailed
 from circuitlang.claims.judge import Plan, judge, judge_count, judge_each
+from circuitlang.claims.metrics import Unbound
 from circuitlang.claims.verdict import Outcome
 from circuitlang.program.spec import Claim, Intervention, Quantity
-from circuitlang.source import Source, Span
+from circuitlang.source import CommandError, Source, Span, Unmeasurable
 
 PASS, FAIL = Outcome.PASS, Outcome.FAIL
 UNDECIDED, NOT_MEASURED = Outcome.UNDECIDED, Outcome.NOT_MEASURED
@@ -118,15 +121,27 @@ def test_not_a_number_is_never_a_pass(bad, relation):
     assert pair.outcome is NOT_MEASURED
 
 
-@pytest.mark.parametrize("error", [RuntimeError("out of memory"), ValueError("no"), ZeroDivisionError("x")])
-def test_a_measurement_that_raises_is_not_measured(error):
+@pytest.mark.parametrize("error", [Unmeasurable("no"), CommandError("no"), Unbound("no"), PluginFailed("no")])
+def test_a_measurement_that_says_so_is_not_measured(error):
     def broken(n):
         raise error
 
     verdict = judge(claim(), broken, "loss", PLAN)
-    assert verdict.outcome is NOT_MEASURED
-    ours = isinstance(error, ValueError)  # measuring raises it with a sentence for the reader
-    assert verdict.note == (str(error) if ours else f"{type(error).__name__}: {error}")
+    assert (verdict.outcome, verdict.note) == (NOT_MEASURED, "no")
+
+
+@pytest.mark.parametrize(
+    "bug",
+    [
+        lambda n: np.zeros((n, 2)) @ np.zeros((3, 1)),  # ValueError
+        lambda n: (torch.zeros(n, 2) @ torch.zeros(3, 1)).numpy(),  # RuntimeError
+        lambda n: np.full(n, 1 / (n - n)),  # ZeroDivisionError
+        lambda n: np.full(n, -1.0),  # a loss below 0
+    ],
+)
+def test_a_shape_or_a_value_that_cannot_be_is_no_verdict(bug):
+    with pytest.raises((ValueError, RuntimeError, ArithmeticError)):
+        judge(claim(), bug, "loss", PLAN)
 
 
 def test_a_bug_is_not_an_outcome():

@@ -18,6 +18,7 @@ from circuitlang.claims.look import SCORES, SHARED_LOOKS
 from circuitlang.claims.measure import Meter, Setting
 from circuitlang.program.load import load_text
 from circuitlang.site import Node, Place, Site
+from circuitlang.source import Unmeasurable
 
 SPEC = QUOTES + '\nspec planted { task = planted  model = "zoo:any"  claim c: nodes >= 1 }\n'
 PLANTED = quotes()
@@ -65,15 +66,27 @@ def test_together_has_the_bits_of_one_at_a_time(look) -> None:
         assert all(np.array_equal(numbers[n], alone._found[place][n], equal_nan=True) for n in numbers)
 
 
-def test_what_cannot_be_measured_says_so_when_it_is_asked_for() -> None:
-    none = Node(Site(9, Place.V), 0)
-    bad = [Setting.drop((none,)), Setting(edges=(EdgeCut(NODES[0], NODES[0]),))]
-    meter = fresh()
-    meter.ahead([*bad, Setting.drop(NODES[:1])], 32)
+def test_what_cannot_be_measured_says_so_when_it_is_asked_for(monkeypatch) -> None:
+    meter, bad, run = fresh(), Setting.drop(NODES[1:2]), Meter._run
+
+    def refusing(self: Meter, setting: Setting, *rest):
+        if setting == bad:
+            raise Unmeasurable("no number for this")
+        return run(self, setting, *rest)
+
+    monkeypatch.setattr(Meter, "_run", refusing)
+    meter.ahead([bad, Setting.drop(NODES[:1])], 32)
     assert {setting for setting, _, _ in meter._found} == {Setting.drop(NODES[:1])}
-    for setting in bad:
-        with pytest.raises(ValueError, match=r"no (node|weight)"):
-            meter.table(setting, "loss", 32)
+    with pytest.raises(Unmeasurable, match="no number for this"):
+        meter.table(bad, "loss", 32)
+
+
+def test_a_node_or_a_weight_that_is_not_there_is_a_bug() -> None:
+    none = Node(Site(9, Place.V), 0)
+    for setting in (Setting.drop((none,)), Setting(edges=(EdgeCut(NODES[0], NODES[0]),))):
+        for measure in (lambda s: fresh().ahead([s], 32), lambda s: fresh().table(s, "loss", 32)):
+            with pytest.raises(ValueError, match=r"no (node|weight)"):
+                measure(setting)
 
 
 def test_what_was_measured_ahead_is_not_measured_again(monkeypatch) -> None:

@@ -16,6 +16,7 @@ from circuitlang.claims import text
 from circuitlang.claims.verdict import Outcome
 from circuitlang.prompts.tokenizer import END, train_tokenizer
 from circuitlang.site import Node, Place, Site
+from circuitlang.source import Unmeasurable
 
 DETECTOR, KIND = Node(Site(0, Place.NEURON), 0), Node(Site(0, Place.NEURON), 1)
 ROLES = """
@@ -113,7 +114,7 @@ def test_documents_without_a_pair_are_left_out() -> None:
     fires = text.measure(planted.checkpoint, "activation", KIND, '"')
     assert abs(len(fires) - sum('"' in t for t in TEXTS)) <= 1
     assert abs(len(text.measure(planted.checkpoint, "activation", KIND, None)) - len(TEXTS)) <= 1
-    with pytest.raises(ValueError, match=r"no document .* tokens that hold 'zz' beside others"):
+    with pytest.raises(Unmeasurable, match=r"no document .* tokens that hold 'zz' beside others"):
         text.measure(planted.checkpoint, "auroc", KIND, "zz")
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from circuitlang.locks import INPUTS, differing
 from circuitlang.report.lock import Lock, LockedSpec, beside, read_lock
 from circuitlang.source import CommandError
 from tests.report.conftest import make_report, random_graph
@@ -35,6 +36,29 @@ def test_what_differs_from_run_to_run_is_left_out():
     locks = [Lock(specs={"a": LockedSpec.of(each, SIZES)}).text() for each in (report, other)]
     assert locks[0] == locks[1]
     assert "/home/me" not in locks[1]
+
+
+def test_the_code_is_no_part_of_a_lock():
+    report = make_report()
+    hashes = {**report.provenance.hashes, "code": "c" * 64}
+    made = report.provenance.model_copy(update={"hashes": hashes})
+    report = report.model_copy(update={"provenance": made})
+    assert "c" * 64 not in Lock(specs={"a": LockedSpec.of(report, SIZES)}).text()
+
+
+def test_a_lock_that_names_its_code_is_read(tmp_path):
+    """As they once did; no difference of the code makes it out of date."""
+    report = make_report()
+    hashes = {name: "a" * 64 for name in (*INPUTS, "code") if name != "seed"}
+    made = report.provenance.model_copy(update={"hashes": hashes})
+    old = LockedSpec(sizes=SIZES, report=report.model_copy(update={"provenance": made}))
+    Lock(specs={"a": old}).write(tmp_path / "x.cir.lock")
+    locked = read_lock(tmp_path / "x.cir.lock").specs["a"]
+    assert locked.report.provenance.hashes["code"] == "a" * 64
+    found = {name: found for name, found in hashes.items() if name != "code"}
+    assert differing(locked, found, report.provenance.seed) == ()
+    (other,) = differing(locked, {**found, "task": "b" * 64}, report.provenance.seed)
+    assert other.name == "task"
 
 
 def test_a_node_and_an_edge_stand_on_a_line_each():

@@ -16,7 +16,8 @@ from circuitlang.prompts.every import every
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import SPLITS, Datapoint, Prompt
 from circuitlang.source import CommandError, ProgramError
-from circuitlang.strategies import datapoints, prompts, tasks
+from circuitlang.strategies import datapoints, prompts
+from tests.strategies.programs import tasks
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / "tasks" / "python.task"

@@ -13,9 +13,10 @@ from circuitlang.program.task import Task
 from circuitlang.prompts.every import every
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.support import EXACT, SMALLEST, support, upper_bound
-from circuitlang.strategies import programs, tasks, trees
-from circuitlang.strategies.trees import BLOCKS
 from circuitlang.syntax import tree
+from tests.strategies import trees
+from tests.strategies.programs import programs, tasks
+from tests.strategies.trees import BLOCKS
 
 ABSTRACT = {"Node", "Item", "Block", "Notes"}
 QUICK = settings(

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from benchmarks.fuzz_trees import check, comments_of
 from circuitlang.source import ProgramError, Source
-from circuitlang.strategies.trees import BLOCKS, files
 from circuitlang.syntax import tree
 from circuitlang.syntax.format import bare_text, format_file
 from circuitlang.syntax.parse import parse
+from tests.strategies.trees import BLOCKS, files
 
 LANGUAGE = Path(__file__).parent.parent / "language"
 EXAMPLES = 40  # of each kind of block

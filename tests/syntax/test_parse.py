@@ -151,6 +151,29 @@ def test_the_grammar_is_not_ambiguous() -> None:
     Lark(GRAMMAR.read_text(encoding="utf-8"), parser="lalr", start="file", strict=True)
 
 
+def test_the_parser_does_not_depend_on_what_is_kept_of_it(tmp_path, monkeypatch) -> None:
+    """Made, read back, damaged, of another grammar, or where nothing can be kept: it takes and refuses the same."""
+    text = (LANGUAGE / "good.task").read_text(encoding="utf-8").partition("\n---\n")[0]
+    expected, wrong = parse(Source("t", text)), failing("task t { rule = }")
+    kept = tmp_path / "kept" / "grammar"
+    (tmp_path / "file").touch()
+    for folder, before in (
+        (kept.parent, None),
+        (kept.parent, None),
+        (kept.parent, b"x"),
+        (tmp_path / "file", None),
+    ):
+        monkeypatch.setenv("CIRCUITLANG_CACHE", str(folder))
+        if before is not None:
+            kept.write_bytes(before)
+        grammar.cache_clear()
+        assert parse(Source("t", text)) == expected
+        assert failing("task t { rule = }") == wrong
+        assert kept.read_bytes() != before
+    monkeypatch.undo()
+    grammar.cache_clear()
+
+
 EXAMPLES = [
     (advice, text) for table in (AT_TOKEN, AT_PLACE) for advice, texts in table.items() for text in texts
 ]

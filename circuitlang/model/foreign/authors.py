@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from circuitlang.model.config import Config
-from circuitlang.site import PRUNED_PLACES, Place
+from circuitlang.site import PRUNED_PLACES, Site
 from circuitlang.source import CommandError
 
 CONFIG, WEIGHTS = "beeg_config.json", "final_model.pt"
@@ -48,16 +48,7 @@ _WITHOUT_EFFECT = (  # on what a finished model computes
     "enable_sparse_kernels",
     "flash",
 )
-_PLACES = {
-    "attn_in": Place.ATTN_IN,
-    "attn_q": Place.Q,
-    "attn_k": Place.K,
-    "attn_v": Place.V,
-    "attn_out": Place.ATTN_OUT,
-    "mlp_in": Place.MLP_IN,
-    "mlp_neuron": Place.NEURON,
-    "mlp_out": Place.MLP_OUT,
-}
+_PLACES = {str(place.setting): place for place in PRUNED_PLACES}
 
 
 def settled(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,9 +101,7 @@ def _supported(found: Mapping[str, Any]) -> None:
     for name in found["afrac_loctypes"].split(","):
         if name not in _PLACES:
             refuse("afrac_loctypes", found, f"`{name}` is none of {', '.join(_PLACES)}")
-        config = to_config(found)
-        width = config.hidden if name == "mlp_neuron" else config.width
-        width = config.read_width if name in ("attn_in", "mlp_in") else width
+        width = to_config(found).size(Site(0, _PLACES[name]))
         if int(found["afrac"] * width) < 1:
             refuse("afrac", found, f"that keeps none of the {width} values at {name}")
 

@@ -10,6 +10,7 @@ import json
 import pickle
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from circuitlang.model.probe import Probe, disagreement, probe_tokens
 from circuitlang.model.sparsity import count_nonzeros
 from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.tokenizer import load_tokenizer
-from circuitlang.record import changed
 from circuitlang.source import CommandError
 
 
@@ -95,9 +95,9 @@ def from_authors(found: Mapping[str, Any], state: Mapping[str, Tensor]) -> Trans
     """Our model of the authors' tensors: the same numbers under other names; biases that are not there are 0."""
     config = authors.to_config(found)
     if config.positions == "added" and not state["transformer.wpe.weight"].any():
-        config = changed(config, positions="none")
+        config = replace(config, positions="none")
     shift = state.get("final_logits_bias")
-    config = changed(config, shift=shift is not None and bool(shift.any()))
+    config = replace(config, shift=shift is not None and bool(shift.any()))
     tied = state["transformer.wte.weight"]
     unembed = state.get("lm_head.weight", tied)
     if found["tied_unembed"] and not torch.equal(unembed, tied):

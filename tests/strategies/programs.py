@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from circuitlang.program.load import load_text
 from circuitlang.program.task import Task
-from circuitlang.strategies.settings import Written, model_text, spec_text
 from circuitlang.syntax.strings import quoted
+from tests.strategies.settings import Written, model_text, spec_text
 
 _WORDS = (
     "a",
