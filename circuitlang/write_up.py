@@ -15,6 +15,7 @@ from circuitlang.claims.control import held
 from circuitlang.claims.measure import Meter, Setting
 from circuitlang.claims.verdict import HYPOTHESIS, Outcome
 from circuitlang.judging import Judged, Options
+from circuitlang.kernels import in_use
 from circuitlang.locks import hashes
 from circuitlang.program.spec import Spec
 from circuitlang.report.control import ControlResult
@@ -125,6 +126,7 @@ def provenance(spec: Spec, meter: Meter, options: Options) -> dict[str, object]:
         "versions": {
             "circuitlang": version("circuitlang"),
             "python": platform.python_version(),
+            "kernels": in_use(),
             **{name: version(name) for name in LIBRARIES},
         },
         "hashes": hashes(spec, meter.checkpoint.digest),

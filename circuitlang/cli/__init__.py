@@ -11,6 +11,7 @@ import sys
 from circuitlang import __version__
 from circuitlang.cli.console import WRONG, tell
 from circuitlang.cli.quick import quick
+from circuitlang.kernels import pin
 from circuitlang.source import CommandError, ProgramError
 
 BUG = 70
@@ -20,6 +21,8 @@ def main() -> None:
     """The command. A user's mistake ends in a message and status 2, a bug of ours in a traceback and status 70."""
     try:
         if not quick(sys.argv[1:]):
+            if "--native" not in sys.argv[1:]:
+                pin()  # torch is loaded by what follows
             # importing them adds their commands to the app
             from circuitlang.cli import draft, edit, export, frontier, hold, models, run, view, write  # noqa: F401
             from circuitlang.cli.app import app

@@ -20,6 +20,7 @@ from circuitlang.cli.app import (
     MistakeFormat,
     MistakesOption,
     Name,
+    Native,
     SeedOption,
     app,
     mistakes_as,
@@ -65,6 +66,7 @@ def check(
     ] = None,
     format: Annotated[ReportFormat, typer.Option(help="What is printed.")] = ReportFormat.TEXT,
     device: DeviceOption = Device.AUTO,
+    native: Native = False,
     seed: SeedOption = 0,
     fresh: Fresh = False,
     jobs: Jobs = None,
@@ -210,6 +212,7 @@ def plan(
         bool, typer.Option("--controls/--no-controls", help="Whether the check runs the controls.")
     ] = True,
     device: DeviceOption = Device.AUTO,
+    native: Native = False,
     format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
 ) -> None:
     """Say what a check will cost and what it can tell, before it runs.
@@ -242,6 +245,7 @@ def prune(
     ] = None,
     budget: Annotated[int | None, typer.Option(min=1, help="Keep exactly so many nodes.")] = None,
     device: DeviceOption = Device.AUTO,
+    native: Native = False,
     seed: SeedOption = 0,
     fresh: Fresh = False,
     jobs: Jobs = None,
@@ -268,6 +272,7 @@ def train(
     model: Name = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the model; default models/NAME.")] = None,
     device: DeviceOption = Device.AUTO,
+    native: Native = False,
     precision: Annotated[
         Precision, typer.Option(help="Of multiplications; auto: bfloat16 where the device is fast at it.")
     ] = Precision.AUTO,
