@@ -17,6 +17,7 @@ from circuitlang.judging import Clock, Options, judge, search
 from circuitlang.kernels import in_use, remarks
 from circuitlang.locks import locked_spec, look_at_lock, update_lock
 from circuitlang.model.locate import digest_of, model_folder
+from circuitlang.model.memory import require_address_space
 from circuitlang.program.load import load, project_root
 from circuitlang.program.program import Program
 from circuitlang.program.spec import Spec
@@ -257,6 +258,7 @@ def finder_of(checkpoint: Checkpoint, task: Task, seed: int, cache: Cache) -> Fi
 
 def choose_device(name: str) -> torch.device:
     """`auto`: a GPU where there is one. CommandError for a device that is not there."""
+    require_address_space()
     import torch
 
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}

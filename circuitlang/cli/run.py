@@ -157,6 +157,10 @@ def check(
             pipeline.check_and_write(spec, program, folder, options, lock)
             for (spec, program), folder in zip(found, folders, strict=True)
         ]
+    lines: list[str] = []
+    if update_lock:  # before anything is printed, which may not go
+        rows = [(spec, program, report) for (spec, program), (report, _) in zip(found, reports, strict=True)]
+        lines = pipeline.update_locks(rows)
     judged = [(report, program.source) for (report, _), (_, program) in zip(reports, found, strict=True)]
     if format is ReportFormat.SARIF:
         from circuitlang.authoring import sarif_text
@@ -165,11 +169,8 @@ def check(
     else:
         for (report, source), (_, notes) in zip(judged, reports, strict=True):
             _print(report, source, notes, format)
-    if update_lock:
-        rows = [(spec, program, report) for (spec, program), (report, _) in zip(found, reports, strict=True)]
-        lines = pipeline.update_locks(rows)
-        if format is ReportFormat.TEXT:
-            say(lines)
+    if format is ReportFormat.TEXT:
+        say(lines)
     raise typer.Exit(max((report.exit_status for report, _ in reports), key=(0, 3, 1).index))
 
 
