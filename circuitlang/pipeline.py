@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Literal
 from circuitlang.authoring import Shown, check_text, choose, show_light
 from circuitlang.cache import Cache, code_digest, default_folder, key_of
 from circuitlang.judging import Clock, Options, judge, search
+from circuitlang.kernels import in_use, remarks
 from circuitlang.locks import locked_spec, look_at_lock, update_lock
 from circuitlang.model.locate import digest_of, model_folder
+from circuitlang.model.memory import require_address_space
 from circuitlang.program.load import load, project_root
 from circuitlang.program.program import Program
 from circuitlang.program.spec import Spec
@@ -124,7 +126,7 @@ def check_and_write(
             said = [*why, *said]
         files, notes = contents(report, shown, str(path))
         write_files(folder, files)
-    return report, [f"files in {folder}", *notes, *said]
+    return report, [f"files in {folder}", *notes, *said, *remarks()]
 
 
 def require_lock_writable(found: Sequence[Program]) -> None:
@@ -242,20 +244,21 @@ def prepare(spec: Spec, root: Path, options: Options, measure: bool = False) -> 
 
 
 def finder_of(checkpoint: Checkpoint, task: Task, seed: int, cache: Cache) -> Finder:
-    """What finds circuits of a model for a task; its key names the code and torch too."""
+    """What finds circuits of a model for a task; its key names what it is computed with, too."""
     import torch
 
     from circuitlang.circuit.find import Finder
     from circuitlang.prompts.generate import Generator
 
     device = checkpoint.model.embed.device
-    model_key = key_of(checkpoint.digest, code_digest(), torch.__version__, device.type)
+    model_key = key_of(checkpoint.digest, code_digest(), torch.__version__, device.type, in_use())
     key = key_of(model_key, task.text, seed)
     return Finder(checkpoint, Generator(task, seed), cache, key, model_key=model_key)
 
 
 def choose_device(name: str) -> torch.device:
     """`auto`: a GPU where there is one. CommandError for a device that is not there."""
+    require_address_space()
     import torch
 
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}

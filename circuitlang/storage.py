@@ -15,6 +15,24 @@ Fill = Callable[[Path], object]
 """Writes the file that it is given."""
 
 
+def read_whole(path: Path, most: int) -> bytes:
+    """A file's bytes. OSError where it cannot be read, has more than `most` bytes, or is no file on a disk: a
+    device may never end, a pipe never begin."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(handle, "rb") as file:
+        kind = os.fstat(handle)
+        if not stat.S_ISREG(kind.st_mode):
+            raise OSError("it is not a file on a disk")
+        if kind.st_size > most or len(data := file.read(most + 1)) > most:
+            raise OSError(f"it has more than {most:,} bytes, the most that are read of such a file")
+    return data
+
+
+def read_text(path: Path, most: int) -> str:
+    """The same as text. ValueError where it is not UTF-8."""
+    return read_whole(path, most).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+
+
 def write_whole(path: Path, content: bytes | str) -> None:
     """Writes a file so that readers see the old one or the new one, also after a crash. Permissions stay.
 

@@ -17,6 +17,7 @@ from circuitlang.claims.control import held
 from circuitlang.claims.measure import Meter, Setting
 from circuitlang.claims.verdict import HYPOTHESIS, Outcome
 from circuitlang.judging import Judged, Options
+from circuitlang.kernels import in_use
 from circuitlang.locks import hashes
 from circuitlang.program.spec import Spec
 from circuitlang.report.control import ControlResult
@@ -130,6 +131,7 @@ def provenance(spec: Spec, meter: Meter, options: Options) -> dict[str, object]:
         "versions": {
             "circuitlang": __version__,
             "python": platform.python_version(),
+            "kernels": in_use(),
             **{name: _version(name) for name in LIBRARIES},
         },
         "hashes": {**hashes(spec, meter.checkpoint.digest), "code": code_digest()},

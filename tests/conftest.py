@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from circuitlang.kernels import pin
+
+pin()  # before a test loads torch: numbers of tests are those of any machine
+
 settings.register_profile("circuitlang", deadline=None)  # no timing is ever a test
 settings.load_profile("circuitlang")
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+
+from circuitlang.model.memory import require_address_space
+from circuitlang.source import CommandError
 
 ROOT = Path(__file__).parents[1]
 TASK = """
@@ -282,3 +287,72 @@ def test_the_tasks_of_a_file_are_listed_without_a_model(project: Path) -> None:
         "colours",
         "  answers `]\\n` `]]\\n`; 21,000 datapoints; held out: nothing",
     ]
+
+
+PRINTING = [
+    "show tasks one.cir",
+    "explain CIR-001",
+    "models",
+    "--help",
+    "check --no-run one.cir",
+    "fmt --diff one.cir",
+]
+
+
+def in_shell(line: str, cwd: Path) -> tuple[int, str]:
+    """The exit status of `circuitlang` in a line of bash, and what was written to standard error."""
+    line = line.replace("circuitlang", f"{sys.executable} -m circuitlang")
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=cwd, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("command", PRINTING)
+def test_a_reader_that_went_away_changes_nothing(project: Path, command: str) -> None:
+    usual = in_shell(f"circuitlang {command} > kept", project)
+    assert (project / "kept").stat().st_size > 0
+    closed = f"circuitlang {command} | true; exit ${{PIPESTATUS[0]}}"
+    assert in_shell(closed, project) == usual
+    assert in_shell(f"circuitlang {command} >&-", project) == usual
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+@pytest.mark.parametrize("command", PRINTING)
+def test_a_full_device_is_one_line_and_a_status_of_its_own(project: Path, command: str) -> None:
+    status, said = in_shell(f"circuitlang {command} > /dev/full", project)
+    assert status == 74
+    assert said.endswith("error: standard output cannot be written: No space left on device\n")
+    assert "Traceback" not in said
+    assert in_shell("circuitlang check --no-run missing.cir 2> /dev/full", project) == (2, "")
+
+
+def test_a_folder_that_is_gone_is_said(project: Path) -> None:
+    status, said = in_shell("mkdir gone && cd gone && rmdir ../gone && circuitlang models", project)
+    assert (status, said) == (2, "error: the folder in which this runs does not exist any more\n")
+
+
+def catches(pid: int, number: int) -> bool:
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool(int(status["SigCgt"], 16) >> (number - 1) & 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_is_told_and_is_no_verdict(project: Path, name: str) -> None:
+    """While it waits for its input."""
+    command = [sys.executable, "-m", "circuitlang", "fmt", "-"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=project
+    ) as process:
+        while process.poll() is None and not catches(process.pid, signal.SIGTERM):
+            time.sleep(0.05)
+        process.send_signal(getattr(signal, name))
+        assert process.stderr is not None
+        assert process.stderr.read() == "\nstopped; what was finished is kept\n"
+    assert process.returncode == 128 + getattr(signal, name)
+
+
+def test_too_little_address_space_is_said_before_torch_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (800_000_000, 800_000_000))
+    with pytest.raises(CommandError, match=r"limited to 0\.8 GB \(ulimit -v\), and running a model takes"):
+        require_address_space()

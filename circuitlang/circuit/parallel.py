@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 from circuitlang.circuit.find import Finder, Found
+from circuitlang.circuit.worker import begin, starting_workers
 from circuitlang.program.spec import PruneSettings
 from circuitlang.site import Node
+from circuitlang.source import CommandError
 
 
 @dataclass(frozen=True)
@@ -65,23 +67,25 @@ def find_all(
     for search in (searches[n] for n in left):
         search.finder.mean()  # once, for all who find it in the cache
     before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(min(jobs, len(left)), multiprocessing.get_context("spawn"), _begin)
+    with starting_workers():  # of their own keeper, which may not end before them
+        pool = ProcessPoolExecutor(min(jobs, len(left)), multiprocessing.get_context("spawn"), begin)
     try:
-        running = {pool.submit(Search.run, searches[number]): number for number in left}
+        with starting_workers():
+            running = {pool.submit(Search.run, searches[number]): number for number in left}
         found: dict[int, Found] = {}
         for future in as_completed(running):
             number = running[future]
             found[number] = future.result()
             report(number, "found", 1.0)
         pool.shutdown()
-    except BaseException:
+    except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - before:
-            process.terminate()
+            process.kill()
+        if isinstance(error, BrokenProcessPool):
+            raise CommandError(
+                "a process that searched was ended from outside, most often because memory ran out; what was found "
+                "is kept; with --jobs 1 searches run one after another"
+            ) from None
         raise
     return [found[n] if n in found else search.run() for n, search in enumerate(searches)]
-
-
-def _begin() -> None:
-    """In each new process: an interrupt ends it without a word, for the one that waits for it says so."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -55,6 +55,13 @@ DeviceOption = Annotated[
 MistakesOption = Annotated[
     MistakeFormat, typer.Option("--format", help="How mistakes in the program are printed.")
 ]
+Native = Annotated[
+    bool,
+    typer.Option(
+        "--native",  # read in `main`, before torch is loaded
+        help="Compute with all that this processor has: last digits differ from other machines'.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the prompts.")]
 Jobs = Annotated[
     int | None,

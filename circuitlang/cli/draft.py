@@ -14,6 +14,7 @@ from circuitlang.cli.app import (
     MistakeFormat,
     MistakesOption,
     Name,
+    Native,
     app,
     mistakes_as,
     watched,
@@ -41,6 +42,7 @@ def draft(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that exists.")] = False,
     device: DeviceOption = Device.AUTO,
+    native: Native = False,
     fresh: Fresh = False,
     format: MistakesOption = MistakeFormat.TEXT,
 ) -> None:

@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from circuitlang.cli.app import Device, DeviceOption, Format, MistakeFormat, Name, app, mistakes_as, watched
+from circuitlang.cli.app import (
+    Device,
+    DeviceOption,
+    Format,
+    MistakeFormat,
+    Name,
+    Native,
+    app,
+    mistakes_as,
+    watched,
+)
 from circuitlang.cli.console import say
 
 
@@ -36,6 +46,7 @@ def frontier(
     ),
     format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
     device: DeviceOption = Device.AUTO,
+    native: Native = False,
 ) -> None:
     """Train sparse and dense models, and compare their circuits' sizes at equal pretraining loss; continues by itself
     where an earlier run stopped.

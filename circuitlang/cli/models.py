@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from circuitlang.cli.app import Device, DeviceOption, Format, app, watched
+from circuitlang.cli.app import Device, DeviceOption, Format, Native, app, watched
 from circuitlang.cli.console import say
 from circuitlang.source import CommandError
 
@@ -41,6 +41,7 @@ def show(
     ] = 256,
     format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
     device: DeviceOption = Device.AUTO,
+    native: Native = False,
 ) -> None:
     """List the models that ship and those in models/, show one model's card, or ask a model tasks.
 

@@ -20,6 +20,7 @@ from circuitlang.cli.app import (
     MistakeFormat,
     MistakesOption,
     Name,
+    Native,
     SeedOption,
     app,
     mistakes_as,
@@ -65,6 +66,7 @@ def check(
     ] = None,
     format: Annotated[ReportFormat, typer.Option(help="What is printed.")] = ReportFormat.TEXT,
     device: DeviceOption = Device.AUTO,
+    native: Native = False,
     seed: SeedOption = 0,
     fresh: Fresh = False,
     jobs: Jobs = None,
@@ -155,6 +157,10 @@ def check(
             pipeline.check_and_write(spec, program, folder, options, lock)
             for (spec, program), folder in zip(found, folders, strict=True)
         ]
+    lines: list[str] = []
+    if update_lock:  # before anything is printed, which may not go
+        rows = [(spec, program, report) for (spec, program), (report, _) in zip(found, reports, strict=True)]
+        lines = pipeline.update_locks(rows)
     judged = [(report, program.source) for (report, _), (_, program) in zip(reports, found, strict=True)]
     if format is ReportFormat.SARIF:
         from circuitlang.authoring import sarif_text
@@ -163,11 +169,8 @@ def check(
     else:
         for (report, source), (_, notes) in zip(judged, reports, strict=True):
             _print(report, source, notes, format)
-    if update_lock:
-        rows = [(spec, program, report) for (spec, program), (report, _) in zip(found, reports, strict=True)]
-        lines = pipeline.update_locks(rows)
-        if format is ReportFormat.TEXT:
-            say(lines)
+    if format is ReportFormat.TEXT:
+        say(lines)
     raise typer.Exit(max((report.exit_status for report, _ in reports), key=(0, 3, 1).index))
 
 
@@ -210,6 +213,7 @@ def plan(
         bool, typer.Option("--controls/--no-controls", help="Whether the check runs the controls.")
     ] = True,
     device: DeviceOption = Device.AUTO,
+    native: Native = False,
     format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
 ) -> None:
     """Say what a check will cost and what it can tell, before it runs.
@@ -242,6 +246,7 @@ def prune(
     ] = None,
     budget: Annotated[int | None, typer.Option(min=1, help="Keep exactly so many nodes.")] = None,
     device: DeviceOption = Device.AUTO,
+    native: Native = False,
     seed: SeedOption = 0,
     fresh: Fresh = False,
     jobs: Jobs = None,
@@ -268,6 +273,7 @@ def train(
     model: Name = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the model; default models/NAME.")] = None,
     device: DeviceOption = Device.AUTO,
+    native: Native = False,
     precision: Annotated[
         Precision, typer.Option(help="Of multiplications; auto: bfloat16 where the device is fast at it.")
     ] = Precision.AUTO,

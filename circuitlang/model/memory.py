@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from circuitlang.source import CommandError
+
 if TYPE_CHECKING:
     import torch
 
@@ -31,3 +33,21 @@ def memory_of(device: torch.device) -> int | None:
     import torch
 
     return torch.cuda.mem_get_info(device)[0]
+
+
+ADDRESSES = 1_500_000_000
+"""Bytes of address space below which torch and scipy do not load: an allocator that they bring tries without end."""
+
+
+def require_address_space() -> None:
+    """CommandError where a limit of this process leaves less; before torch is loaded."""
+    try:
+        import resource
+    except ImportError:  # a system without such limits
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < ADDRESSES:
+        raise CommandError(
+            f"address space is limited to {limit / 1e9:.1f} GB (ulimit -v), and running a model takes at least "
+            f"{ADDRESSES / 1e9:.1f} GB"
+        )

@@ -16,7 +16,7 @@ from circuitlang.source import Diagnostic, Span
 CODES = {
     "CIR-201": "A task with too few prompts for its three splits.",
     "CIR-203": "A split, or its held-out half, of which no datapoint was found.",
-    "CIR-210": "An answer or foil that is not one token after its prompt, in the tokenizer of the spec's model.",
+    "CIR-210": "An answer or foil that is not one token of its own after its prompt, in the spec's model's tokenizer.",
     "CIR-211": "A prompt with more tokens than the context of the spec's model.",
     "CIR-212": "A spec whose model is not there or cannot be read.",
     "CIR-213": "A surface feature, as the prompt's length, that tells two cases of a task apart (a warning).",

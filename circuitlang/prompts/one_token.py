@@ -37,11 +37,24 @@ def fitting(
             prompt.case,
         )
     answer = one_token(tokenizer, prompt, ids, prompt.answer, known)
-    return answer, [one_token(tokenizer, prompt, ids, foil, known) for foil in prompt.foils]
+    foils = [one_token(tokenizer, prompt, ids, foil, known) for foil in prompt.foils]
+    if len({answer, *foils}) <= len(foils):
+        texts = dict[int, str]()
+        for token, text in zip((answer, *foils), (prompt.answer, *prompt.foils), strict=True):
+            if token in texts:
+                raise TokenError(
+                    NOT_ONE_TOKEN,
+                    f"{texts[token]!r} and {text!r}, answer and foil of case `{prompt.case}`, are one "
+                    f"token, {tokenizer.decode([token])!r}: the model cannot choose between them",
+                    prompt.case,
+                )
+            texts[token] = text
+    return answer, foils
 
 
 _WORD_ENDS = re.compile(r"(?s:.*)[A-Za-z0-9](?=[\x00-/:-@\[-`{-\x7f])")
-"""Up to the last word or number that something else follows: there a token always ends, whatever comes after."""
+"""Up to the last word or number that something else follows: there a token ends, whatever comes after, if the tokenizer
+`splits_behind_words`."""
 
 
 def one_token(
@@ -52,7 +65,7 @@ def one_token(
     known: dict[tuple[str, str], int],
 ) -> int:
     """The id of `answer` after the prompt. `known` remembers what the same ending and answer gave before."""
-    word = _WORD_ENDS.match(prompt.text)
+    word = _WORD_ENDS.match(prompt.text) if tokenizer.splits_behind_words else None
     key = prompt.text[word.end() if word else 0 :], answer
     if key not in known:
         whole = tokenizer.encode(prompt.text + answer).ids

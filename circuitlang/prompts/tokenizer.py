@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, product
 from pathlib import Path
+from typing import Any
 
 import tokenizers
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
 from circuitlang.source import CommandError, reason_of
+from circuitlang.storage import read_text
 
 END = "<|end|>"
 """The token between documents, and in front of every prompt."""
 
 THEIR_END = "<|endoftext|>"
 """What GPT-2's tokenizers, and those made like it, call it."""
+
+LARGEST = 2**25
+"""Bytes of a tokenizer's file; a vocabulary of 250,000 tokens takes two thirds of it."""
 
 # The authors' splitting: letters with one mark in front, digits in groups of at most three, runs of punctuation that
 # absorb the line ends behind them (so that `]\n` is one piece), line ends, spaces.
@@ -39,32 +47,59 @@ class Tokenizer:
     def __init__(self, inner: tokenizers.Tokenizer, text: str | None = None) -> None:
         """text: what `inner` was read from. Kept, as another version of the library would write it differently."""
         self._inner = inner
+        inner.no_padding()  # how somebody once made batches: no part of what a text's tokens are
+        inner.no_truncation()
         inner.encode_special_tokens = True  # a switch of the library's: take them for text
         self._text = inner.to_str(pretty=False) if text is None else text
         end = inner.token_to_id(END)
         if end is None:
             raise ValueError(f"the tokenizer has no {END} token")
         self.end: int = end
+        self._blank_in_front = self.bytes_of((self.ids_of_many(["x"])[0] or [end])[0]).startswith(b" ")
         self.size: int = inner.get_vocab_size()
 
     def encode(self, text: str) -> Encoded:
-        encoding = self._inner.encode(text, add_special_tokens=False)
-        return Encoded(encoding.ids, encoding.offsets)
+        return self.encode_many([text])[0]
 
     def encode_many(self, texts: Sequence[str]) -> list[Encoded]:
+        with _panics_are_told():
+            found = self._inner.encode_batch(list(texts), add_special_tokens=False)
         return [
-            Encoded(e.ids, e.offsets) for e in self._inner.encode_batch(list(texts), add_special_tokens=False)
+            Encoded(e.ids, self._own(e.offsets, e.ids, text)) for e, text in zip(found, texts, strict=True)
         ]
+
+    def _own(self, offsets: list[tuple[int, int]], ids: list[int], text: str) -> list[tuple[int, int]]:
+        """A blank that the tokenizer put in front of a text covers none of it; the library says the first character."""
+        alone = self._blank_in_front and not text.startswith(" ") and ids and self.bytes_of(ids[0]) == b" "
+        return [(0, 0), *offsets[1:]] if alone else offsets
 
     def ids_of_many(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids only; several times faster than `encode_many`."""
-        return [e.ids for e in self._inner.encode_batch_fast(list(texts), add_special_tokens=False)]
+        with _panics_are_told():
+            return [e.ids for e in self._inner.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def pieces(self, text: str) -> list[str]:
         """The parts of a text within which bytes are joined to tokens."""
         if self._inner.pre_tokenizer is None:
             return [text]
-        return [text[a:b] for _, (a, b) in self._inner.pre_tokenizer.pre_tokenize_str(text)]
+        with _panics_are_told():
+            return [text[a:b] for _, (a, b) in self._inner.pre_tokenizer.pre_tokenize_str(text)]
+
+    @cached_property
+    def splits_behind_words(self) -> bool:
+        """Whether a token always ends between an ASCII letter or digit and an ASCII character that is neither, whatever
+        stands around: tried on all such characters, not read off."""
+        added = self._inner.get_added_tokens_decoder().values()
+        if self._inner.normalizer is not None or not all(token.special for token in added):
+            return False  # the pieces of another text, or a token that is found before there are pieces
+        for mark in map(chr, range(128)):
+            if mark.isalnum():
+                continue
+            for word, behind in product(("go", "9", "a_b1"), ("", "x", "7", " x", mark, "\n")):
+                lengths = accumulate(map(len, self.pieces(word + mark + behind)))
+                if len(word) not in lengths:
+                    return False
+        return True
 
     def decode(self, ids: Sequence[int]) -> str:
         return self._inner.decode(list(ids), skip_special_tokens=False)
@@ -119,11 +154,38 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
     return Tokenizer(inner)
 
 
+@contextmanager
+def _panics_are_told() -> Iterator[None]:
+    """The library is written in Rust, whose panics are no exceptions of Python's: a pattern of nested repetitions, say,
+    on a long text."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise CommandError(f"the model's tokenizer cannot split a text: {error}") from None
+
+
+_TOKENIZATION = ("version", "added_tokens", "normalizer", "pre_tokenizer", "decoder", "model")
+
+
+def settled(data: dict[str, Any]) -> dict[str, Any]:
+    """A tokenizer's JSON without what is not tokenization: padding and truncation of batches, templates around a text,
+    and tokens left out at random, which is for training. ValueError where it is not an object of that kind."""
+    model = data["model"]
+    if not isinstance(model, dict):
+        raise ValueError("its `model` is no object")
+    kept = {name: data[name] for name in _TOKENIZATION if name in data}
+    return {**kept, "model": {**model, "dropout": None} if model.get("dropout") else model}
+
+
 def load_tokenizer(path: Path) -> Tokenizer:
     """Reads a tokenizer's JSON. Raises CommandError where it is missing or is none."""
     try:
-        text = path.read_text(encoding="utf-8")
-        return Tokenizer(tokenizers.Tokenizer.from_str(text), text)
+        text = read_text(path, LARGEST)
+        with _panics_are_told():
+            inner = tokenizers.Tokenizer.from_str(json.dumps(settled(json.loads(text))))
+        return Tokenizer(inner, text)
     except OSError as error:
         raise CommandError(f"cannot read the tokenizer {path}: {reason_of(error)}") from error
     except Exception as error:  # the library raises bare Exception for malformed JSON
@@ -134,7 +196,7 @@ def read_hugging_face(path: Path) -> Tokenizer:
     """A byte-level `tokenizer.json` of somebody else's, whose token between documents has another name. CommandError
     where it has none, or where tokens are not made of bytes."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = settled(json.loads(read_text(path, LARGEST)))
         ids = data["model"]["vocab"]
         special = {token["content"]: token["id"] for token in data["added_tokens"]}
         if data["model"]["type"] != "BPE" or set(special) != {THEIR_END}:
@@ -143,8 +205,8 @@ def read_hugging_face(path: Path) -> Tokenizer:
             raise ValueError("its tokens are not spelled as bytes")
         ids[END] = ids.pop(THEIR_END, special[THEIR_END])
         data["added_tokens"][0]["content"] = END
-        data["post_processor"] = None  # templates name the token; prompts are given ours by `encode`
-        return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(data, ensure_ascii=False)))
+        with _panics_are_told():
+            return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(data, ensure_ascii=False)))
     except OSError as error:
         raise CommandError(f"cannot read the tokenizer {path}: {reason_of(error)}") from error
     except Exception as error:  # the library raises bare Exception

@@ -42,6 +42,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--circuits-fresh", action="store_true", help="Compute everything anew, without circuitlang's cache."
     )
+    group.addoption(
+        "--circuits-native",
+        action="store_true",
+        help="Compute with all that this processor has: last digits differ from other machines'.",
+    )
     parser.addini("circuits", f"Whether claims are tested: {', '.join(MODES)}.", default="off")
 
 
@@ -51,6 +56,17 @@ def mode(config: pytest.Config) -> str:
     if chosen not in MODES:
         raise pytest.UsageError(f"circuits = {chosen}: it can be {', '.join(MODES)}")
     return chosen
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Before a conftest.py can load torch, which settles what it computes with."""
+    asked = early_config.known_args_namespace
+    chosen = getattr(asked, "circuits", None) or early_config.getini("circuits")
+    if chosen != "off" and not getattr(asked, "circuits_native", False):
+        from circuitlang.kernels import pin
+
+        pin()
 
 
 def pytest_configure(config: pytest.Config) -> None:

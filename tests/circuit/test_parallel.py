@@ -1,9 +1,15 @@
 """Searches in processes of their own: the same circuits, the same errors, nothing left behind."""
 
 import multiprocessing
+import os
 import pickle
+import signal
+import subprocess
+import sys
+import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,7 +24,7 @@ from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.generate import Generator, SupportError
 from circuitlang.prompts.relabel import ShuffledAnswers
 from circuitlang.site import Node, Place, Site
-from circuitlang.source import ProgramError
+from circuitlang.source import CommandError, ProgramError
 
 TASK = """task brackets {
   draw a, b = "rows" | "grid" | "items" | "x" | "y" | "z" | "left" | "right" | "names" | "n"
@@ -60,6 +66,59 @@ def test_an_error_of_a_search_is_raised_here(finder):
     while multiprocessing.active_children() and time.monotonic() < late:
         time.sleep(0.05)
     assert not multiprocessing.active_children()
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return Path(f"/proc/{pid}/stat").exists() and ") Z " in Path(f"/proc/{pid}/stat").read_text()
+
+
+@pytest.mark.parametrize("stop", ["SIGKILL", "SIGTERM", "SIGHUP"])
+def test_workers_do_not_outlive_the_process_that_started_them(stop):
+    """However it ended. Each worker is busy, and ignores what is sent to the whole group."""
+    code = (
+        "import multiprocessing, os, time\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from circuitlang.circuit.worker import begin, starting_workers\n"
+        "if __name__ == '__main__':\n"
+        "    with starting_workers():\n"
+        "        pool = ProcessPoolExecutor(2, multiprocessing.get_context('spawn'), begin)\n"
+        "    with starting_workers():\n"
+        "        pids = [pool.submit(os.getpid).result()]\n"
+        "        busy = [pool.submit(time.sleep, 3600) for _ in range(2)]\n"
+        "    print(*(process.pid for process in multiprocessing.active_children()), flush=True)\n"
+        "    time.sleep(3600)\n"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as parent:
+        assert parent.stdout is not None
+        pids = list(map(int, parent.stdout.readline().split()))
+        assert pids
+        os.kill(parent.pid, getattr(signal, stop))
+        late = time.monotonic() + 60  # however busy the machine
+        while not all(map(gone, pids)) and time.monotonic() < late:
+            time.sleep(0.05)
+        left = [pid for pid in pids if not gone(pid)]
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        assert not left
+
+
+def test_a_worker_that_is_lost_ends_the_search_with_a_message(finder):
+    def lose() -> None:
+        while not (children := multiprocessing.active_children()):
+            time.sleep(0.01)
+        children[0].kill()
+
+    long = replace(SETTINGS, steps=1_000_000)
+    killer = threading.Thread(target=lose)
+    killer.start()
+    with pytest.raises(CommandError, match="ended from outside, most often because memory ran out"):
+        find_all([Search(finder, long, 0), Search(finder, long, 1)], 2)
+    killer.join()
 
 
 def test_no_process_is_started_for_what_one_can_do(finder, tmp_path, monkeypatch):

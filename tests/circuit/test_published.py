@@ -108,13 +108,66 @@ def test_without_losses_costs_are_zero_and_that_is_said(graph_of):
     assert notes[-1] == "the file has no losses without single nodes: every cost is 0"
 
 
+def doubling(times: int) -> list[Any]:
+    """A few bytes in a pickle; 2 ** times numbers once it is written out."""
+    found: list[Any] = [1]
+    for _ in range(times):
+        found = [found, found]
+    return found
+
+
+def circular() -> list[Any]:
+    found: list[Any] = [1]
+    found.append(found)
+    return found
+
+
+HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
+    "expanded": ({"circuit_data": {"0.attn.q": torch.tensor([1]).expand(10**9)}}, "names more numbers"),
+    "expanded a little": (
+        {"circuit_data": {"0.attn.q": torch.tensor([1]).expand(1000)}},
+        "has 1,000 numbers, and fewer are stored",
+    ),
+    "one row for all": (
+        {"circuit_data": dict.fromkeys((f"{n}.attn.q" for n in range(100)), torch.arange(1000))},
+        "names more numbers",
+    ),
+    "doubling": ({"circuit_data": {"0.attn.q": doubling(40)}}, "has list where a whole number must be"),
+    "circular": ({"circuit_data": {"0.attn.q": circular()}}, "has list where a whole number must be"),
+    "sparse": ({"circuit_data": {"0.attn.q": torch.tensor([0, 1]).to_sparse()}}, "is stored as `sparse_coo`"),
+    "text": ({"circuit_data": {"0.attn.q": "13"}}, "has no row of numbers"),
+    "no table": ({"circuit_data": 3}, "holds no circuit"),
+    "doubling loss": ({"importances__interv_loss": doubling(40)}, "has list where a number must be"),
+    "infinite number of nodes": ({"num_total_nodes": float("inf")}, "has float where a whole number"),
+    "losses of texts": ({"importances__ch_interv_losses": {"0.attn.q": ["1"]}}, "has str where a number"),
+    "losses of nothing": ({"importances": 7}, "holds no circuit"),
+    "no number of its own": ({"importances__interv_loss": torch.empty((), device="meta")}, "no numbers of"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_small_file_takes_little_memory_whatever_it_says(graph_of, name):
+    changes, message = HOSTILE[name]
+    with pytest.raises(CommandError, match=message):
+        graph_of[1](payload(**changes))
+
+
+@pytest.mark.parametrize("value", [circular(), doubling(40), {"n_layer": circular()}])
+def test_what_is_not_needed_of_a_config_is_not_looked_into(graph_of, value):
+    config = {"n_layer": 2, "d_model": 16, "else": value}
+    assert graph_of[1](payload(importances__beeg_model_config=config))[0].node_count == 10
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ([1], "holds no circuit in the authors' layout: it is no table"),
         ({}, "holds no circuit in the authors' layout: 'circuit_data'"),
-        (payload(circuit_data={"0.attn.q": torch.ones(2)}), "has no row of whole numbers"),
-        (payload(circuit_data={"0.attn.q": torch.ones(2, 2).long()}), "has no row of whole numbers"),
+        (payload(circuit_data={"0.attn.q": torch.ones(2)}), "holds torch.float32, not whole numbers"),
+        (
+            payload(circuit_data={"0.attn.q": torch.ones(2, 2).long()}),
+            "'0.attn.q' has 2 axes in place of one",
+        ),
         (payload(circuit_data={"0.attn.y": torch.tensor([1])}), "at `0.attn.y`, and there is no such place"),
         (payload(circuit_data={"2.attn.q": torch.tensor([1])}), "at `2.attn.q`, and there is no such place"),
         (
@@ -130,7 +183,10 @@ def test_without_losses_costs_are_zero_and_that_is_said(graph_of):
             r"keeps a node of 0\.q twice",
         ),
         (payload(circuit_data={"0.attn.q": torch.tensor([1, 2])}), "1 losses for the 2 nodes at `0.attn.q`"),
-        (payload(importances__interv_loss=float("nan")), "the circuit cannot be: .* must be finite"),
+        (
+            payload(importances__interv_loss=float("nan")),
+            "holds no circuit in the authors' layout: Out of range float",
+        ),
         (payload(importances__beeg_model_config={"n_layer": 8}), "n_layer = 8, and this one has 2"),
         (payload(num_total_nodes=99), "of a model with 99 nodes, and this one has 288"),
     ],

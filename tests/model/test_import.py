@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import random
 import subprocess
 import sys
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +249,66 @@ WRONG = [
     (setting("vocab_size", 2048), r"too few for the .* numbers|has 300 tokens, the model 2048"),
     (setting("n_layer", 10**6), r"too few for the [\d,]+ numbers that its config asks for"),
 ]
+
+
+def sparse(indices: list[list[int]]) -> torch.Tensor:
+    """Of the shape that is asked for; the indices may lie outside it."""
+    return torch.sparse_coo_tensor(
+        torch.tensor(indices), torch.tensor([41.0]), (300, 16), check_invariants=False
+    )
+
+
+def badly_compressed() -> torch.Tensor:
+    ends = torch.tensor([0, *[10**9] * 300])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls the layout a beta
+        return torch.sparse_csr_tensor(
+            ends, torch.tensor([0]), torch.tensor([41.0]), (300, 16), check_invariants=False
+        )
+
+
+NOT_PLAIN = {
+    "inside": lambda: sparse([[3], [0]]),
+    "a place outside": lambda: sparse([[301], [0]]),
+    "a place far outside": lambda: sparse([[10**9], [10**9]]),
+    "a bad end of a row": badly_compressed,
+    "one number for all": lambda: torch.ones(1).expand(300, 16),
+    "none at all": lambda: torch.empty(300, 16, device="meta"),
+    "complex": lambda: torch.ones(300, 16, dtype=torch.complex64),
+    "of eight bits": lambda: torch.ones(300, 16).to(torch.float8_e4m3fn),
+    "quantized": lambda: torch.quantize_per_tensor(torch.ones(300, 16), 0.1, 0, torch.qint8),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", NOT_PLAIN)
+def test_a_tensor_that_is_not_plain_numbers_is_refused_untouched(
+    in_process, tmp_path, text, monkeypatch, name
+):
+    """With the sparse kernels' setting, too. Nothing makes another tensor of it: that would write where it says."""
+    state = {**tensors(SIZES), "lm_head.weight": NOT_PLAIN[name]()}
+    write_folder(tmp_path / "theirs", {**SIZES, "enable_sparse_kernels": True}, state)
+
+    def touched(tensor: torch.Tensor) -> None:
+        raise AssertionError("it was touched")
+
+    monkeypatch.setattr(torch.Tensor, "to_dense", touched)
+    with pytest.raises(CommandError, match=r"lm_head\.weight (is stored as|holds|has)"):
+        bring(tmp_path / "theirs", tmp_path / "ours", "ours", text)
+    assert not (tmp_path / "ours").exists()
+
+
+def test_an_archive_that_unpacks_to_more_than_it_is_is_refused(in_process, tmp_path, text):
+    folder = write_folder(tmp_path / "theirs", SIZES, tensors(SIZES))
+    plain = folder / "final_model.pt"
+    packed = tmp_path / "packed.pt"
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename, old.read(entry))
+        new.writestr("archive/padding", random.Random(0).randbytes(200_000))
+    packed.replace(plain)
+    with pytest.raises(CommandError, match=r"is compressed, which torch\.save never does"):
+        bring(folder, tmp_path / "ours", "ours", text)
 
 
 @pytest.mark.parametrize(("harm", "message"), WRONG, ids=[message for _, message in WRONG])

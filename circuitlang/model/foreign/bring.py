@@ -67,6 +67,7 @@ def bring(
             "reference": reference,
             "card": card,
             "folder": str(made),
+            "memory": 2 * 4 * COPIES * found.parameters,
         }
         in_child(job, Path(scratch) / "job.json")
         for part in (TOKENS, CARD, WEIGHTS):  # the weights last: a folder without them is no model
@@ -152,4 +153,4 @@ def circuit_data(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CommandError(f"{path}: there is no such file")
     with tempfile.TemporaryDirectory() as scratch:
-        return in_child({"kind": "circuit", "weights": str(path)}, Path(scratch) / "job.json")
+        return in_child({"kind": "circuit", "weights": str(path), "memory": 0}, Path(scratch) / "job.json")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import pickle
 import sys
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,16 @@ from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.tokenizer import load_tokenizer
 from circuitlang.source import CommandError
 
+_FRACTIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+_BESIDE = 2**29
+"""Bytes that a conversion may take beside what the weights need."""
+
 
 def read_pickle(path: Path) -> object:
-    """What `torch.save` wrote, without running any code of it. CommandError where that does not go."""
+    """What `torch.save` wrote, without running any code of it. CommandError where that does not go. What is in it may
+    still be anything: `require_plain` comes before every use of a tensor."""
+    require_no_bomb(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -42,6 +50,37 @@ def read_pickle(path: Path) -> object:
         raise
     except Exception as error:  # torch raises many kinds for what is not its format
         raise CommandError(f"cannot read {path}: {str(error).partition(chr(10))[0]}") from error
+
+
+def require_no_bomb(path: Path) -> None:
+    """CommandError where an archive would unpack to more than it is: torch stores without compressing."""
+    try:
+        if not zipfile.is_zipfile(path):
+            return
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise CommandError(f"cannot read {path}: {error}") from error
+    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+    if packed or sum(entry.file_size for entry in entries) > path.stat().st_size:
+        raise CommandError(f"{path} is compressed, which torch.save never does; it is not read")
+
+
+def require_plain(path: Path, name: object, tensor: Tensor, types: Sequence[torch.dtype]) -> None:
+    """CommandError for a tensor that is not numbers lying in memory, all of them in the file: a sparse one may have
+    indices outside its shape, an expanded one a few bytes for billions of numbers. No content is touched."""
+    if type(tensor) not in (Tensor, torch.nn.Parameter) or tensor.layout != torch.strided or tensor.is_nested:
+        what = str(tensor.layout).removeprefix("torch.")
+        raise CommandError(
+            f"{path}: {name} is stored as `{what}`; only dense tensors are read (`to_dense()`)"
+        )
+    if tensor.dtype not in types:
+        wanted = "numbers with a fraction" if types is _FRACTIONS else "whole numbers"
+        raise CommandError(f"{path}: {name} holds {tensor.dtype}, not {wanted}")
+    if tensor.device.type != "cpu" or tensor.is_quantized or tensor.is_conj() or tensor.is_neg():
+        raise CommandError(f"{path}: {name} has no numbers of its own")
+    if tensor.numel() * tensor.itemsize > tensor.untyped_storage().nbytes():
+        raise CommandError(f"{path}: {name} has {tensor.numel():,} numbers, and fewer are stored")
 
 
 def authors_state(path: Path, found: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -81,10 +120,8 @@ def checked(
 
 
 def finite(path: Path, name: str, tensor: Tensor) -> Tensor:
-    dense = tensor.to_dense() if tensor.layout != torch.strided else tensor
-    if not dense.is_floating_point():
-        raise CommandError(f"{path}: {name} holds {dense.dtype}, not numbers with a fraction")
-    dense = dense.float()
+    require_plain(path, name, tensor, _FRACTIONS)
+    dense = tensor.detach().float()
     if not torch.isfinite(dense).all():
         raise CommandError(f"{path}: {name} has values that are not finite numbers")
     return dense
@@ -196,21 +233,50 @@ def read_circuit(path: Path) -> dict[str, Any]:
         if not isinstance(read, Mapping):
             raise TypeError("it is no table")
         importances = read.get("importances", {})
-        kept = {k: torch.as_tensor(v) for k, v in read["circuit_data"].items() if k != "prune_config"}
-        for name, indices in kept.items():
-            if indices.ndim != 1 or indices.is_floating_point() or indices.dtype == torch.bool:
-                raise TypeError(f"{name!r} has no row of whole numbers")
+        kept = {k: v for k, v in read["circuit_data"].items() if k != "prune_config"}
         without = importances.get("ch_interv_losses", {})
         loss, nodes = importances.get("interv_loss"), read.get("num_total_nodes")
-        return {
-            "kept": {str(name): indices.tolist() for name, indices in kept.items()},
-            "without": {str(name): [float(v) for v in values] for name, values in without.items()},
-            "loss": None if loss is None else float(loss),
-            "config": dict(importances.get("beeg_model_config", {})),
-            "nodes": None if nodes is None else int(nodes),
+        if sum(map(len, (*kept.values(), *without.values()))) > path.stat().st_size:
+            raise ValueError("it names more numbers than it holds")
+        found = {
+            "kept": {str(name): _row(path, name, values, _WHOLE) for name, values in kept.items()},
+            "without": {str(name): _row(path, name, values, _FRACTIONS) for name, values in without.items()},
+            "loss": None if loss is None else _number(path, "interv_loss", loss, _FRACTIONS),
+            "config": {
+                str(key): value
+                for key, value in importances.get("beeg_model_config", {}).items()
+                if type(value) in (int, float, str, bool)
+            },
+            "nodes": None if nodes is None else _number(path, "num_total_nodes", nodes, _WHOLE),
         }
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        json.dumps(found, allow_nan=False)
+        return found
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise CommandError(f"{path} holds no circuit in the authors' layout: {error}") from error
+
+
+def _row(path: Path, name: object, values: object, types: Sequence[torch.dtype]) -> list[float]:
+    """A tensor of one axis, or a list of numbers."""
+    if isinstance(values, Tensor):
+        require_plain(path, name, values, types)
+        if values.ndim != 1:
+            raise TypeError(f"{name!r} has {values.ndim} axes in place of one")
+        return values.tolist()
+    if not isinstance(values, list | tuple):
+        raise TypeError(f"{name!r} has no row of numbers")
+    return [_number(path, name, value, types) for value in values]
+
+
+def _number(path: Path, name: object, value: object, types: Sequence[torch.dtype]) -> float:
+    if isinstance(value, Tensor):
+        require_plain(path, name, value, types)
+        if value.ndim:
+            raise TypeError(f"{name!r} is no single number")
+        return value.item()
+    if type(value) is not int and not (type(value) is float and types is _FRACTIONS):
+        wanted = "number" if types is _FRACTIONS else "whole number"
+        raise TypeError(f"{name!r} has {type(value).__name__} where a {wanted} must be")
+    return float(value) if types is _FRACTIONS else value
 
 
 def convert(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -251,13 +317,32 @@ def sizes(model: Transformer) -> dict[str, Any]:
 
 
 def main(path: str) -> None:
+    job = json.loads(Path(path).read_text(encoding="utf-8"))
+    _bound_memory(job["memory"] + _BESIDE)
     try:
-        found = convert(json.loads(Path(path).read_text(encoding="utf-8")))
+        found = convert(job)
     except CommandError as error:
         found = {"error": str(error)}
-    except MemoryError:
-        found = {"error": "there is too little memory to convert the model"}
+    except (MemoryError, RuntimeError) as error:  # torch raises the second for the first
+        if "memory" not in str(error) and not isinstance(error, MemoryError):
+            raise
+        found = {
+            "error": f"{job['weights']} takes more memory than a file of its kind should, or than there is"
+        }
     sys.stdout.write(json.dumps(found))
+
+
+def _bound_memory(more: int) -> None:
+    """Lets this process take so many bytes more than it has, where the system can; more is refused."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    bound = int(status["VmData"].split()[0]) * 1024 + more
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard == resource.RLIM_INFINITY or bound < hard:
+        resource.setrlimit(resource.RLIMIT_DATA, (bound, hard))
 
 
 if __name__ == "__main__":

@@ -56,8 +56,7 @@ def _authors(folder: Path, tokenizer: Path | None) -> Found:
     settled = authors.settled(raw)
     config = authors.to_config(settled)
     weights, parameters = folder / authors.WEIGHTS, authors.parameters(settled)
-    if not raw.get("enable_sparse_kernels"):  # such tensors may be stored sparse
-        _require_bytes(weights, parameters)
+    _require_bytes(weights, parameters)
     where = tokenizer or next(
         (folder / each for each in TOKENIZER_FOLDERS if (folder / each / byte_pairs.MERGES).is_file()), folder
     )
