@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -48,6 +48,8 @@ MARGIN = 3.0
 """The target must be met on `select` by so many standard errors, so that it is met on fresh prompts too."""
 ROUGH = 96
 """Datapoints of `select` that the bisection looks at, before all of them decide."""
+BESIDE = 3
+"""Sizes on each side of the one in question that are measured with it on all of `select`."""
 GROWN = 4
 """A circuit that misses the target by little is looked for among so many times as many nodes."""
 GENTLE = 0.25
@@ -56,6 +58,9 @@ go faster than the gradient, which the noise drowns, can say which are needed, a
 PATIENCE = 0.4
 """Share of the steps after which a search that has not come near its target ends. The rate falls to 0, so that the
 steps that are left would move tau 0.36 times as far as all of them: half as far again as it has gone."""
+LATEST = 0.6
+"""Share of the steps by which a search without a fallback must have met its target. The model itself meets the target
+of a task that it can do, and so does a search from its first step; one that has not is of a null."""
 NEAR = 2.0
 """Near: a running loss of at most so many times the target, and at most half-way from chance to the target. The second
 stage gives up at 1.6 times the target, so a search from all nodes would not begin where this one ends."""
@@ -143,14 +148,16 @@ def prune(
     all nodes it takes minutes. Deterministic for equal arguments and thread counts. Raises ValueError for a node that
     the model does not have.
     """
-    results = []
+    results, strict = [], settings.resamples and not fallback
     for number, penalty in enumerate(settings.penalty):
         share = number / len(settings.penalty)
 
         def told(stage: str, done: float, share: float = share) -> None:
             report(stage, share + done / len(settings.penalty))
 
-        learnt = learn(model, ablation, draw, settings, penalty, seed, told, without)
+        learnt = learn(model, ablation, draw, settings, penalty, seed, told, without, strict)
+        if strict and learnt.stopped is None:
+            learnt = _converged(model, ablation, select, settings, learnt)
         if learnt.stopped is not None:  # no penalty has counted yet, so that all of them would end here
             return _nothing(model, ablation, select, learnt, penalty)
         order = eliminate(model, ablation, draw, settings, learnt.nodes, told)
@@ -168,6 +175,17 @@ def prune(
         return min(grown, _shortest(model, ablation, select, settings, order, best.penalty), key=_rank)
     order = eliminate(model, ablation, draw, settings, every_node(model, without), report)
     return min(best, _shortest(model, ablation, select, settings, order, 0.0), key=_rank)
+
+
+def _converged(
+    model: Transformer, ablation: Ablation, select: Batch, settings: PruneSettings, learnt: Learnt
+) -> Learnt:
+    """The same, or stopped where the kept nodes miss the target on `select`: fewer of them would miss it, too."""
+    few = next(iter(select.parts(ROUGH * select.cases)))
+    loss, _ = loss_and_error(model, ablation, learnt.nodes, few)
+    if loss <= settings.loss:
+        return learnt
+    return replace(learnt, stopped=Stopped(settings.steps, settings.steps, loss, settings.loss))
 
 
 def _grown(
@@ -217,14 +235,17 @@ def learn(
     seed: int,
     report: Callable[[str, float], None],
     without: Sequence[Node] = (),
+    strict: bool = False,
 ) -> Learnt:
-    """The first stage: the kept nodes, none of `without` among them, or that it stopped early."""
+    """The first stage: the kept nodes, none of `without` among them, or that it stopped early. `strict`: also where the
+    target itself was not met by LATEST of the steps."""
     sites = model.config.sites()
     sizes = [model.config.size(site) for site in sites]
     device = model.embed.device
     allowed = _allowed(model, ablation, without) if without else None
     # Not before the running mean is one.
     patience = max(math.ceil(PATIENCE * settings.steps), round(1 / SMOOTH))
+    latest = max(math.ceil(LATEST * settings.steps), patience + 1)
     generator, donors = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     start = INITIAL + NOISE * torch.randn(sum(sizes), generator=generator)
     tau = start.clamp(-1, 1).to(device).requires_grad_()
@@ -257,7 +278,12 @@ def learn(
         with torch.no_grad():
             tau.clamp_(-1, 1)
         report("learning the mask", 0.7 * (i + 1) / settings.steps)
-        if i + 1 == patience and best > (near := _near(settings.loss, chance(batch))):
+        near = math.inf
+        if i + 1 == patience:
+            near = _near(settings.loss, chance(batch))
+        elif strict and i + 1 == latest:
+            near = settings.loss
+        if best > near:
             stopped = Stopped(i + 1, settings.steps, recent, near)
             break
     kept = chosen(tau.detach()).split(sizes)
@@ -308,11 +334,27 @@ def per_prompt_loss(model: Transformer, ablation: Ablation, nodes: Sequence[Node
     return torch.cat([score.loss(logits, part) for part, logits in outputs(model, ablation, nodes, batch)])
 
 
+@torch.no_grad()
+def losses_and_errors(
+    model: Transformer, ablation: Ablation, circuits: Sequence[Sequence[Node]], batch: Batch
+) -> list[tuple[float, float]]:
+    """Each circuit's mean loss in nats per prompt, and its standard error over datapoints; piece by piece of the batch,
+    so that what ablated nodes become is worked out once for all circuits."""
+    keeps = [keeping(nodes, model.config, ablation.mean).keep for nodes in circuits]
+    losses: list[list[Tensor]] = [[] for _ in circuits]
+    for part in batch.parts(score.PROMPTS_AT_ONCE):
+        values = ablation.of(part)
+        for keep, found in zip(keeps, losses, strict=True):
+            mask = Mask(keep, values)
+            found.append(score.loss(score.answer_logits(compact(model, mask), part, mask), part))
+    return [mean_and_error(torch.cat(parts), batch.cases) for parts in losses]
+
+
 def loss_and_error(
     model: Transformer, ablation: Ablation, nodes: Sequence[Node], batch: Batch
 ) -> tuple[float, float]:
     """The circuit's mean loss in nats per prompt, and its standard error over datapoints."""
-    return mean_and_error(per_prompt_loss(model, ablation, nodes, batch), batch.cases)
+    return losses_and_errors(model, ablation, [nodes], batch)[0]
 
 
 def mean_and_error(losses: Tensor, cases: int) -> tuple[float, float]:
@@ -336,24 +378,27 @@ def _shortest(
     meets the target there and down while the next smaller does too.
     """
     rough = next(iter(select.parts(ROUGH * select.cases)))
-    seen: dict[int, tuple[float, float]] = {}
-
-    def meets(k: int) -> bool:
-        if k not in seen:
-            seen[k] = loss_and_error(model, ablation, order[:k], select)
-        return seen[k][0] + MARGIN * seen[k][1] <= settings.loss
-
     low, high = 0, len(order)
     while high - low > 1:
         middle = (low + high) // 2
         now, _ = loss_and_error(model, ablation, order[:middle], rough)
         low, high = (low, middle) if now <= settings.loss else (middle, high)
+    seen: dict[int, tuple[float, float]] = {}
+
+    def meets(k: int, pace: int) -> bool:
+        if k not in seen:  # with its neighbours, for which the values of ablated nodes are then at hand
+            near = (k + away * pace for away in range(-BESIDE, BESIDE + 1))
+            wanted = sorted({each for each in near if 0 < each <= len(order)} - seen.keys() | {k})
+            circuits = [order[:each] for each in wanted]
+            seen.update(zip(wanted, losses_and_errors(model, ablation, circuits, select), strict=True))
+        return seen[k][0] + MARGIN * seen[k][1] <= settings.loss
+
     k = high
-    while not meets(k) and k < len(order):
-        k = min(len(order), k + max(1, k // 16))
+    while not meets(k, up := max(1, k // 16)) and k < len(order):
+        k = min(len(order), k + up)
     pace = max(1, k // STEADY) if settings.resamples else 1
-    while meets(k) and k > pace and meets(k - pace):
+    while meets(k, pace) and k > pace and meets(k - pace, pace):
         k -= pace
     loss, error = seen[k]
     curve = tuple((k, seen[k][0]) for k in sorted(seen))
-    return Pruned(tuple(sorted(order[:k])), loss, error, meets(k), penalty, curve, tuple(order))
+    return Pruned(tuple(sorted(order[:k])), loss, error, meets(k, pace), penalty, curve, tuple(order))

@@ -9,8 +9,9 @@ from torch import Tensor
 from circuitlang.model.transformer import Edit, Known, Transformer, unchanged
 from circuitlang.prompts.encode import NO_FOIL, Batch
 
-PROMPTS_AT_ONCE = 256
-"""Prompts of one forward pass while measuring. Fixed, so that sums are taken in one order on every machine."""
+PROMPTS_AT_ONCE = 64
+"""Prompts of one forward pass while measuring. Fixed, so that sums are taken in one order on every machine; few, as the
+values of all nodes on as many donors are held at a time."""
 
 
 def answer_logits(

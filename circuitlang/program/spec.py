@@ -24,7 +24,7 @@ class PruneSettings:
     loss: float = 0.15  # the target: the smallest circuit with at most this loss on `select`
     ablate: Ablate = "resample"  # what an ablated node becomes (circuit/ablation.py)
     seeds: tuple[int, ...] = (0,)
-    steps: int = 250
+    steps: int = 500
     batch: int = 8  # datapoints per step; each is one prompt per case
     learning_rate: float = 0.03
     penalty: tuple[float, ...] = (8e-3,)  # nats per kept node; every one is tried, `select` decides
