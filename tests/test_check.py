@@ -24,7 +24,7 @@ use "tasks/python.task"
 spec quick {
   task = single_double_quote
   model = "zoo:python-small"
-  prune { loss = 0.5  seeds = 0  steps = 40  batch = 4  learning_rate = 0.1  penalty = 0.03 }
+  prune { loss = 0.5  ablate = mean  seeds = 0  steps = 40  batch = 4  learning_rate = 0.1  penalty = 0.03 }
   verdict { samples = 64..128 }
   claim sufficient: loss given keep(circuit) <= 0.65
   claim impossible: accuracy given drop(circuit) >= 100%

@@ -43,7 +43,7 @@ SPEC = """
 spec quick {
   task = planted
   model = "planted"
-  prune { loss = 0.07  steps = 30 }
+  prune { loss = 0.07  ablate = mean  steps = 30 }
   verdict { samples = 64..256 }
   circuit {
     role detector = neuron in layer 0

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
+from torch import Tensor
 
 from circuitlang.circuit.ablation import Ablation
+from circuitlang.circuit.adversary import attacked, worst_part
 from circuitlang.circuit.compact import compact
 from circuitlang.circuit.mask import Mask, keeping
 from circuitlang.circuit.shared import Shared, in_order, trace
@@ -15,7 +17,7 @@ from circuitlang.model.config import Config
 from circuitlang.model.transformer import Transformer
 from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.encode import Batch
-from circuitlang.site import Node, Place
+from circuitlang.site import Node, Place, Site
 
 TRIED = 4
 """Nodes whose removal is measured exactly per round of the second stage; the gradient says which."""
@@ -28,6 +30,8 @@ STEADY = 64
 something, and one at a time would take an hour."""
 EVERY = 64
 """Nodes of which all are tried where those with the smallest gradients are missed; of more it would take minutes."""
+RENEWED = 0.9
+"""The part of the complement that comes back is chosen anew when so many of the nodes are left."""
 RANKED = 32
 """Datapoints of `train` that the second stage looks at."""
 GIVE_UP = 0.6
@@ -70,10 +74,22 @@ def eliminate(
     """The second stage: the survivors, the most needed first."""
     batch = draw(settings.steps * settings.batch, RANKED)
     config, stand_ins = model.config, ablation.of(batch)
+    attack = attacked(batch).to(model.embed.device)[:, None, None]
+    back: dict[Site, Tensor] = {}
+    known = 0  # how many nodes were left when the part that comes back was chosen
+
+    def masked(nodes: Sequence[Node]) -> Mask:
+        """The circuit of these nodes, under attack in every second datapoint."""
+        mask = keeping(nodes, config, stand_ins)
+        if not back:
+            return mask
+        return Mask(
+            {s: torch.where(attack, torch.maximum(k, back[s]), k) for s, k in mask.keep.items()}, mask.mean
+        )
 
     def losses_without(model: Transformer, outs: Sequence[Sequence[int]]) -> list[float]:
         """The loss without some of `left`, by their numbers; one per choice of some."""
-        masks = [keeping(_others(left, with_them(out)), config, stand_ins) for out in outs]
+        masks = [masked(_others(left, with_them(out))) for out in outs]
         traces = [trace(config, mask.keep) for mask in masks]
         losses = [0.0] * len(outs)
         for i in in_order(traces):
@@ -91,7 +107,10 @@ def eliminate(
     left, gone = list(survivors), []
     stuck = False  # whether it is known that no single node can go unmissed
     while left:
-        mask = keeping(left, config, stand_ins)
+        if settings.resamples and len(left) != known and (not back or len(left) < RENEWED * known):
+            _, back = worst_part(model, keeping(left, config, stand_ins), batch)
+            known = len(left)
+        mask = masked(left)
         small = compact(model, mask)
         now, effect = effects(small, mask, batch, left)
         if now > settings.loss * (1 + GIVE_UP) and gone:
@@ -149,5 +168,5 @@ def effects(model: Transformer, mask: Mask, batch: Batch, nodes: Sequence[Node])
     rises = []
     for node in nodes:
         slope = by_site[node.site]
-        rises.append(0.0 if slope is None else -float(slope[node.index]))
+        rises.append(0.0 if slope is None else -float(slope[..., node.index].sum()))
     return float(value.detach()), rises

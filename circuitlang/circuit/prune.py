@@ -30,6 +30,7 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.ablation import Ablation
+from circuitlang.circuit.adversary import Adversary, allowed, attacked, worst_part
 from circuitlang.circuit.compact import compact
 from circuitlang.circuit.eliminate import STEADY, Draw, by_return, eliminate, every_node
 from circuitlang.circuit.mask import Mask, keeping
@@ -242,7 +243,7 @@ def learn(
     sites = model.config.sites()
     sizes = [model.config.size(site) for site in sites]
     device = model.embed.device
-    allowed = _allowed(model, ablation, without) if without else None
+    permitted = _allowed(model, ablation, without) if without else None
     # Not before the running mean is one.
     patience = max(math.ceil(PATIENCE * settings.steps), round(1 / SMOOTH))
     latest = max(math.ceil(LATEST * settings.steps), patience + 1)
@@ -253,26 +254,39 @@ def learn(
     def chosen(tau: Tensor) -> Tensor:
         """(node) 1 where it is kept, else 0."""
         keep = step(tau, settings.temperature)
-        keep = keep if allowed is None else keep * allowed
+        keep = keep if permitted is None else keep * permitted
         return with_keys(keep, model.config) if settings.resamples else keep
 
     ease = GENTLE if settings.resamples else 1.0
     rate = settings.learning_rate * ease
     optimizer = torch.optim.AdamW([tau], lr=rate, betas=(0.9, 0.95), weight_decay=1e-3)
-    recent, best, stopped = 0.0, math.inf, None
+    adversary = Adversary(donors) if settings.resamples else None
+    recent, best, under_attack, stopped = 0.0, math.inf, 0.0, None
     for i in range(settings.steps):
         for group in optimizer.param_groups:
             group["lr"] = rate * (1 - i / settings.steps)
         keep = chosen(tau)
         batch = draw(i * settings.batch, settings.batch)
         values = ablation.drawn(batch, donors)
-        mask = Mask(dict(zip(sites, keep.split(sizes), strict=True)), values)
-        task = score.loss(score.answer_logits(model, batch, mask), batch).mean()
-        recent += SMOOTH * (float(task.detach()) - recent) if i else float(task.detach())
+        masks = keep if adversary is None else adversary.masks(keep, batch).unsqueeze(1)
+        masks.retain_grad()
+        mask = Mask(dict(zip(sites, masks.split(sizes, -1), strict=True)), values)
+        losses = score.loss(score.answer_logits(model, batch, mask), batch)
+        seen = losses.detach()
+        attack = (
+            attacked(batch).to(device) if adversary is not None else torch.zeros_like(seen, dtype=torch.bool)
+        )
+        plain = float(seen[~attack].mean())
+        recent += SMOOTH * (plain - recent) if i else plain
         best = min(best, recent)
-        objective = task + ease * penalty * pressure(recent, settings.loss) * keep.sum()
+        if adversary is not None:
+            under_attack += SMOOTH * (float(seen[attack].mean()) - under_attack)
+        hardest = max(recent, under_attack * settings.loss / allowed(settings.loss, chance(batch)))
+        objective = losses.mean() + ease * penalty * pressure(hardest, settings.loss) * keep.sum()
         optimizer.zero_grad(set_to_none=True)
         objective.backward()
+        if adversary is not None and masks.grad is not None:
+            adversary.see(masks.grad.squeeze(1), batch)
         torch.nn.utils.clip_grad_norm_([tau], 1.0)
         optimizer.step()
         with torch.no_grad():
@@ -316,6 +330,26 @@ def _allowed(model: Transformer, ablation: Ablation, without: Sequence[Node]) ->
     """(node) 0 at the nodes of `without`, else 1, in the order of computation."""
     out = keeping(without, model.config, ablation.mean)
     return 1 - torch.cat([out.keep[site] for site in model.config.sites()])
+
+
+def _least_under_attack(
+    model: Transformer,
+    ablation: Ablation,
+    select: Batch,
+    settings: PruneSettings,
+    order: Sequence[Node],
+    k: int,
+) -> int:
+    """The shortest prefix of at least k nodes whose loss on the first datapoints of `select` stays low whichever part
+    of the complement comes back; all of the order where none does."""
+    few = next(iter(select.parts(score.PROMPTS_AT_ONCE)))
+    values, bound = ablation.of(few), allowed(settings.loss, chance(few))
+    while k < len(order):
+        loss, _ = worst_part(model, keeping(order[:k], model.config, values), few)
+        if loss <= bound:
+            break
+        k = min(len(order), k + max(1, k // 16))
+    return k
 
 
 def outputs(
@@ -397,7 +431,11 @@ def _shortest(
     while not meets(k, up := max(1, k // 16)) and k < len(order):
         k = min(len(order), k + up)
     pace = max(1, k // STEADY) if settings.resamples else 1
-    while meets(k, pace) and k > pace and meets(k - pace, pace):
+    least = 0
+    if settings.resamples and meets(k, 1):
+        least = _least_under_attack(model, ablation, select, settings, order, k)
+        k = max(k, least)
+    while meets(k, pace) and k - pace >= max(1, least) and meets(k - pace, pace):
         k -= pace
     loss, error = seen[k]
     curve = tuple((k, seen[k][0]) for k in sorted(seen))

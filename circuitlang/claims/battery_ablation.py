@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from circuitlang.circuit.ablation import Ablation, FromTask, FromText
-from circuitlang.circuit.mask import Mask
+from circuitlang.circuit.adversary import worst_part
 from circuitlang.claims.battery_runs import VARIED, Context, Keep, counted, under, worst_outcome
 from circuitlang.claims.check import Answer
 from circuitlang.claims.verdict import Interval, Outcome
@@ -21,10 +21,6 @@ from circuitlang.site import Site
 SUBSETS, FLIPS = 12, 12
 """How many random parts of the complement are ablated at first, and how many single sites the search then turns
 over."""
-SHARES = (0.05, 0.25, 1.0)
-"""Of the nodes outside whose return raises the loss by its gradient: how many of them, the worst first, come back."""
-ROUNDS = 2
-"""How often the gradient is taken: at the circuit, then at the worst part that the first round found."""
 OTHERS: tuple[Ablate, ...] = ("resample", "resample(text)", "mean", "mean(task)", "zero")
 
 
@@ -111,24 +107,6 @@ def _worst_random(context: Context) -> tuple[Keep, float]:
 
 
 def _worst_by_gradient(context: Context) -> Keep:
-    """The part of the complement that an adversary would ablate who sees the loss's gradient on `select`: everything
-    but the nodes whose return raises the loss."""
+    """What is kept under the worst attack of an adversary who sees the loss's gradient on `select`."""
     batch = context.meter.prompts("select", (), 0)
-    worst, kept = _loss_on_select(context, context.keep), context.keep
-    for _ in range(ROUNDS):
-        keep = {site: part.clone().requires_grad_() for site, part in kept.items()}
-        mask = Mask(keep, context.meter.ablation.of(batch))
-        loss = score.loss(score.answer_logits(context.model, batch, mask), batch).mean()
-        slopes = torch.autograd.grad(loss, list(keep.values()), allow_unused=True, materialize_grads=True)
-        flat = torch.cat(
-            [slope * (1 - part.detach()) for slope, part in zip(slopes, keep.values(), strict=True)]
-        )
-        order = flat.argsort(descending=True, stable=True)[: int((flat > 0).sum())]
-        for share in SHARES:
-            back = torch.zeros_like(flat)
-            back[order[: max(1, round(share * len(order)))]] = 1.0
-            parts = back.split([len(part) for part in keep.values()])
-            tried = {site: torch.maximum(kept[site], part) for site, part in zip(keep, parts, strict=True)}
-            if (found := _loss_on_select(context, tried)) > worst:
-                worst, kept = found, tried
-    return kept
+    return worst_part(context.model, context.mask(batch), batch)[1]

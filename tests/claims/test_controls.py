@@ -30,7 +30,7 @@ SPEC = """
 spec planted {
   task = planted
   model = "zoo:any"
-  prune { loss = 0.07  steps = 60 }
+  prune { loss = 0.07  ablate = mean  steps = 60 }
   verdict { samples = 128..256 }
   circuit {
     role kind = neuron in layer 0
