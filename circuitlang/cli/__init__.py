@@ -10,7 +10,6 @@ import sys
 
 from circuitlang import __version__
 from circuitlang.cli.console import WRONG, tell
-from circuitlang.cli.quick import quick
 from circuitlang.source import CommandError, ProgramError
 
 BUG = 70
@@ -19,12 +18,11 @@ BUG = 70
 def main() -> None:
     """The command. A user's mistake ends in a message and status 2, a bug of ours in a traceback and status 70."""
     try:
-        if not quick(sys.argv[1:]):
-            # importing them adds their commands to the app
-            from circuitlang.cli import draft, edit, export, frontier, hold, models, run, view, write  # noqa: F401
-            from circuitlang.cli.app import app
+        # importing them adds their commands to the app
+        from circuitlang.cli import draft, edit, export, frontier, hold, models, run, view, write  # noqa: F401
+        from circuitlang.cli.app import app
 
-            app()
+        app()
     except ProgramError as error:
         tell(error.diagnostics)
         sys.exit(WRONG)
