@@ -3,9 +3,7 @@
 `python -m benchmarks.prompts_per_second [task …]`. Side by side, in turn, the best of several rounds each, in
 seconds of this process alone:
 
-- generated: what everything uses, the task as one Python function;
-- and marks: the same, and the marks of every prompt are looked at;
-- closures: the slow reference of the same prompts, which makes the marks as it goes;
+- closures: what everything uses;
 - by hand: for two tasks, a function with `random.Random` and f-strings: no splits, no marks, no random
   access, nothing to edit but code.
 """
@@ -23,8 +21,7 @@ from time import process_time
 from circuitlang.program.load import load
 from circuitlang.program.task import Task
 from circuitlang.prompts.document import RuleDocuments
-from circuitlang.prompts.generate import ATTEMPTS, Generator
-from circuitlang.prompts.reference import Reference
+from circuitlang.prompts.generate import Generator
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUNDS = 6
@@ -93,14 +90,12 @@ def main() -> None:
     unknown = [name for name in names if name not in tasks]
     if unknown:
         parser.error(f"there is no task {', '.join(unknown)}; there are {', '.join(tasks)}")
-    columns = ("generated", "and marks", "closures", "by hand")
-    print(f"{'prompts per second':28}" + "".join(f"{column:>12}" for column in columns) + f"{'ratio':>8}")
+    print(f"{'prompts per second':28}" + "".join(f"{column:>12}" for column in ("closures", "by hand")))
     table = [_rates(tasks[name]) for name in names]
-    for name, (rates, ratio) in zip(names, table, strict=True):
-        _print(name, rates, ratio)
+    for name, rates in zip(names, table, strict=True):
+        _print(name, rates)
     for what in (min, median, max):
-        columns = zip(*(rates[:3] for rates, _ in table), strict=True)
-        _print(what.__name__, [what(column) for column in columns], what([ratio for _, ratio in table]))
+        _print(what.__name__, [what([rates[0] for rates in table])])
     print(f"\n{'corpus text':28}{'MB/s':>12}")
     for name, corpus in load(ROOT / "specs" / "models.cir").corpora.items():
         documents = RuleDocuments(corpus, 0)
@@ -109,31 +104,21 @@ def main() -> None:
         print(f"{name:28}{size / time / 1e6:>12.2f}")
 
 
-def _rates(task: Task) -> tuple[list[float], float]:
-    """Prompts per second of each way, and how many times as fast generated code is as closures."""
+def _rates(task: Task) -> list[float]:
+    """Prompts per second of each way."""
     generator = Generator(task, 0)
-    reference = Reference(task, 0, generator.feature)  # choosing the feature is not part of the rate
-    slow, numbers, rng = count(), count(), random.Random(0)
-
-    def marked() -> None:
-        for datapoint in [generator.datapoint("train", next(numbers)) for _ in range(DATAPOINTS)]:
-            for prompt in datapoint.prompts:
-                _ = prompt.marks
-
+    numbers, rng = count(), random.Random(0)
+    _ = generator.feature  # choosing it is not part of the rate
     works: list[Callable[[], object]] = [
-        lambda: [generator.datapoint("train", next(numbers)) for _ in range(DATAPOINTS)],
-        marked,
-        lambda: [reference.datapoint("train", next(slow), {}, ATTEMPTS) for _ in range(DATAPOINTS)],
+        lambda: [generator.datapoint("train", next(numbers)) for _ in range(DATAPOINTS)]
     ]
     if task.name in BY_HAND:
         works.append(lambda: [BY_HAND[task.name](rng) for _ in range(DATAPOINTS)])
-    times = seconds(*works)
-    return [DATAPOINTS * len(task.cases) / time for time in times], times[2] / times[0]
+    return [DATAPOINTS * len(task.cases) / time for time in seconds(*works)]
 
 
-def _print(name: str, rates: Sequence[float], ratio: float) -> None:
-    shown = "".join(f"{rate:>12,.0f}" for rate in rates)
-    print(f"{name:28}{shown:48}{ratio:>8.2f}", flush=True)
+def _print(name: str, rates: Sequence[float]) -> None:
+    print(f"{name:28}" + "".join(f"{rate:>12,.0f}" for rate in rates), flush=True)
 
 
 if __name__ == "__main__":

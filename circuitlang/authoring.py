@@ -323,11 +323,6 @@ def show_light(stage: str, path: Path, name: str | None, seed: int) -> Shown:
     if stage == "prompts":
         made = preview(path, name, "train", 3, {}, seed)
         return Shown(lambda: preview_lines(*made), lambda: preview_data(*made))
-    if stage == "code":
-        from circuitlang.prompts.generate import Generator
-
-        code = Generator(choose(load(path).tasks, name, "task", path), seed).source.splitlines()
-        return Shown(lambda: code, lambda: code)
     spec = choose(load(path).specs, name, "spec", path)
     folder = model_folder(spec, project_root(path))
     if stage == "names":

@@ -16,7 +16,6 @@ from types import FrameType
 from circuitlang import __version__
 from circuitlang.cli import streams
 from circuitlang.cli.console import WRONG, tell
-from circuitlang.cli.quick import quick
 from circuitlang.kernels import pin
 from circuitlang.source import CommandError, ProgramError
 
@@ -81,8 +80,6 @@ def _command() -> int:
         os.getcwd()
     except FileNotFoundError:
         raise CommandError("the folder in which this runs does not exist any more") from None
-    if quick(sys.argv[1:]):
-        return 0
     if "--native" not in sys.argv[1:]:
         pin()  # torch is loaded by what follows
     # importing them adds their commands to the app

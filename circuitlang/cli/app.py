@@ -89,7 +89,7 @@ def watched() -> Iterator[Told]:
     from circuitlang.judging import quiet
     from circuitlang.model.processes import speaks
 
-    if not errors.is_terminal or not speaks():
+    if not errors().is_terminal or not speaks():
         yield quiet
         return
     from rich.console import Console

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from functools import cache
+from typing import TYPE_CHECKING
 
 from circuitlang.program.program import Program
 from circuitlang.source import Diagnostic
@@ -17,22 +17,20 @@ if TYPE_CHECKING:
 WRONG = 2  # the exit status where the program or the command is wrong
 
 
-class _Console:
-    def __init__(self, **options: Any) -> None:
-        self._options = options
+@cache
+def errors() -> Console:
+    """Standard error."""
+    from rich.console import Console
 
-    @cached_property
-    def _console(self) -> Console:
-        from rich.console import Console
-
-        return Console(**self._options)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._console, name)
+    return Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
-errors = cast("Console", _Console(stderr=True, highlight=False, emoji=False, soft_wrap=True))
-output = cast("Console", _Console(highlight=False, emoji=False))
+@cache
+def output() -> Console:
+    """Standard output."""
+    from rich.console import Console
+
+    return Console(highlight=False, emoji=False)
 
 
 def say(lines: Iterable[str | Text]) -> None:
@@ -41,7 +39,7 @@ def say(lines: Iterable[str | Text]) -> None:
         if isinstance(line, str):
             sys.stdout.write(line + "\n")
         else:
-            output.print(line, soft_wrap=True)
+            output().print(line, soft_wrap=True)
 
 
 def tell(found: Sequence[Diagnostic], form: str = "text") -> None:
@@ -50,7 +48,8 @@ def tell(found: Sequence[Diagnostic], form: str = "text") -> None:
 
     if form == "text":
         if found:
-            colour = errors.is_terminal and not errors.no_color and not errors.is_dumb_terminal
+            to = errors()
+            colour = to.is_terminal and not to.no_color and not to.is_dumb_terminal
             sys.stderr.write(diagnostics.text(found, colour))
         return
     from circuitlang import authoring

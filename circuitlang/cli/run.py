@@ -191,7 +191,7 @@ def _print(report: Report, source: Source, notes: Sequence[str], format: ReportF
     from circuitlang.report.terminal import terminal
 
     if format is ReportFormat.TEXT:
-        sys.stdout.write(terminal(report, width=min(output.width, 100), colour=output.is_terminal))
+        sys.stdout.write(terminal(report, width=min(output().width, 100), colour=output().is_terminal))
         say(notes)
     elif format is ReportFormat.JSON:
         sys.stdout.write(report.to_json())

@@ -33,7 +33,6 @@ DIFFERS = 1  # the exit status where a file is not in canonical form
 class Stage(StrEnum):
     TREE = "tree"
     PROGRAM = "program"
-    CODE = "code"
     PROMPTS = "prompts"
     TASKS = "tasks"
     TOKENS = "tokens"
@@ -119,7 +118,7 @@ def preview(
     if format is MistakeFormat.JSON:
         _json(preview_data(found, datapoints))
     else:
-        say(preview_lines(found, datapoints, output.is_terminal))
+        say(preview_lines(found, datapoints, output().is_terminal))
 
 
 def _json(data: Any) -> None:
@@ -168,7 +167,7 @@ def fmt(
 
 
 def _format_files(files: Sequence[Path], check: bool, diff: bool, format: MistakeFormat) -> None:
-    told = output if format is MistakeFormat.TEXT else errors  # a format for machines stands alone
+    told = output() if format is MistakeFormat.TEXT else errors()  # a format for machines stands alone
     from circuitlang import authoring
 
     texts, problems = authoring.format_files(files)
@@ -186,7 +185,7 @@ def _format_files(files: Sequence[Path], check: bool, diff: bool, format: Mistak
         told.print(f"{'would change' if check else 'changed'}: {text.name}", markup=False, soft_wrap=True)
     verb = "would change" if check or diff else "changed"
     summary = f"{_files(len(texts))}: {len(changed)} {verb}, {len(texts) - len(changed)} in canonical form"
-    (errors if diff else told).print(summary, markup=False)
+    (errors() if diff else told).print(summary, markup=False)
     _raise_all(problems)
     if format is not MistakeFormat.TEXT:
         tell([], format)
@@ -215,7 +214,7 @@ def _show_diff(text: Formatted) -> None:
     from circuitlang.report.text_diff import coloured, text_diff
 
     made = text_diff(text.name, text.old, text.new)
-    if output.is_terminal:
+    if output().is_terminal:
         say(coloured(made))
     else:
         sys.stdout.write(made)
@@ -227,7 +226,7 @@ def _raise_all(problems: Sequence[ProgramError | CommandError]) -> None:
 
     for problem in problems:
         if isinstance(problem, CommandError):
-            errors.print(f"error: {visible(str(problem))}", markup=False)
+            errors().print(f"error: {visible(str(problem))}", markup=False)
     found = [d for problem in problems if isinstance(problem, ProgramError) for d in problem.diagnostics]
     if found:
         raise ProgramError(found)

@@ -88,7 +88,8 @@ def read_config(folder: Path) -> tuple[Config, dict[str, str]]:
 
 
 def _metadata(path: Path) -> dict[str, str]:
-    """What a safetensors file says of itself. Its own library would load numpy for it."""
+    """What a safetensors file says of itself. Its own library would load numpy for it: a third of what a check of a new
+    spec takes without a run."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         if size > _LONGEST_HEADER:

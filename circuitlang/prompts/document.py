@@ -17,10 +17,10 @@ from circuitlang.program.corpus import Corpus, Files
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
 from circuitlang.program.task import Draw
 from circuitlang.prompts.choice import Choices, choices
-from circuitlang.prompts.emit import Module
+from circuitlang.prompts.expand import Compiled, Compiler, Page, as_step
 from circuitlang.prompts.matching import matching
 from circuitlang.prompts.stream import Stream, derive, words
-from circuitlang.prompts.unroll import Grammar
+from circuitlang.prompts.unroll import Grammar, label
 from circuitlang.source import CommandError
 
 STDLIB = "stdlib:"
@@ -40,15 +40,10 @@ class RuleDocuments:
             if listed is None:
                 raise CommandError(f"corpus {corpus.name}: a draw must be a list of texts: `{draw.names[0]}`")
             self._draws.append((draw, listed))
-        module = Module(self._grammar)
-        needs = [
-            module.function(f"document_{i}", module.outside(Ref(entry.name, "rule")))
-            for i, entry in enumerate(corpus.documents)
-        ]
-        made = module.run(f"<corpus {corpus.name}>")
+        compiler = Compiler(self._grammar, _unmarked)
         self._rules = [
-            (made[f"document_{i}"], needs[i], derive(self._key, "rule", entry.name))
-            for i, entry in enumerate(corpus.documents)
+            (as_step(compiler.outside(Ref(entry.name, "rule"))), derive(self._key, "rule", entry.name))
+            for entry in corpus.documents
         ]
 
     @cached_property
@@ -66,12 +61,13 @@ class RuleDocuments:
 
     def rule_text(self, entry: int, index: int) -> str:
         """Document `index` of the `document` entry with that number."""
-        expand, needs, key = self._rules[entry]
+        step, key = self._rules[entry]
         place = key + index.to_bytes(8, "little")
-        given = {"word": words(place), **self._draw(derive(place, "draws"))}
-        return expand(*[given[name] for name in needs])
+        page = Page(self._draw(derive(place, "draws")), {})
+        step(page.pieces.append, words(place), page)
+        return page.text()
 
-    def _draw(self, key: bytes) -> dict[str, str]:
+    def _draw(self, key: bytes) -> dict[str, Page]:
         """The values that hold throughout one document."""
         stream, texts = Stream(key), {}
         for draw, listed in self._draws:
@@ -82,7 +78,7 @@ class RuleDocuments:
                     raise CommandError(f"corpus {self._corpus.name}: nothing is left to draw for `{name}`")
                 texts[name] = picked[0]
                 taken.add(texts[name])
-        return {f"d_{name}": text for name, text in texts.items()}
+        return {name: Page({}, {}, [text]) for name, text in texts.items()}
 
     def text(self, index: int) -> str:
         """Document `index` of the mixture."""
@@ -90,6 +86,14 @@ class RuleDocuments:
             return self.rule_text(0, index)
         choice = Stream(derive(self._key, "mixture", index))
         return self.rule_text(choice.weighted(self.cumulative), index)
+
+
+def _unmarked(compiler: Compiler, ref: Ref) -> Compiled:
+    """What a name becomes in a document, of which nobody asks what made what."""
+    name = label(ref.name)
+    if ref.kind == "rule":
+        return compiler.rule(ref.name)
+    return lambda append, word, page: append(page.values[name].text())
 
 
 def rule_documents(corpus: Corpus, seed: int, start: int = 0, stop: int | None = None) -> Iterator[str]:

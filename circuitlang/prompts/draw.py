@@ -10,14 +10,14 @@ from math import ceil, prod
 from circuitlang.program.task import Draw, Task
 from circuitlang.prompts.choice import Choices, choices
 from circuitlang.prompts.expand import Compiler, Page, as_step, labelled
-from circuitlang.prompts.stream import HASHED, WORDS, Source, Stream, derive
+from circuitlang.prompts.stream import HASHED, Source, Stream, derive
 from circuitlang.prompts.unroll import Grammar
 
 REDRAWS = 1000  # of a body that cannot be listed, to find a text that is not taken
 
 
 Where = Mapping[str, tuple[int, int]]  # param -> inclusive range to draw it from instead of its own
-Range = tuple[int, int, int]  # the lowest value, how many values, and the word from which on to draw again
+Range = tuple[int, int]  # the lowest value, and how many values
 
 
 class Values:
@@ -59,8 +59,7 @@ class Drawer:
     def ranges(self, where: Where) -> tuple[Range, ...]:
         """What each param is drawn from."""
         ranges = (where.get(param.name, (param.low, param.high)) for param in self._params)
-        counts = [(low, high - low + 1) for low, high in ranges]
-        return tuple((low, count, WORDS - WORDS % count) for low, count in counts)
+        return tuple((low, high - low + 1) for low, high in ranges)
 
     def values(
         self, key: bytes, ranges: Iterable[Range], held_out: bool | None, source: Source = HASHED
@@ -69,7 +68,7 @@ class Drawer:
         (None). None where a draw finds every choice taken."""
         stream = source.stream(key)
         values = Values()
-        for param, (low, count, _) in zip(self._params, ranges, strict=True):
+        for param, (low, count) in zip(self._params, ranges, strict=True):
             number = low + stream.below(count)
             text = str(number)
             values.counts[param.name] = number

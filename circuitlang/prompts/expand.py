@@ -1,7 +1,6 @@
 """Checked expressions -> closures that append pieces of text and record which name made which.
 
-They make the marks of prompts; the same texts without marks come from the faster source of `emit`, which
-draws the same words in the same order. Marks are kept as ranges of pieces while a page grows and turned into
+Marks are kept as ranges of pieces while a page grows and turned into
 characters once, at the end.
 """
 

@@ -19,8 +19,6 @@ from circuitlang.prompts.prompt import SPLITS, Datapoint, Prompt, Split
 from circuitlang.prompts.split import LONG, PROBES, Feature, choose_feature
 from circuitlang.prompts.stream import Source, derive, numbered
 from circuitlang.prompts.unroll import Grammar
-from circuitlang.prompts.whole import Make
-from circuitlang.prompts.whole import source as written
 from circuitlang.source import Diagnostic, ProgramError
 
 ATTEMPTS = 50_000  # draws until a split is declared empty; eight cases with nothing in common need 6,561
@@ -52,8 +50,6 @@ class Generator:
         grammar = Grammar(task.rules)
         self._drawer = Drawer(task, grammar)
         self._cases = Cases(task, grammar)
-        self._module = written(task, grammar, self._drawer, self._cases)
-        self._make: Make = self._module.run(f"<task {task.name}>", short=True)["attempt"]
         key = derive("datapoints", task.text, seed)
         self._keys = {name: numbered(key, name) for name in (*SPLITS, "unsplit")}
         self._ranges = self._drawer.ranges({})
@@ -76,8 +72,8 @@ class Generator:
         for number in range(PROBES):
             texts.clear()
             self._attempt(derive("probe", number), self._ranges, None, gather)
-            if texts:  # the last ones: an attempt that was made twice gave some twice
-                probes.append(tuple(texts[-len(self.task.cases) :]))
+            if texts:
+                probes.append(tuple(texts))
                 length += sum(map(len, probes[-1]))
             if length > LONG and len(probes) >= 8:
                 break
@@ -90,11 +86,6 @@ class Generator:
         if prompts is None:
             raise SupportError(self.task, _wanted(split, held_out))
         return Datapoint(split, index, prompts, bool(held_out))
-
-    @property
-    def source(self) -> str:
-        """The Python code that makes the prompts, to be read."""
-        return self._module.source
 
     def datapoints(
         self, split: Split, indices: Iterable[int], where: Where | None = None
@@ -145,14 +136,14 @@ class Generator:
     def _attempt(
         self, key: bytes, ranges: tuple[Range, ...], held_out: bool | None, belongs: Callable[[str], bool]
     ) -> tuple[Prompt, ...] | None:
-        try:
-            return self._make(key, ranges, held_out, belongs)
-        except StopIteration:  # more words than foreseen, which costs only time
-            return self._make_at_length(key, ranges, held_out, belongs)
-
-    @cached_property
-    def _make_at_length(self) -> Make:
-        return self._module.run(f"<task {self.task.name}>")["attempt"]
+        values = self._drawer.values(key, ranges, held_out)
+        if values is None:
+            return None
+        made = Attempt(key, values, self._cases)
+        texts = map(
+            made.text, range(len(self.task.cases))
+        )  # one by one: most that do not belong differ in the first
+        return made.prompts() if all(map(belongs, texts)) else None
 
     def _pinned(self, where: Where) -> tuple[Range, ...]:
         unknown = set(where) - set(self.task.param_names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 Split = Literal["train", "select", "test"]
 SPLITS: tuple[Split, ...] = ("train", "select", "test")
@@ -19,22 +19,8 @@ class Mark(NamedTuple):
     end: int
 
 
-class Origin(Protocol):
-    """What knows the marks of a datapoint's prompts and works them out when it is first asked."""
-
-    def marks(self, case: int) -> tuple[Mark, ...]: ...
-
-
-class _Unmarked:
-    """Where a prompt remembers how to get its marks, until somebody wants them."""
-
-    __slots__ = ("_number", "_origin")
-    _number: int
-    _origin: Origin
-
-
 @dataclass(frozen=True, slots=True)
-class Prompt(_Unmarked):
+class Prompt:
     """One case of one datapoint. `foils`: what the answer is compared with, all different from it;
     `negated`: the right continuation is anything but `answer`. `marks`: in the order of their starts,
     outer before inner. `draws`: the text of every draw and param of the datapoint."""
@@ -53,47 +39,6 @@ class Prompt(_Unmarked):
         if one_sided:
             return f"not {self.answer}" if self.negated == (choice == 0) else self.answer
         return self.answer if choice == 0 else self.foils[choice - 1]
-
-    if not TYPE_CHECKING:  # a checker must not believe that a prompt has every attribute
-
-        def __getattr__(self, name: str) -> object:
-            if name != "marks":
-                raise AttributeError(f"a prompt has no {name}")
-            marks = self._origin.marks(self._number)
-            object.__setattr__(self, "marks", marks)
-            object.__delattr__(self, "_origin")
-            return marks
-
-
-def unmarked_prompt(
-    case: str,
-    text: str,
-    answer: str,
-    foils: tuple[str, ...],
-    negated: bool,
-    draws: Mapping[str, str],
-    origin: Origin,
-    number: int,
-) -> Prompt:
-    """A prompt whose marks are worked out when they are first looked at. Made without the constructor of a
-    frozen dataclass, which takes three times as long."""
-    prompt = _new(Prompt)
-    _case(prompt, case)
-    _text(prompt, text)
-    _answer(prompt, answer)
-    _foils(prompt, foils)
-    _negated(prompt, negated)
-    _draws(prompt, draws)
-    _origin(prompt, origin)
-    _number(prompt, number)
-    return prompt
-
-
-_new = object.__new__
-_case, _text, _answer, _foils, _negated, _draws, _origin, _number = (
-    getattr(Prompt, name).__set__
-    for name in ("case", "text", "answer", "foils", "negated", "draws", "_origin", "_number")
-)
 
 
 @dataclass(frozen=True, slots=True)

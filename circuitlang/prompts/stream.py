@@ -64,23 +64,8 @@ def _blocks(key: bytes) -> Iterator[tuple[int, ...]]:
 
 
 def words(key: bytes) -> Word:
-    """The bare source of words: what compiled expressions call, to save one call per draw."""
+    """The bare source of words: what closures call, to save one call per draw."""
     return chain.from_iterable(_blocks(key)).__next__
-
-
-def few_words(most: int) -> Open:
-    """`words` for streams of which at most so many (up to 16) words are needed, quicker to open. Who asks for
-    more gets a StopIteration."""
-    first, second = (Struct(f"<{n}Q").unpack_from for n in (min(most, 8), max(0, most - 8)))
-
-    def one_block(key: bytes) -> Word:
-        return iter(first(blake2b(key + _FIRST[0]).digest())).__next__
-
-    def two_blocks(key: bytes) -> Word:
-        blocks = first(blake2b(key + _FIRST[0]).digest()) + second(blake2b(key + _FIRST[1]).digest())
-        return iter(blocks).__next__
-
-    return one_block if most <= 8 else two_blocks
 
 
 class Stream:

@@ -6,6 +6,7 @@ A new rule needs a class of its name in tree.py, and nothing here.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from lark import Token, v_args
@@ -29,9 +30,8 @@ class Build(Transformer_NonRecursive):
         self.found: list[Diagnostic] = []
 
     def __default__(self, data: str, children: list[Any], meta: Meta) -> Any:
-        made = getattr(tree, "".join(part.capitalize() for part in data.split("_")))
         parts = [str(part) if isinstance(part, Token) else part for part in children]
-        return made(*parts, span=self._whole(meta))
+        return _class(data)(*parts, span=self._whole(meta))
 
     def _whole(self, meta: Meta) -> Span:
         return Span(self._source, 0, 0) if meta.empty else Span(self._source, meta.start_pos, meta.end_pos)
@@ -118,3 +118,9 @@ class Build(Transformer_NonRecursive):
             self.found.append(mistakes.bad_number(span, f"this number has more than {_MAX_DIGITS} digits"))
             return 0
         return int(text)
+
+
+@cache
+def _class(rule: str) -> type[tree.Node]:
+    """The class of a rule's nodes."""
+    return getattr(tree, "".join(part.capitalize() for part in rule.split("_")))

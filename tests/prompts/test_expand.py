@@ -7,7 +7,6 @@ import pytest
 
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
 from circuitlang.program.task import Rule
-from circuitlang.prompts.emit import Module
 from circuitlang.prompts.expand import TABLE, Compiler, Page, as_step, even, labelled
 from circuitlang.prompts.stream import derive, words
 from circuitlang.prompts.unroll import Grammar
@@ -24,11 +23,15 @@ def page(
 
 
 def plain(expression: Expression, rules: tuple[Rule, ...] = (), **counts: int) -> Callable[[int], str]:
-    """The text of an expression under a key, from generated code. `counts`: the params it needs."""
-    module = Module(Grammar({rule.name: rule for rule in rules}))
-    _, *needs = module.function("text", module.outside(expression))
-    text = module.run("<test>")["text"]
-    return lambda key: text(words(derive(key)), *[counts[name.removeprefix("n_")] for name in needs])
+    """The text of an expression under a key. `counts`: the params it needs."""
+    step = as_step(Compiler(Grammar({rule.name: rule for rule in rules}), labelled).outside(expression))
+
+    def text(key: int) -> str:
+        made = Page({}, counts)
+        step(made.pieces.append, words(derive(key)), made)
+        return made.text()
+
+    return text
 
 
 def many(expression: Expression, rules: tuple[Rule, ...] = (), n: int = 2000) -> Counter[str]:

@@ -3,11 +3,10 @@
 from collections import Counter
 from itertools import islice
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circuitlang.prompts.stream import WORDS, Stream, derive, few_words, numbered, words
+from circuitlang.prompts.stream import WORDS, Stream, derive, numbered, words
 
 
 def take(key: bytes, n: int) -> list[int]:
@@ -36,14 +35,6 @@ def test_different_parts_give_different_keys(parts, data):
 @given(st.lists(st.one_of(st.text(), st.integers(), st.binary()), max_size=3), st.integers())
 def test_numbered_keys_are_derived_keys(parts, n):
     assert numbered(*parts)(n) == derive(*parts, n)
-
-
-@pytest.mark.parametrize("most", [1, 2, 7, 8, 9, 15, 16])
-def test_a_short_stream_is_the_beginning_of_the_stream(most):
-    word = few_words(most)(derive("short"))
-    assert [word() for _ in range(most)] == take(derive("short"), most)
-    with pytest.raises(StopIteration):
-        word()
 
 
 def test_words_of_one_block_and_of_the_next_differ():

@@ -1,5 +1,6 @@
 """The picture of a circuit: its DOT text, and that Graphviz draws all of it."""
 
+import os
 import re
 import sys
 from xml.etree import ElementTree
@@ -136,10 +137,10 @@ def test_no_graphviz_is_a_note(quotes, monkeypatch):
 
 def test_a_systems_dot_comes_first(quotes, monkeypatch, tmp_path):
     fake = tmp_path / "dot"
-    fake.write_text('#!/bin/sh\ncat > /dev/null\necho "<svg>$1</svg>"\n')
+    fake.write_text('#!/bin/sh\ncat > /dev/null\necho "<svg>$*</svg>"\n')
     fake.chmod(0o755)
-    monkeypatch.setattr(render, "which", lambda name: str(fake))
-    assert svg(dot(quotes())) == "<svg>-Tsvg</svg>\n"
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert svg(dot(quotes())) == "<svg>-Kdot -Tsvg</svg>\n"
 
 
 @pytest.mark.parametrize(
@@ -156,14 +157,16 @@ def test_a_graphviz_that_fails_is_a_note(program, said, quotes, monkeypatch, tmp
     fake = tmp_path / "dot"
     fake.write_text(f"#!/bin/sh\n{program}\n")
     fake.chmod(0o755)
-    monkeypatch.setattr(render, "which", lambda name: str(fake))
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     found = draw(dot(quotes()), seconds=0.3 if "sleep" in program else 30)
     assert found.data is None
     assert said in found.note
 
 
 def test_a_graphviz_that_cannot_be_run_is_a_note(monkeypatch, tmp_path):
-    monkeypatch.setattr(render, "which", lambda name: str(tmp_path))
+    (tmp_path / "dot").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(render, "which", lambda name: "dot")
     assert "Permission denied" in draw("digraph {}").note
 
 
