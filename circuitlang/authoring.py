@@ -21,7 +21,7 @@ from circuitlang.program.unbuilt import unbuilt, unbuilt_bridge
 from circuitlang.prompts.plenty import plenty
 from circuitlang.prompts.prompt import Datapoint, Split
 from circuitlang.source import CommandError, Diagnostic, ProgramError, Source, Span
-from circuitlang.storage import write_whole
+from circuitlang.storage import read_whole, write_whole
 from circuitlang.syntax.format import format_file
 from circuitlang.syntax.parse import parse
 
@@ -125,7 +125,7 @@ def admitted(spec: Spec, root: Path) -> list[Diagnostic]:
 def _asked(spec: Spec, tokens: Path, context: int) -> list[Diagnostic]:
     """What is wrong between a task and a tokenizer. That nothing is, the user's cache remembers."""
     try:
-        text = tokens.read_text(encoding="utf-8")
+        text = read_whole(tokens).decode("utf-8")
     except (OSError, ValueError):
         text = ""  # which `load_tokenizer` explains
     pins = sorted({str(sorted(side.where.items())) for claim in spec.claims for side in claim.quantities})

@@ -60,11 +60,16 @@ def key_of(*parts: str | int | float | Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def default_folder() -> Path:
-    """Where results are kept unless told: $CIRCUITLANG_CACHE, else the user's cache folder."""
+def default_folder() -> Path | None:
+    """Where results are kept unless told: $CIRCUITLANG_CACHE, else the user's cache folder, if there is one."""
     told = os.environ.get("CIRCUITLANG_CACHE")
     base = os.environ.get("XDG_CACHE_HOME")
-    return Path(told) if told else (Path(base) if base else Path("~/.cache").expanduser()) / "circuitlang"
+    if told:
+        return Path(told)
+    try:
+        return (Path(base) if base else Path("~/.cache").expanduser()) / "circuitlang"
+    except RuntimeError:  # no $HOME, and no entry for the user
+        return None
 
 
 @lru_cache(maxsize=1)
