@@ -7,7 +7,6 @@ prompts that will judge it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from circuitlang.cache import key_of
@@ -44,10 +43,9 @@ def exhibit(spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str])
     code = [path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
     kept = [str(node) for node in found.pruned.nodes]
     key = key_of("exhibit", finder.key, spec.name, repr(spec.prune), found.seed, kept, code)
-    stored = finder.cache.get(key)
-    if stored is not None:
-        with suppress(ValueError):  # written by a version with other fields
-            return Exhibit.from_json(stored)
+    known = finder.cache.found(key, Exhibit.from_json)
+    if known is not None:
+        return known
     with one_thread():
         made = _make(spec, finder, found, hashes)
     finder.cache.put(key, made.to_json().encode())
