@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
 from circuitlang.authoring import Shown, check_text, choose, show_light
-from circuitlang.cache import Cache, code_digest, default_folder, key_of
+from circuitlang.cache import Cache, code_digest, default_folder, distrusted, key_of
 from circuitlang.judging import Clock, Options, judge, search
 from circuitlang.kernels import in_use, remarks
 from circuitlang.locks import locked_spec, look_at_lock, update_lock
@@ -126,7 +126,12 @@ def check_and_write(
             said = [*why, *said]
         files, notes = contents(report, shown, str(path))
         write_files(folder, files)
-    return report, [f"files in {folder}", *notes, *said, *remarks()]
+    return report, [f"files in {folder}", *notes, *said, *remarks(), *_distrust(options)]
+
+
+def _distrust(options: Options) -> list[str]:
+    said = "" if options.fresh else distrusted(options.cache or default_folder())
+    return [said] if said else []
 
 
 def require_lock_writable(found: Sequence[Program]) -> None:

@@ -18,6 +18,7 @@ from circuitlang.program.spec import VerdictSettings
 from circuitlang.program.task import Task
 from circuitlang.source import CommandError, Diagnostic
 from circuitlang.storage import write_whole
+from circuitlang.visible import visible
 
 if TYPE_CHECKING:
     import torch
@@ -219,7 +220,7 @@ def list_models() -> list[str]:
         card = read_card(locate(name, Path()))
         size = card.get("parameters")
         nonzero = f"{size['nonzero']:,} nonzero parameters" if isinstance(size, Mapping) else "no card"
-        lines.append(f"{name}  {nonzero}")
+        lines.append(f"{visible(name)}  {nonzero}")
     return lines or ["no model ships with this installation"]
 
 

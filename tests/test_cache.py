@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from circuitlang.cache import PACKAGE, Cache, code_digest, key_of
+from circuitlang.cache import PACKAGE, Cache, code_digest, distrusted, key_of
 
 KEY = key_of("a", 1)
 
@@ -91,3 +93,37 @@ def test_whatever_computes_is_in_the_code_s_hash(package: Path, file: str, old: 
 )
 def test_a_reworded_message_voids_nothing(package: Path, file: str, old: str, new: str) -> None:
     assert not edited(package, file, old, new)
+
+
+def test_two_results_that_changed_places_are_as_if_they_were_not_there(tmp_path: Path) -> None:
+    keys = [key_of("a", number) for number in range(2)]
+    for key in keys:
+        Cache(tmp_path).put(key, key.encode())
+    first, second = (tmp_path / key[:2] / key[2:] for key in keys)
+    one, other = first.read_bytes(), second.read_bytes()
+    first.write_bytes(other)
+    second.write_bytes(one)
+    assert [Cache(tmp_path).get(key) for key in keys] == [None, None]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b'{"a": []}', b"PK\x03\x04", b"\xff"])
+def test_what_nobody_wrote_is_found_again(tmp_path: Path, content: bytes) -> None:
+    """Sealed, but of another form."""
+    Cache(tmp_path).put(KEY, content)
+    assert Cache(tmp_path).found(KEY, lambda stored: json.loads(stored)["pruned"]["nodes"]) is None
+
+
+def test_a_seal_of_the_content_alone_is_none(tmp_path: Path) -> None:
+    Cache(tmp_path).put(KEY, b"content")
+    stored(tmp_path).write_bytes(hashlib.sha256(b"content").digest() + b"content")
+    assert Cache(tmp_path).get(KEY) is None
+
+
+def test_a_folder_that_everybody_may_write_is_not_used(tmp_path: Path) -> None:
+    Cache(tmp_path).put(KEY, b"content")
+    tmp_path.chmod(0o777)
+    assert "can be written by everybody" in distrusted(tmp_path)
+    assert Cache(tmp_path).get(KEY) is None
+    tmp_path.chmod(0o755)
+    assert Cache(tmp_path).get(KEY) == b"content"
+    assert distrusted(tmp_path / "nowhere") == distrusted(None) == ""

@@ -356,3 +356,53 @@ def test_too_little_address_space_is_said_before_torch_is_loaded(monkeypatch: py
     monkeypatch.setattr(resource, "getrlimit", lambda _: (800_000_000, 800_000_000))
     with pytest.raises(CommandError, match=r"limited to 0\.8 GB \(ulimit -v\), and running a model takes"):
         require_address_space()
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["models", LONG],
+        ["check", "--no-run", f"{LONG}.cir"],
+        ["check", "--no-run", "one.cir", "--model", LONG],
+        ["fmt", LONG],
+        ["status", f"{'x' * 250}.cir"],
+        ["diff", LONG, "one.cir"],
+        ["view", LONG],
+        ["export", LONG, "--to", "dot"],
+        ["models", "import", LONG, "--as", LONG],
+    ],
+    ids=" ".join,
+)
+def test_a_name_that_is_too_long_is_a_message(project: Path, arguments: list[str]) -> None:
+    done = run(*arguments, cwd=project)
+    assert done.returncode == 2
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_user_may_have_no_home(project: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "circuitlang", "check", "--no-run", "one.cir"],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        cwd=project,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["diff {0} {0}", "view {0}", "export {0} --to dot"])
+def test_a_report_that_never_ends_is_refused(project: Path, command: str) -> None:
+    (project / "report.json").symlink_to("/dev/zero")
+    done = run(*command.format("report.json").split(), cwd=project)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    with (project / "large.json").open("wb") as file:
+        file.truncate(2**25 + 1)
+    done = run(*command.format("large.json").split(), cwd=project)
+    assert done.returncode == 2
+    assert "33,554,432 bytes" in done.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 from circuitlang.report.circuit import FORMATS, Circuit
 from circuitlang.report.report import Report
 from circuitlang.source import CommandError, reason_of
+from circuitlang.storage import read_text
 
 
 def export(
@@ -46,7 +47,7 @@ def read_circuit(path: Path, seed: int | None = None) -> Circuit:
             raise CommandError(f"{path}: there is neither report.json nor circuit.json in this folder")
         path = inside[0]
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         data = json.loads(text)
         if isinstance(data, dict) and "verdict" in data:
             found = Report.from_json(text).circuits

@@ -88,12 +88,9 @@ class Finder:
     def mean(self, workers: int = 1) -> dict[Site, Tensor]:
         """site -> (unit), over pretraining text. `workers`: threads that take means at a time."""
         key = key_of("means over text", self.model_key or self.key)
-        found = self.cache.get(key)
-        if found is not None:
-            with np.load(io.BytesIO(found), allow_pickle=False) as arrays:
-                device = self.checkpoint.model.embed.device
-                sites = self.checkpoint.model.config.sites()
-                return {site: torch.from_numpy(arrays[str(site)]).to(device) for site in sites}
+        known = self.cache.found(key, self._read_mean)
+        if known is not None:
+            return known
         with one_thread():
             mean = means_over_text(self.checkpoint.model, self.checkpoint.reference, workers)
         buffer = io.BytesIO()
@@ -101,6 +98,12 @@ class Finder:
         np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
         self.cache.put(key, buffer.getvalue())
         return mean
+
+    def _read_mean(self, stored: bytes) -> dict[Site, Tensor]:
+        with np.load(io.BytesIO(stored), allow_pickle=False) as arrays:
+            device = self.checkpoint.model.embed.device
+            sites = self.checkpoint.model.config.sites()
+            return {site: torch.from_numpy(arrays[str(site)]).to(device) for site in sites}
 
     def ablation(
         self, ablate: Ablate, mean: Mapping[Site, Tensor] | None = None, workers: int = 1
@@ -162,8 +165,8 @@ class Finder:
         costs: bool = True,
     ) -> Found | None:
         """What `find` found before with the same arguments."""
-        stored = self.cache.get(self._key(settings, seed, budget, without, fallback, costs))
-        return _read(stored, seed) if stored is not None else None
+        key = self._key(settings, seed, budget, without, fallback, costs)
+        return self.cache.found(key, lambda stored: _read(stored, seed))
 
     def _key(
         self,

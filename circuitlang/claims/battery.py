@@ -91,9 +91,9 @@ def _kept(context: Context, name: str) -> Check:
     settings = repr(asdict(context.settings))
     costs = [f"{found.node} {found.cost!r}" for found in context.graph.nodes]
     key = key_of("check", context.meter.key, name, costs, settings, context.seed, repr(context.wheres))
-    stored = context.meter.cache.get(key)
-    if stored is not None:
-        return _read(stored)
+    known = context.meter.cache.found(key, _read)
+    if known is not None:
+        return known
     check = measured(context, name)
     if check.outcome is not Outcome.NOT_MEASURED:
         context.meter.cache.put(key, json.dumps(asdict(check)).encode())

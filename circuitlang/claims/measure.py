@@ -220,9 +220,9 @@ class Meter:
         """(document) `auroc` or `activation` of a node over the checkpoint's held-out pretraining text, in a fixed
         random order. Raises Unmeasurable where no document gives a number."""
         key = key_of("over text", self.key, kind, str(node), repr(pattern))
-        stored = self.cache.get(key)
-        if stored:
-            return _read(stored)[kind].astype(np.float64)
+        known = self.cache.found(key, lambda stored: _read(stored)[kind].astype(np.float64))
+        if known is not None:
+            return known
         found = text.measure(self.checkpoint, kind, node, pattern)
         self.cache.put(key, _write({kind: found}))
         return found
@@ -275,11 +275,11 @@ class Meter:
                 self._keys[setting, look] = key_of("measured", self.key, repr(setting), repr(look))
             key = key_of(self._keys[setting, look], chunk, self.chunk)
             # what a package's function does, and whether it is the one of last time, nobody can tell
-            stored = None if setting.plugged else self.cache.get(key)
+            known = None if setting.plugged else self.cache.found(key, _read)
             # nor may threads share it
             with self._alone if setting.plugged else nullcontext():
-                found = _read(stored) if stored else self._run(setting, look, chunk, together)
-            if not stored and not setting.plugged:
+                found = self._run(setting, look, chunk, together) if known is None else known
+            if known is None and not setting.plugged:
                 self.cache.put(key, _write(found))
             self._found[place] = found
         return self._found[place]

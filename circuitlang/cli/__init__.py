@@ -7,6 +7,7 @@ number where one stopped it.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -22,6 +23,18 @@ from circuitlang.source import CommandError, ProgramError
 BUG, UNWRITABLE = 70, 74
 _NO_MEMORY = ("allocate memory", "failed to map segment", "start new thread", "not enough memory")
 """What libraries say where memory is too little, beside MemoryError."""
+
+
+_OF_THE_SYSTEM = (
+    errno.ENAMETOOLONG,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EMFILE,
+    errno.EIO,
+)
+"""What no program can help: such a file, wherever it is met, is told and is no bug."""
 
 
 class _Stopped(BaseException):
@@ -63,6 +76,11 @@ def _run() -> int:
     except Exception as error:  # the last resort: an uncaught exception would exit 1, like a claim that fails
         if isinstance(error, MemoryError) or any(part in str(error) for part in _NO_MEMORY):
             _say("error: there is too little memory")
+            return WRONG
+        if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM and error.filename is not None:
+            from circuitlang.report.escape import visible
+
+            _say(f"error: {visible(str(error.filename))[:200]}: {error.strerror}")
             return WRONG
         import traceback
 

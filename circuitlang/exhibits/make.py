@@ -7,7 +7,6 @@ prompts that will judge it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 
 from circuitlang.cache import code_digest, key_of
 from circuitlang.circuit.find import Finder, Found, one_thread
@@ -42,10 +41,9 @@ def exhibit(spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str])
         return None
     kept = [str(node) for node in found.pruned.nodes]
     key = key_of("exhibit", finder.key, spec.name, repr(spec.prune), found.seed, kept, code_digest(__name__))
-    stored = finder.cache.get(key)
-    if stored is not None:
-        with suppress(ValueError):  # written by a version with other fields
-            return Exhibit.from_json(stored)
+    known = finder.cache.found(key, Exhibit.from_json)
+    if known is not None:
+        return known
     with one_thread():
         made = _make(spec, finder, found, hashes)
     finder.cache.put(key, made.to_json().encode())

@@ -100,8 +100,7 @@ def load(folder: Path, name: str, device: str | torch.device = "cpu") -> Checkpo
             f"{path}: the model has {config.vocabulary} tokens, its tokenizer {tokenizer.size}"
         )
     try:
-        if config.layers > len(tensors):
-            raise ValueError(f"{len(tensors)} tensors for {config.layers} layers")
+        _require_shapes(tensors, config)
         model = Transformer(config)
         reference = rows_of_ids(tensors.pop(REFERENCE), config.vocabulary)
         probe = take_probe(tensors, config)
@@ -115,6 +114,20 @@ def load(folder: Path, name: str, device: str | torch.device = "cpu") -> Checkpo
     return Checkpoint(
         name, model, tokenizer, reference.to(device), digest_of(folder), read_card(folder), probe
     )
+
+
+def _require_shapes(tensors: Mapping[str, Tensor], config: Config) -> None:
+    """ValueError where the config asks for other sizes than the tensors have: before memory is taken for its."""
+    with torch.device("meta"):
+        model = Transformer(config)
+    for name, parameter in model.state_dict().items():
+        stored = tensors[f"{name}.offsets"] if parameter.ndim == 2 else tensors[name]
+        if (
+            stored.shape != (parameter.shape[0] + 1,)
+            if parameter.ndim == 2
+            else stored.shape != parameter.shape
+        ):
+            raise ValueError(f"{name} is of another size than the config's")
 
 
 def _sparse_rows(matrix: Tensor) -> dict[str, Tensor]:

@@ -44,8 +44,15 @@ class Config:
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "context", "hidden", "vocabulary"):
+            if type(getattr(self, name)) is not int:
+                raise ValueError(f"{name} must be a whole number, not {getattr(self, name)!r}")
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("sink", "bigram", "shift"):
+            if type(getattr(self, name)) is not bool:
+                raise ValueError(f"{name} must be true or false, not {getattr(self, name)!r}")
+        if type(self.position_width) is not int:
+            raise ValueError(f"position_width must be a whole number, not {self.position_width!r}")
         if self.width % self.heads:
             raise ValueError(f"{self.heads} heads do not divide a width of {self.width}")
         if not 0 < self.activations <= 1:

@@ -12,11 +12,13 @@ from circuitlang.program.load import project_root
 from circuitlang.program.program import Program
 from circuitlang.program.spec import Spec
 from circuitlang.source import CommandError, reason_of
+from circuitlang.storage import read_text
 
 FORMAT = "circuitlang-model"
 VERSION = 1
 WEIGHTS, TOKENS, CARD = "model.safetensors", "tokenizer.json", "card.json"
 _LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
+_LONGEST_CARD = 2**23  # bytes; a curve of a thousand points and a page of recipe take a hundredth of it
 ZOO = Path(__file__).parent / "zoo"
 TRAINED = "models"
 """Folder of a project that `train` writes to unless told: models/NAME."""
@@ -39,7 +41,11 @@ def locate(name: str, root: Path, trained: bool = False) -> Path:
         return folder
     folder = root / TRAINED / name if trained else root / name
     folder = folder.parent if folder.name == WEIGHTS else folder
-    if not (folder / WEIGHTS).is_file():
+    try:
+        there = (folder / WEIGHTS).is_file()
+    except OSError as error:  # a name that is too long, say
+        raise CommandError(f"there is no model at {folder}: {reason_of(error)}") from None
+    if not there:
         advice = f"; train it first: circuitlang train FILE {name}" if trained else ""
         raise CommandError(f"there is no model at {folder}: {WEIGHTS} is not there{advice}")
     return folder
@@ -72,8 +78,8 @@ def read_config(folder: Path) -> tuple[Config, dict[str, str]]:
     """
     path = folder / WEIGHTS
     try:
-        metadata = _metadata(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        tensors, metadata = _header(path)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise CommandError(f"cannot read the model {path}: {error}") from error
     if metadata.get("format") != FORMAT:
         raise CommandError(f"{path} is not a circuitlang model: its metadata does not say so")
@@ -82,14 +88,16 @@ def read_config(folder: Path) -> tuple[Config, dict[str, str]]:
             f"{path} has format version {metadata.get('version')}; this circuitlang reads version {VERSION}"
         )
     try:
-        return Config.from_json(json.loads(metadata["config"])), metadata
+        config = Config.from_json(json.loads(metadata["config"]))
+        if config.layers > tensors:
+            raise ValueError(f"{config.layers:,} layers, and {tensors:,} tensors")
+        return config, metadata
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CommandError(f"{path} is damaged: its config cannot be read: {error}") from error
 
 
-def _metadata(path: Path) -> dict[str, str]:
-    """What a safetensors file says of itself. Its own library would load numpy for it: a third of what a check of a new
-    spec takes without a run."""
+def _header(path: Path) -> tuple[int, dict[str, str]]:
+    """How many tensors a safetensors file has, and what it says of itself. Its own library would load numpy for it."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         if size > _LONGEST_HEADER:
@@ -99,7 +107,9 @@ def _metadata(path: Path) -> dict[str, str]:
         end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
         if file.seek(0, 2) != 8 + size + end:
             raise ValueError("the file is not as long as its header says")
-    return metadata
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise ValueError("its metadata is not a table of texts")
+    return len(header), metadata
 
 
 def digest_of(folder: Path) -> str:
@@ -107,20 +117,29 @@ def digest_of(folder: Path) -> str:
     import hashlib  # loaded where it is used: OpenSSL takes longer than most programs to check
 
     try:
-        tokens = (folder / TOKENS).read_text(encoding="utf-8")
-        weights = (folder / WEIGHTS).read_bytes()
+        tokens = read_text(folder / TOKENS)
+        if not (folder / WEIGHTS).is_file():  # a device may never end
+            raise OSError(f"{WEIGHTS} is not a file on a disk")
+        with (folder / WEIGHTS).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
     except (OSError, ValueError) as error:
         raise CommandError(f"cannot read the model {folder}: {reason_of(error)}") from error
-    return hashlib.sha256(weights + hashlib.sha256(tokens.encode()).hexdigest().encode()).hexdigest()
+    digest.update(hashlib.sha256(tokens.encode()).hexdigest().encode())
+    return digest.hexdigest()
 
 
 def read_card(folder: Path) -> dict[str, object]:
     """What the training recorded of itself; empty where there is no card."""
     path = folder / CARD
     try:
-        card = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if not path.exists():
+            return {}
+        card = json.loads(read_text(path, _LONGEST_CARD))
+        if not isinstance(card, dict):
+            raise ValueError("it is no JSON object")
+        from circuitlang.model.card_fields import require_card
+
+        require_card(card)
     except (OSError, ValueError, RecursionError) as error:
-        raise CommandError(f"cannot read the card {path}: {error}") from error
-    if not isinstance(card, dict):
-        raise CommandError(f"cannot read the card {path}: it is no JSON object")
+        raise CommandError(f"cannot read the card {path}: {reason_of(error)}") from error
     return card

@@ -12,6 +12,7 @@ from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers
 
 from circuitlang.prompts.tokenizer import BYTES, END, PATTERN, THEIR_END, Tokenizer
 from circuitlang.source import CommandError, reason_of
+from circuitlang.storage import read_text
 
 MERGES, IDS = "vocab.bpe", "encoder.json"
 SPECIAL = (THEIR_END, "<|startoftext|>")
@@ -72,7 +73,7 @@ def _ids(path: Path) -> dict[str, int]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except OSError as error:
         raise CommandError(f"cannot read the tokenizer's {path}: {reason_of(error)}") from error
     except UnicodeDecodeError as error:

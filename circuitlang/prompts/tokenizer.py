@@ -24,9 +24,6 @@ END = "<|end|>"
 THEIR_END = "<|endoftext|>"
 """What GPT-2's tokenizers, and those made like it, call it."""
 
-LARGEST = 2**25
-"""Bytes of a tokenizer's file; a vocabulary of 250,000 tokens takes two thirds of it."""
-
 # The authors' splitting: letters with one mark in front, digits in groups of at most three, runs of punctuation that
 # absorb the line ends behind them (so that `]\n` is one piece), line ends, spaces.
 PATTERN = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -182,7 +179,7 @@ def settled(data: dict[str, Any]) -> dict[str, Any]:
 def load_tokenizer(path: Path) -> Tokenizer:
     """Reads a tokenizer's JSON. Raises CommandError where it is missing or is none."""
     try:
-        text = read_text(path, LARGEST)
+        text = read_text(path)
         with _panics_are_told():
             inner = tokenizers.Tokenizer.from_str(json.dumps(settled(json.loads(text))))
         return Tokenizer(inner, text)
@@ -196,7 +193,7 @@ def read_hugging_face(path: Path) -> Tokenizer:
     """A byte-level `tokenizer.json` of somebody else's, whose token between documents has another name. CommandError
     where it has none, or where tokens are not made of bytes."""
     try:
-        data = settled(json.loads(read_text(path, LARGEST)))
+        data = settled(json.loads(read_text(path)))
         ids = data["model"]["vocab"]
         special = {token["content"]: token["id"] for token in data["added_tokens"]}
         if data["model"]["type"] != "BPE" or set(special) != {THEIR_END}:

@@ -26,24 +26,24 @@ _HIDDEN = frozenset({"span", "notes", "end", "sources"})
 def card_lines(card: Mapping[str, Any]) -> Iterator[str]:
     """A model's card, as its reader needs it: what it can do first."""
     parameters, machine = card.get("parameters", {}), card.get("machine", {})
-    yield f"model {card.get('name', '?')}: {visible(str(card.get('doc') or ''))}"
+    yield f"model {visible(str(card.get('name', '?')))}: {visible(str(card.get('doc') or ''))}"
     if parameters:
         share = parameters["nonzero"] / parameters["all"]
         yield f"  {parameters['nonzero']:,} of {parameters['all']:,} parameters are not zero ({share:.1%})"
     if machine:
         yield (
             f"  {card['tokens']:,} tokens in {card['hours']:.2f} hours on {visible(str(machine['device']))}, "
-            f"{machine['threads']} thread(s), {machine['precision']}"
+            f"{machine['threads']} thread(s), {visible(machine['precision'])}"
         )
-    if "start" in card:
+    if card.get("start"):
         yield f"  started from {_start(card['start'])}"
-    imported = card.get("imported", {})
+    imported = card.get("imported") or {}
     for name, digest in imported.get("files", {}).items():
-        yield f"  {visible(name)}: SHA-256 {digest}"
-    if "text" in card:
+        yield f"  {visible(name)}: SHA-256 {visible(digest)}"
+    if card.get("text"):
         yield f"  means are taken over {visible(str(card['text']))}"
     for name, loss in card.get("validation_loss", {}).items():
-        yield f"  validation loss on {name}: {loss:.3f} nats per token"
+        yield f"  validation loss on {visible(name)}: {loss:.3f} nats per token"
     rows = card.get("competence", {})
     if rows:
         yield f"  {'task':<28} {'accuracy':>8} {'loss':>8} {'mass':>8}"
@@ -52,13 +52,13 @@ def card_lines(card: Mapping[str, Any]) -> Iterator[str]:
     for (name, nonzero, total), layers in _over_layers(card.get("nonzeros", {})).items():
         each = f" in each of {len(layers)} layers" if len(layers) > 1 else ""
         shown = name if len(layers) > 1 or not layers else name.replace("*", str(layers[0]), 1)
-        yield f"    {shown:<28} {nonzero:>9,} of {total:>9,}{each}"
+        yield f"    {visible(shown):<28} {nonzero:>9,} of {total:>9,}{each}"
 
 
 def _start(start: Mapping[str, Any]) -> str:
     """A model that a training started from, and what that one had seen; then its own start, if it had one."""
-    seen = f", trained on {start['tokens']:,} tokens" if "tokens" in start else ""
-    before = f", started from {_start(start['start'])}" if "start" in start else ""
+    seen = f", trained on {start['tokens']:,} tokens" if start.get("tokens") else ""
+    before = f", started from {_start(start['start'])}" if start.get("start") else ""
     return f"{visible(str(start['model']))} (SHA-256 {visible(str(start['digest'])[:12])}…){seen}{before}"
 
 

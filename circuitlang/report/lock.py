@@ -15,7 +15,7 @@ from circuitlang.report.json_text import lines_of_json, rounded_floats
 from circuitlang.report.part import Part, Text
 from circuitlang.report.report import Report
 from circuitlang.source import CommandError, reason_of
-from circuitlang.storage import write_whole
+from circuitlang.storage import read_text, write_whole
 
 SCHEMA = 1
 _ABOUT = "Written by `circuitlang check --update-lock`. A change made by hand is refused."
@@ -69,7 +69,7 @@ def read_lock(path: Path) -> Lock:
     was written."""
     again = f"write a new one: {remedy(path)}"
     try:
-        text = path.read_bytes().decode("utf-8").replace("\r\n", "\n")  # as git may have checked it out
+        text = read_text(path)  # as git may have checked it out
     except FileNotFoundError:
         raise CommandError(f"there is no lock {path}; {again}") from None
     except OSError as error:

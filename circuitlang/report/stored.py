@@ -9,13 +9,14 @@ from pathlib import Path
 from circuitlang.report.lock import read_lock
 from circuitlang.report.report import Report
 from circuitlang.source import CommandError, reason_of
+from circuitlang.storage import read_text
 
 
 def read_reports(path: Path) -> Mapping[str, Report]:
     """Raises CommandError, in one sentence, for what is missing, of another version, or not as it was written."""
     path = path / "report.json" if path.is_dir() else path
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, ValueError) as error:
         raise CommandError(f"cannot read {path}: {reason_of(error)}") from None
     if path.suffix == ".lock" or '"checksum": ' in text.partition("\n")[0]:

@@ -10,6 +10,7 @@ from circuitlang.report.files import EXHIBIT, PAGE, REPORT, write_files
 from circuitlang.report.page.write import page
 from circuitlang.report.report import Report
 from circuitlang.source import CommandError, reason_of
+from circuitlang.storage import read_whole
 
 _Kind = TypeVar("_Kind", Report, Exhibit)
 
@@ -34,7 +35,7 @@ def page_of(path: Path) -> Path:
 
 def _read(path: Path, kind: type[_Kind]) -> _Kind:
     try:
-        return kind.from_json(path.read_bytes())
+        return kind.from_json(read_whole(path))
     except OSError as error:
         raise CommandError(f"cannot read {path}: {reason_of(error)}") from error
     except (ValueError, RecursionError) as error:

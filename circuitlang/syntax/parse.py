@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lark import Lark, UnexpectedInput
 
-from circuitlang.cache import default_folder
+from circuitlang.cache import default_folder, distrusted
 from circuitlang.source import Diagnostic, ProgramError, Source
 from circuitlang.syntax import tree
 from circuitlang.syntax.build import Build
@@ -44,18 +44,20 @@ def built(text: str, source: Source) -> tuple[tree.File, list[Diagnostic]]:
 
 @cache
 def grammar() -> Lark:
-    """Lark's parser. Made once and never changed; what Lark works out of the grammar lies in the user's cache folder,
-    where it can be written."""
+    """Lark's parser. Made once and never changed; what Lark works out of the grammar, a pickle, lies in the user's cache
+    folder, where nobody else could have written it."""
     folder = default_folder()
-    with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
+    if folder is not None:
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+    own = folder is not None and not distrusted(folder)
     return Lark(
         GRAMMAR.read_text(encoding="utf-8"),
         parser="lalr",
         start=START,
         propagate_positions=True,
         maybe_placeholders=True,
-        cache=str(folder / "grammar"),
+        cache=str(folder / "grammar") if own and folder is not None else False,
     )
 
 

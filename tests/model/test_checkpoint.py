@@ -1,6 +1,8 @@
 """A model's folder: the same bytes every time, read back exactly, and refused in one sentence when anything is off."""
 
+import copy
 import json
+import os
 import random
 import shutil
 from collections.abc import Mapping
@@ -16,6 +18,7 @@ from circuitlang.model.checkpoint import Checkpoint, load, save
 from circuitlang.model.locate import CARD, TOKENS, WEIGHTS, locate, read_card, read_config, zoo
 from circuitlang.model.sparsity import project
 from circuitlang.prompts.tokenizer import train_tokenizer
+from circuitlang.report.listing import card_lines
 from circuitlang.source import CommandError
 
 
@@ -274,3 +277,136 @@ def test_another_tokenizer_of_the_same_size_is_refused(folder):
     texts = [f"other{i % 7} words = {i}\n" for i in range(300)]
     (folder / TOKENS).write_text(train_tokenizer(texts, 280).to_json())
     assert "is not the tokenizer" in refused(folder)
+
+
+CARD_AS_WRITTEN: dict[str, Any] = {
+    "name": "tiny",
+    "doc": "A model.",
+    "tokens": 10,
+    "hours": 0.5,
+    "machine": {"device": "a machine", "threads": 2, "precision": "float32", "torch": "2"},
+    "start": {"model": "zoo:x", "digest": "ab", "tokens": 5, "start": {"model": "y", "digest": "cd"}},
+    "imported": {"files": {"a.bin": "ab"}, "config": {"n": 1}},
+    "text": "texts",
+    "parameters": {"nonzero": 5, "all": 10},
+    "validation_loss": {"rules": 1.5},
+    "competence": {"t": {"accuracy": 0.5, "loss": 1.0, "mass": 0.5}},
+    "nonzeros": {"embed": [1, 2], "mlp.0.up": [1, 2]},
+    "curve": [[1, 2.5]],
+}
+ODD = (None, True, -1, 1.5, 10**30, float("nan"), float("inf"), "x", [], {}, [[]], {"a": []})
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to everything inside."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [found for key, each in inner for found in ((*path, key), *places(each, (*path, key)))]
+
+
+def put(card: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    changed = copy.deepcopy(card)
+    inner: Any = changed
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return changed
+
+
+def test_a_card_is_shown_or_refused_whatever_one_of_its_fields_says(tmp_path):
+    """Every field in turn is left out, and takes every odd value."""
+    shown, said = 0, list[str]()
+    (tmp_path / CARD).write_text(json.dumps(CARD_AS_WRITTEN))
+    assert len(list(card_lines(read_card(tmp_path)))) >= 9
+    for path in places(CARD_AS_WRITTEN):
+        for value in ODD:
+            (tmp_path / CARD).write_text(json.dumps(put(CARD_AS_WRITTEN, path, value)))
+            try:
+                card = read_card(tmp_path)
+            except CommandError as error:
+                said.append(str(error))
+            else:
+                assert list(card_lines(card))
+                shown += 1
+    start = f"cannot read the card {tmp_path / CARD}: "
+    assert [line for line in said if not line.startswith(start) or "\n" in line] == []
+    assert shown > 50
+    assert len(said) > 150
+
+
+def test_a_card_commands_no_terminal(tmp_path):
+    text = "\x1b[31m\n::error::x\u202e"
+    hostile = json.loads(
+        json.dumps(CARD_AS_WRITTEN),
+        object_hook=lambda table: {
+            text + key if key in ("a.bin", "rules", "t", "embed") else key: text
+            if isinstance(value, str)
+            else value
+            for key, value in table.items()
+        },
+    )
+    (tmp_path / CARD).write_text(json.dumps(hostile))
+    lines = list(card_lines(read_card(tmp_path)))
+    assert not [line for line in lines if not line.isprintable()]
+    assert not [line for line in lines if line.startswith("::")]
+
+
+LIES = {
+    "layers": [2_000_000, 1.0, True, "2", None, 0, -1],
+    "width": [1_000_000, 2**40, 16.0],
+    "hidden": [10**9],
+    "vocabulary": [10**9],
+    "heads": [3, 4.0],
+    "sink": [1, "yes"],
+    "position_width": [1.5, 10**9],
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_config_that_lies_takes_no_memory(folder, monkeypatch, name):
+    made: list[int] = []
+    usual = torch.nn.Linear.__init__
+
+    def counted(self: Any, rows: int, columns: int, *rest: Any, **more: Any) -> None:
+        if torch.get_default_device().type != "meta":
+            made.append(rows * columns)
+        usual(self, rows, columns, *rest, **more)
+
+    monkeypatch.setattr(torch.nn.Linear, "__init__", counted)
+    config, metadata = read_config(folder)
+    for value in LIES[name]:
+        rewrite(folder, config=json.dumps({**config.to_json(), name: value}))
+        assert "damaged" in (said := refused(folder)) or "its tokenizer" in said
+    assert metadata["format"] == "circuitlang-model"
+    assert max(made, default=0) < 10**6
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"__metadata__": []},
+        {"__metadata__": {"format": 7}},
+        {"embed.values": {"dtype": "F32", "shape": [1], "data_offsets": [0]}},
+        {"embed.values": {"dtype": "F32", "shape": [1], "data_offsets": "ab"}},
+        {"embed.values": []},
+        {"embed.values": None},
+    ],
+)
+def test_a_header_of_other_types_is_refused(folder, change):
+    content = (folder / WEIGHTS).read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps({**json.loads(content[8 : 8 + size]), **change}).encode()
+    (folder / WEIGHTS).write_bytes(len(header).to_bytes(8, "little") + header + content[8 + size :])
+    assert "cannot read the model" in refused(folder) or "is not a circuitlang model" in refused(folder)
+
+
+@pytest.mark.parametrize("name", [TOKENS, CARD])
+def test_a_file_that_never_ends_or_begins_is_refused(folder, name):
+    for make in (lambda path: path.symlink_to("/dev/zero"), os.mkfifo):
+        (folder / name).unlink()
+        make(folder / name)
+        assert "it is not a file on a disk" in refused(folder)
+
+
+def test_a_name_that_is_too_long_for_a_file_is_no_model(tmp_path):
+    with pytest.raises(CommandError, match="File name too long"):
+        locate("x" * 300, tmp_path)

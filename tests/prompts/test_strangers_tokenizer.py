@@ -17,8 +17,9 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from circuitlang.prompts.encode import encode
 from circuitlang.prompts.one_token import TokenError, fitting
 from circuitlang.prompts.prompt import Datapoint, Mark, Prompt
-from circuitlang.prompts.tokenizer import LARGEST, THEIR_END, Tokenizer, load_tokenizer, read_hugging_face
+from circuitlang.prompts.tokenizer import THEIR_END, Tokenizer, load_tokenizer, read_hugging_face
 from circuitlang.source import CommandError
+from circuitlang.storage import LARGEST
 
 TEXTS = ["x = 'hi' end\n", "x = 'hi' end\n" * 4]
 

@@ -14,6 +14,7 @@ from circuitlang.model.locate import TOKENS
 from circuitlang.prompts import byte_pairs
 from circuitlang.prompts.tokenizer import Tokenizer, load_tokenizer, read_hugging_face
 from circuitlang.source import CommandError
+from circuitlang.storage import read_text
 
 TOKENIZER_FOLDERS = ("", "tinypython", "../tinypython", "../../tinypython")
 """Where the tokenizer's files are looked for, from the model's folder; the last: their place in the authors' store."""
@@ -111,7 +112,7 @@ def _require_bytes(weights: Path, parameters: int) -> None:
 def read_object(path: Path) -> dict[str, Any]:
     """A JSON object whose keys occur once. CommandError where it is none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+        found = json.loads(read_text(path), object_pairs_hook=_once)
     except (OSError, ValueError, RecursionError) as error:
         raise CommandError(f"cannot read {path}: {error}") from error
     if not isinstance(found, dict):
