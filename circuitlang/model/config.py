@@ -16,7 +16,7 @@ class Config:
     `activations`: the fraction of each site that AbsTopK keeps, per token; 1.0 switches it off.
     `sink`: one learnable logit per head for a slot with key 0 and value 0. `bigram`: a dense table added to the logits.
 
-    The fields behind `bigram` are for models that others trained; their defaults are what `train` makes:
+    The fields behind `bigram` are left out of a checkpoint where they have these defaults:
     epsilon         in every norm's mean square
     norm            rms; layer (the mean is taken off, too, and a bias added)
     nonlinearity    of the neurons: gelu (exact), gelu_tanh, relu
@@ -24,6 +24,8 @@ class Config:
                     residual stream and none writes: they are the last `position_width` units of attn_in and mlp_in
     activations_at  the places where AbsTopK is applied
     shift           a constant per token is added to the logits
+    smear           each channel of the embedding is a mixture of the token's own entry and the one of the token before,
+                    by a learnable share per channel
     """
 
     layers: int
@@ -42,6 +44,7 @@ class Config:
     position_width: int = 0
     activations_at: tuple[Place, ...] = PRUNED_PLACES
     shift: bool = False
+    smear: bool = False
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "context", "hidden", "vocabulary"):
@@ -94,8 +97,8 @@ class Config:
         return sum(self.size(site) for site in self.sites())
 
     def to_json(self) -> dict[str, Any]:
-        """Without the fields for other people's models where they have their defaults: so a trained model's file does
-        not depend on which of them there are."""
+        """Without the fields behind `bigram` where they have their defaults: so the file of a model that needs none of
+        them does not depend on which there are."""
         defaults = {f.name: f.default for f in fields(self)[_OWN:]}  # pyright: ignore[reportArgumentType]
         return {k: v for k, v in asdict(self).items() if k not in defaults or v != defaults[k]}
 
@@ -107,7 +110,7 @@ class Config:
         return Config(**data)
 
 
-_OWN = 9  # fields that `train` sets
+_OWN = 9  # fields that are always written
 _WORDS = {
     "norm": ("rms", "layer"),
     "nonlinearity": ("gelu", "gelu_tanh", "relu"),

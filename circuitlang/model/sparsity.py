@@ -19,7 +19,8 @@ def sparse_parameters(model: Transformer) -> Iterator[tuple[str, nn.Parameter, s
 
     Groups: `weights` (the six block matrices of a layer), `embeddings` (embedding, unembedding and the biases).
     The floor holds per neuron and per attention channel: rows of what writes q, k, v and neurons, columns of what
-    reads them. Norm gains, sink logits and the bigram table stay dense, as in the authors' models.
+    reads them. Norm gains, sink logits and the bigram table stay dense, as in the authors' models, and so do the shares
+    of the token before.
     """
     for name, parameter in model.named_parameters():
         if name in ("embed", "unembed") or name.endswith(".bias"):

@@ -66,6 +66,8 @@ def config_of(recipe: Recipe) -> Config:
         activations=recipe.sparsity.activations,
         sink=shape.sink,
         bigram=shape.bigram,
+        activations_at=recipe.sparsity.activations_at,
+        smear=shape.smear,
     )
 
 

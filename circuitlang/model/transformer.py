@@ -221,10 +221,13 @@ class Transformer(nn.Module):
         self.shift = nn.Parameter(torch.zeros(config.vocabulary)) if config.shift else None
         wide = {"none": 0, "added": config.width, "concatenated": config.position_width}[config.positions]
         self.position = nn.Parameter(torch.zeros(config.context, wide)) if wide else None
+        self.smear = nn.Parameter(torch.zeros(config.width)) if config.smear else None
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        """N(0, 0.02), output projections N(0, 0.02/sqrt(2 layers)), biases 0 (paper A.1)."""
+        """N(0, 0.02), output projections N(0, 0.02/sqrt(2 layers)), biases 0 (paper A.1). Shares of the token before:
+        0, and 1 in the last quarter of the channels, so that from the first step on the two tokens can be told apart.
+        """
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
                 deep = name.endswith(("out.weight", "down.weight"))
@@ -232,10 +235,15 @@ class Transformer(nn.Module):
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * spread)
             elif name.endswith(("bias", "sink")):
                 parameter.zero_()
+        if self.smear is not None:
+            self.smear[-max(1, self.config.width // 4) :] = 1.0
 
     def start(self, tokens: Tensor) -> Tensor:
         """(batch, position) token ids -> the residual stream in front of the first layer."""
         residual = F.embedding(tokens, self.embed)
+        if self.smear is not None:
+            before = F.pad(residual, (0, 0, 1, 0))[..., :-1, :]  # the first token has none
+            residual = torch.lerp(residual, before, self.smear)
         if self.position is None or self.config.positions != "added":
             return residual
         return residual + self.position[: tokens.shape[-1]]

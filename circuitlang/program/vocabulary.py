@@ -16,6 +16,7 @@ from circuitlang.program.signature import (
     Setting,
 )
 from circuitlang.program.spec import PruneSettings, VerdictSettings
+from circuitlang.site import PRUNED_PLACES
 
 ARCHITECTURE = Section(
     "architecture",
@@ -29,6 +30,11 @@ ARCHITECTURE = Section(
         Setting("vocabulary", "integer", "size of the tokenizer's vocabulary", "tokens", low=257, high=65536),
         Setting("sink", "yes or no", "whether every head has a learned attention sink"),
         Setting("bigram", "yes or no", "whether a table from token to next token is added to the logits"),
+        Setting(
+            "smear",
+            "yes or no",
+            "whether each channel of the embedding takes a learned share from the token before",
+        ),
     ),
 )
 SPARSITY = Section(
@@ -42,6 +48,7 @@ SPARSITY = Section(
         Setting(
             "activations", "number", "share of each activation vector that AbsTopK keeps", above=0, high=1
         ),
+        Setting("activations_at", "choices", "where AbsTopK is applied", choices=PRUNED_PLACES),
         Setting("floor", "integer", "weights that each neuron and attention channel keeps at least", low=0),
     ),
 )

@@ -55,6 +55,9 @@ def _value(draw: st.DrawFn, setting: Setting) -> str | None:
             return draw(st.sampled_from(("yes", "no")))
         case "choice":
             return draw(st.sampled_from(setting.choices))
+        case "choices":
+            names = draw(st.lists(st.sampled_from(setting.choices), min_size=1, unique=True))
+            return f"({', '.join(names)})"
         case "integers":
             numbers = sorted({_integer(draw, setting) for _ in range(draw(st.integers(1, 3)))})
             return f"({', '.join(map(str, numbers))})"

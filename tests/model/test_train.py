@@ -12,6 +12,7 @@ from circuitlang.model import train as module
 from circuitlang.model.data import TokenData
 from circuitlang.model.sparsity import sparse_parameters
 from circuitlang.model.train import Progress, Run, config_of, train, validation_loss
+from circuitlang.site import Place
 from circuitlang.source import CommandError
 
 CPU = torch.device("cpu")
@@ -227,6 +228,13 @@ def test_the_curve_is_means_of_the_losses(make_recipe, data, tmp_path, whole):
 
 
 def test_config_of_a_recipe(make_recipe):
-    config = config_of(make_recipe())
+    recipe = make_recipe()
+    config = config_of(recipe)
+    sparsity = replace(recipe.sparsity, activations_at=(Place.NEURON,))
+    other = config_of(
+        replace(recipe, architecture=replace(recipe.architecture, smear=True), sparsity=sparsity)
+    )
+    assert (other.smear, other.kept(Place.NEURON), other.kept(Place.Q)) == (True, 0.5, 1.0)
+    assert not config.smear
     assert (config.layers, config.width, config.heads, config.context) == (1, 16, 2, 16)
     assert (config.hidden, config.vocabulary, config.activations, config.sink) == (32, 300, 0.5, True)

@@ -30,6 +30,8 @@ VARIANTS = [
     {"positions": "concatenated", "position_width": 4, "activations": 0.5, "sink": True},
     {"norm": "layer", "nonlinearity": "gelu_tanh", "positions": "added"},
     {"nonlinearity": "relu"},
+    {"smear": True, "activations": 0.5},
+    {"smear": True, "positions": "added", "sink": True},
 ]
 
 
@@ -128,6 +130,29 @@ def test_the_bigram_table_adds_the_last_tokens_row(make_model):
     model.bigram = table
     expected = torch.stack([without[r, p] + table[tokens[r, p]] for r in range(3) for p in range(12)])
     assert torch.equal(model(tokens).flatten(0, 1), expected)
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 1000), share=st.sampled_from((0.0, 0.25, 1.0, -2.0)))
+def test_smear_mixes_each_embedding_with_the_one_before(make_model, seed, share):
+    model, tokens = make_model(smear=True), tokens_of(seed)
+    with torch.no_grad():
+        model.smear[3] = share
+    rows = model.embed[tokens]
+    expected = rows[..., 3] * (1 - share)
+    expected[:, 1:] += rows[:, :-1, 3] * share
+    assert torch.allclose(model.start(tokens)[..., 3], expected, atol=1e-6)
+
+
+def test_a_share_of_nothing_is_no_smear(make_model):
+    model, tokens = make_model(smear=True), tokens_of(4)
+    smeared = model(tokens)
+    with torch.no_grad():
+        model.smear.zero_()
+    unmixed = model(tokens)
+    model.smear = None
+    assert torch.equal(unmixed, model(tokens))
+    assert not torch.allclose(unmixed, smeared, atol=1e-2)
 
 
 def test_the_forward_pass_is_the_paper_s_formula(make_model):
