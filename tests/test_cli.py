@@ -14,6 +14,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from circuitlang.cli.app import watched
+
 ROOT = Path(__file__).parents[1]
 TASK = """
 task colours {
@@ -282,3 +284,20 @@ def test_the_tasks_of_a_file_are_listed_without_a_model(project: Path) -> None:
         "colours",
         "  answers `]\\n` `]]\\n`; 21,000 datapoints; held out: nothing",
     ]
+
+
+def test_progress_of_a_long_command_is_lines_where_nobody_watches(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr("circuitlang.cli.app.monotonic", lambda: now[0])
+    with watched(lines=True) as told:
+        for second in range(0, 200, 5):
+            now[0] = float(second)
+            told(f"step {second}", second / 200)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[1:] for line in lines] == [
+        [f"{share}%", "step", str(second)]
+        for second, share in ((0, 0), (30, 15), (60, 30), (90, 45), (120, 60), (150, 75), (180, 90))
+    ]
+    with watched() as told:
+        told("step", 0.5)
+    assert capsys.readouterr().err == ""

@@ -295,7 +295,7 @@ def train(
     from circuitlang.report.listing import card_lines
 
     machine = Machine(precision.value, rows, compile, shard)
-    with watched() as told, mistakes_as(format):
+    with watched(lines=True) as told, mistakes_as(format):
         if cost:
             training.cost(file, model, device.value, machine, say)
             return

@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -102,6 +105,30 @@ def test_an_interruption_within_a_step_costs_at_most_that_step(
     run = train(make_recipe(), data, state, CPU, quiet)
     assert weights(run) == weights(whole)
     assert run.curve == whole.curve
+
+
+@pytest.mark.parametrize("step", [1, 9, 23])
+def test_sigterm_keeps_the_step_it_comes_in(make_recipe, data, tmp_path, whole, step):
+    state, handler = tmp_path / "state", signal.getsignal(signal.SIGTERM)
+
+    def report(progress: Progress) -> None:
+        if progress.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(make_recipe(), data, state, CPU, report)
+    assert signal.getsignal(signal.SIGTERM) == handler
+    with safe_open(state, "pt") as file:
+        assert json.loads(file.metadata()["facts"])["step"] == step
+    run = train(make_recipe(), data, state, CPU, quiet)
+    assert weights(run) == weights(whole)
+    assert run.curve == whole.curve
+
+
+def test_a_training_in_a_thread_leaves_signals_alone(make_recipe, data, tmp_path, whole):
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(train, make_recipe(), data, tmp_path / "state", CPU, quiet).result()
+    assert weights(run) == weights(whole)
 
 
 def test_an_interruption_between_steps_keeps_them(make_recipe, data, tmp_path, whole):
