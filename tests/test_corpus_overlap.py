@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from circuitlang.program.load import load
-from circuitlang.prompts.document import real_files, rule_documents
+from circuitlang.prompts.document import rule_documents
+from circuitlang.prompts.files import real_files
 from circuitlang.prompts.generate import Generator
 
 ROOT = Path(__file__).parents[1]
