@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from circuitlang.cache import Cache, code_digest, default_folder, key_of
 from circuitlang.claims.reach import check_reach
 from circuitlang.model.locate import TOKENS, locate, model_folder, read_config, with_model
+from circuitlang.program.corpus import Corpus
 from circuitlang.program.fit import fit_layers
 from circuitlang.program.load import Reader, bytes_of, find_project, load, project_root, read, read_text
 from circuitlang.program.once import Once
@@ -31,10 +32,13 @@ if TYPE_CHECKING:
     from circuitlang.claims.forecast import Costs, Forecast
     from circuitlang.prompts.cues import Cues
     from circuitlang.prompts.features import Cut
+    from circuitlang.prompts.predictable import Predictable
     from circuitlang.report.explanation import Explanation
     from circuitlang.report.report import Report
 
 EXTENSIONS = (".cir", ".task")
+PREVIEWED = 4_000
+"""Documents of a corpus' rules over which a preview's shares are taken; their half fills the table of pairs."""
 Block = TypeVar("Block")
 
 
@@ -228,6 +232,38 @@ def preview(
 
     task = pinned(path, name, where)
     return task, list(Generator(task, seed).datapoints(split, range(count), where))
+
+
+def is_corpus(path: Path, name: str | None) -> bool:
+    """Whether what `preview` is asked for is a corpus: of that name, or in a file that has corpora and no tasks."""
+    found = load(path)
+    return not found.tasks and bool(found.corpora) if name is None else name in found.corpora
+
+
+def preview_corpus(
+    path: Path, name: str | None, model: str | None, count: int, seed: int
+) -> tuple[Corpus, list[str], dict[str, Predictable]]:
+    """`preview` of a corpus: its first documents, and of its rules and its real files how much can be predicted, in
+    tokens of the model or in words."""
+    from circuitlang.prompts.document import rule_documents
+    from circuitlang.prompts.features import words
+    from circuitlang.prompts.files import real_files
+    from circuitlang.prompts.predictable import predictable
+
+    root = project_root(path)
+    corpus = choose(load(path).corpora, name, "corpus", path)
+    cut = tokens_of(locate(model, root)) if model else words
+    documents = list(rule_documents(corpus, seed, 0, max(count, PREVIEWED)))
+    streams = {"rules": documents} if documents else {}
+    if corpus.files:
+        streams["files"] = [text for _, text in real_files(corpus, root)]
+    found = {
+        stream: predictable(
+            [text[low:high] for low, high in ranges] for text, ranges in zip(texts, cut(texts), strict=True)
+        )
+        for stream, texts in streams.items()
+    }
+    return corpus, documents[:count], found
 
 
 def find_cues(
