@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from circuitlang.model import train as module
 from circuitlang.model.data import TokenData
@@ -178,6 +179,29 @@ def test_a_damaged_checkpoint_is_refused(make_recipe, data, tmp_path, harm):
         state.write_bytes({"truncated": content[:-5], "empty": b"", "text": b"hello " * 99}[harm])
     with pytest.raises(CommandError, match=r"checkpoint"):
         train(make_recipe(), data, state, CPU, quiet)
+
+
+def test_a_disk_that_fills_during_a_checkpoint_leaves_the_one_before(
+    make_recipe, data, tmp_path, whole, monkeypatch
+):
+    state, calls = tmp_path / "state", []
+    monkeypatch.setattr(module, "SAVE_SECONDS", 0.0)
+
+    def full(tensors, path, metadata):
+        calls.append(None)
+        if len(calls) > 5:
+            path.write_bytes(b"half of it")
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
+        save_file(tensors, path, metadata)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("circuitlang.model.state.save_file", full)
+        with pytest.raises(CommandError, match=r"cannot write .*state: .*No space left on device"):
+            train(make_recipe(), data, state, CPU, quiet)
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+    with safe_open(state, "pt") as file:
+        assert json.loads(file.metadata()["facts"])["step"] == 5
+    assert weights(train(make_recipe(), data, state, CPU, quiet)) == weights(whole)
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
