@@ -24,8 +24,7 @@ class Config:
                     residual stream and none writes: they are the last `position_width` units of attn_in and mlp_in
     activations_at  the places where AbsTopK is applied
     shift           a constant per token is added to the logits
-    smear           each channel of the embedding is a mixture of the token's own entry and the one of the token before,
-                    by a learnable share per channel
+    smear           so many tokens before a token have, by a learnable number per channel, a share of its embedding
     """
 
     layers: int
@@ -44,7 +43,7 @@ class Config:
     position_width: int = 0
     activations_at: tuple[Place, ...] = PRUNED_PLACES
     shift: bool = False
-    smear: bool = False
+    smear: int = 0  # tokens
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "context", "hidden", "vocabulary"):
@@ -59,6 +58,8 @@ class Config:
         for name, known in _WORDS.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
+        if not 0 <= self.smear < self.context:
+            raise ValueError(f"a smear over {self.smear} tokens for a context of {self.context}")
         if (self.position_width > 0) != (self.positions == "concatenated"):
             raise ValueError(f"a position width of {self.position_width} for positions {self.positions}")
         if any(place not in PRUNED_PLACES for place in self.activations_at):

@@ -18,7 +18,7 @@ from circuitlang.model.config import Config
 from circuitlang.model.data import TokenData
 from circuitlang.model.machine import Machine
 from circuitlang.model.processes import ALONE, Processes
-from circuitlang.model.sparsity import largest_shares, nonzero_fraction, project
+from circuitlang.model.sparsity import DENSE, largest_shares, nonzero_fraction, project
 from circuitlang.model.spread import gathered, local, spread, synchronised
 from circuitlang.model.state import read_state, write_state
 from circuitlang.model.terminate import asked_to_end
@@ -174,9 +174,9 @@ def steps_of(recipe: Recipe) -> int:
 
 
 def _optimizer(model: Transformer, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW (0.9, 0.95); decay for matrices only, not for the bigram table (paper A.1, A.2)."""
-    decayed = [p for name, p in model.named_parameters() if p.ndim == 2 and name != "bigram"]
-    others = [p for name, p in model.named_parameters() if p.ndim != 2 or name == "bigram"]
+    """AdamW (0.9, 0.95); decay for matrices only, but for those that are always dense (paper A.1, A.2)."""
+    decayed = [p for name, p in model.named_parameters() if p.ndim == 2 and name not in DENSE]
+    others = [p for name, p in model.named_parameters() if p.ndim != 2 or name in DENSE]
     groups = [
         {"params": decayed, "weight_decay": recipe.training.weight_decay},
         {"params": others, "weight_decay": 0.0},

@@ -111,6 +111,9 @@ def _fits(
         found.append(
             errors_spec.heads_do_not_divide(_at(sections, "architecture", "heads"), architecture.width)
         )
+    if architecture.smear >= architecture.context:
+        at = _at(sections, "architecture", "smear")
+        found.append(errors_spec.out_of_range(at, "smear", f"below the context, {architecture.context}"))
     # Each block matrix has as many weights per neuron or attention channel as the model is wide.
     allowed = sparsity.weights * architecture.width
     if sparsity.weights < 1 and sparsity.floor > allowed:

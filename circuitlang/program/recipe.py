@@ -20,7 +20,7 @@ class Architecture:
     vocabulary: int = 2048  # tokens
     sink: bool = False
     bigram: bool = False
-    smear: bool = False
+    smear: int = 0  # tokens
 
 
 @record

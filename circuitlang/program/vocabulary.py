@@ -32,8 +32,11 @@ ARCHITECTURE = Section(
         Setting("bigram", "yes or no", "whether a table from token to next token is added to the logits"),
         Setting(
             "smear",
-            "yes or no",
-            "whether each channel of the embedding takes a learned share from the token before",
+            "integer",
+            "how many tokens before a token have, channel by channel, a learned share of its embedding",
+            "tokens",
+            low=0,
+            high=8,
         ),
     ),
 )

@@ -91,6 +91,7 @@ def model_text(draw: st.DrawFn, name: str, corpus: str) -> str:
             "layers": str(draw(st.integers(4, 64))),
             "width": str(heads * each),
             "heads": str(heads),
+            "smear": str(draw(st.integers(0, 1))),
         },
         "sparsity": {"floor": str(draw(st.integers(0, heads * each // 64))), "weights": "1/64"},
         "train": {"corpus": corpus, "tokens": draw(st.sampled_from(("1", "200K", "50M", "1G")))},

@@ -46,7 +46,7 @@ OTHERS = {
 }
 
 
-OWN = {"sink": True, "bigram": True, "activations": 0.5, "smear": True}
+OWN = {"sink": True, "bigram": True, "activations": 0.5, "smear": 2}
 
 
 @pytest.mark.parametrize("variant", [OWN, OTHERS], ids=str)

@@ -282,10 +282,8 @@ def test_config_of_a_recipe(make_recipe):
     recipe = make_recipe()
     config = config_of(recipe)
     sparsity = replace(recipe.sparsity, activations_at=(Place.NEURON,))
-    other = config_of(
-        replace(recipe, architecture=replace(recipe.architecture, smear=True), sparsity=sparsity)
-    )
-    assert (other.smear, other.kept(Place.NEURON), other.kept(Place.Q)) == (True, 0.5, 1.0)
+    other = config_of(replace(recipe, architecture=replace(recipe.architecture, smear=2), sparsity=sparsity))
+    assert (other.smear, other.kept(Place.NEURON), other.kept(Place.Q)) == (2, 0.5, 1.0)
     assert not config.smear
     assert (config.layers, config.width, config.heads, config.context) == (1, 16, 2, 16)
     assert (config.hidden, config.vocabulary, config.activations, config.sink) == (32, 300, 0.5, True)

@@ -30,8 +30,8 @@ VARIANTS = [
     {"positions": "concatenated", "position_width": 4, "activations": 0.5, "sink": True},
     {"norm": "layer", "nonlinearity": "gelu_tanh", "positions": "added"},
     {"nonlinearity": "relu"},
-    {"smear": True, "activations": 0.5},
-    {"smear": True, "positions": "added", "sink": True},
+    {"smear": 1, "activations": 0.5},
+    {"smear": 3, "positions": "added", "sink": True},
 ]
 
 
@@ -133,19 +133,30 @@ def test_the_bigram_table_adds_the_last_tokens_row(make_model):
 
 
 @settings(max_examples=12, deadline=None)
-@given(seed=st.integers(0, 1000), share=st.sampled_from((0.0, 0.25, 1.0, -2.0)))
-def test_smear_mixes_each_embedding_with_the_one_before(make_model, seed, share):
-    model, tokens = make_model(smear=True), tokens_of(seed)
+@given(
+    seed=st.integers(0, 1000),
+    shares=st.lists(st.sampled_from((0.0, 0.25, 1.0, -2.0)), min_size=2, max_size=2),
+)
+def test_smear_mixes_each_embedding_with_those_before(make_model, seed, shares):
+    model, tokens = make_model(smear=2), tokens_of(seed)
     with torch.no_grad():
-        model.smear[3] = share
-    rows = model.embed[tokens]
-    expected = rows[..., 3] * (1 - share)
-    expected[:, 1:] += rows[:, :-1, 3] * share
-    assert torch.allclose(model.start(tokens)[..., 3], expected, atol=1e-6)
+        model.smear[:, 3] = torch.tensor(shares)
+    rows = model.embed[tokens][..., 3]
+    expected = rows * (1 - sum(shares))
+    for back, share in enumerate(shares, 1):
+        expected[:, back:] += rows[:, :-back] * share
+    assert torch.allclose(model.start(tokens)[..., 3], expected, atol=1e-5)
 
 
-def test_a_share_of_nothing_is_no_smear(make_model):
-    model, tokens = make_model(smear=True), tokens_of(4)
+def test_a_smear_over_more_tokens_than_there_are_sees_none(make_model):
+    model = make_model(smear=4)
+    alone, among = torch.tensor([[7]]), torch.tensor([[7, 8, 9]])
+    assert torch.allclose(model.start(alone), model.embed[7] * (1 - model.smear.sum(0)), atol=1e-5)
+    assert torch.allclose(model(alone)[0, 0], model(among)[0, 0], atol=1e-5)
+
+
+def test_shares_of_nothing_are_no_smear(make_model):
+    model, tokens = make_model(smear=2), tokens_of(4)
     smeared = model(tokens)
     with torch.no_grad():
         model.smear.zero_()
@@ -153,6 +164,19 @@ def test_a_share_of_nothing_is_no_smear(make_model):
     model.smear = None
     assert torch.equal(unmixed, model(tokens))
     assert not torch.allclose(unmixed, smeared, atol=1e-2)
+
+
+@pytest.mark.parametrize(("width", "smear", "each"), [(16, 1, 5), (16, 2, 4), (8, 6, 1), (4, 6, 1)])
+def test_at_first_channels_are_of_one_token_each(width, smear, each):
+    config = Config(layers=1, width=width, heads=1, context=8, hidden=8, vocabulary=300, smear=smear)
+    model = Transformer(config)
+    model.initialise(torch.Generator().manual_seed(0))
+    assert model.smear is not None
+    assert set(model.smear.flatten().tolist()) <= {0.0, 1.0}
+    assert int(model.smear.sum(0).max()) == 1
+    assert model.smear.sum(1).tolist() == [
+        float(each if (back + 1) * each <= width else 0) for back in range(smear)
+    ]
 
 
 def test_the_forward_pass_is_the_paper_s_formula(make_model):
