@@ -20,9 +20,11 @@ from circuitlang.prompts.generate import Generator
 
 ROOT = Path(__file__).parents[1]
 DATAPOINTS = 200  # of each task
-DOCUMENTS = 160_000  # the training text holds about 145,000 rule documents; its seed and order are the same
+DOCUMENTS = (
+    200_000  # the training texts hold about 145,000 and 180,000 rule documents; seed and order are the same
+)
 EXPANSIONS = 40  # of each rule
-CORPORA = [("specs/models.cir", "simple_python"), ("specs/wide.cir", "python_again")]
+CORPORA = [("specs/models.cir", "simple_python"), ("specs/copies.cir", "python_again")]
 
 
 def prompts_of_tasks() -> set[str]:
