@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from circuitlang.report.report import Report
 
 EXTENSIONS = (".cir", ".task")
-PREVIEWED = 4_000
-"""Documents of a corpus' rules over which a preview's shares are taken; their half fills the table of pairs."""
 Block = TypeVar("Block")
 
 
@@ -243,27 +241,17 @@ def is_corpus(path: Path, name: str | None) -> bool:
 def preview_corpus(
     path: Path, name: str | None, model: str | None, count: int, seed: int
 ) -> tuple[Corpus, list[str], dict[str, Predictable]]:
-    """`preview` of a corpus: its first documents, and of its rules and its real files how much can be predicted, in
-    tokens of the model or in words."""
+    """`preview` of a corpus: its first documents, and how much of its text can be predicted, in tokens of the model or
+    in words."""
     from circuitlang.prompts.document import rule_documents
     from circuitlang.prompts.features import words
-    from circuitlang.prompts.files import real_files
-    from circuitlang.prompts.predictable import predictable
+    from circuitlang.prompts.predictable import predictable_streams
 
     root = project_root(path)
     corpus = choose(load(path).corpora, name, "corpus", path)
     cut = tokens_of(locate(model, root)) if model else words
-    documents = list(rule_documents(corpus, seed, 0, max(count, PREVIEWED)))
-    streams = {"rules": documents} if documents else {}
-    if corpus.files:
-        streams["files"] = [text for _, text in real_files(corpus, root)]
-    found = {
-        stream: predictable(
-            [text[low:high] for low, high in ranges] for text, ranges in zip(texts, cut(texts), strict=True)
-        )
-        for stream, texts in streams.items()
-    }
-    return corpus, documents[:count], found
+    documents = list(rule_documents(corpus, seed, 0, count))
+    return corpus, documents, predictable_streams(corpus, root, seed, cut)
 
 
 def find_cues(

@@ -10,6 +10,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
+
+from circuitlang.program.corpus import Corpus
+from circuitlang.prompts.document import rule_documents
+from circuitlang.prompts.features import Cut
+from circuitlang.prompts.files import real_files
+
+DOCUMENTS = 4_000
+"""Of a corpus' rules, over which shares are taken."""
 
 
 @dataclass(frozen=True)
@@ -52,3 +61,18 @@ def predictable(documents: Iterable[Sequence[str]]) -> Predictable:
             last[token] = after
     each = max(1, tokens)
     return Predictable(tokens, table / each, copying / each, alone / each)
+
+
+def predictable_streams(corpus: Corpus, root: Path, seed: int, cut: Cut) -> dict[str, Predictable]:
+    """Of a corpus' `rules` and of its real `files`, where it has them, in the tokens that `cut` makes."""
+    streams = {
+        "rules": list(rule_documents(corpus, seed, 0, DOCUMENTS)),
+        "files": [text for _, text in real_files(corpus, root)],
+    }
+    return {
+        name: predictable(
+            [text[low:high] for low, high in ranges] for text, ranges in zip(texts, cut(texts), strict=True)
+        )
+        for name, texts in streams.items()
+        if texts
+    }
