@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from circuitlang import __version__
 from circuitlang.claims.reach import check_reach
 from circuitlang.model.locate import TOKENS, locate, model_folder, read_config, with_model
+from circuitlang.program.corpus import Corpus
 from circuitlang.program.fit import fit_layers
 from circuitlang.program.load import Reader, bytes_of, find_project, load, project_root, read, read_text
 from circuitlang.program.once import Once
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from circuitlang.claims.forecast import Costs, Forecast
     from circuitlang.prompts.cues import Cues
     from circuitlang.prompts.features import Cut
+    from circuitlang.prompts.predictable import Predictable
     from circuitlang.report.explanation import Explanation
     from circuitlang.report.report import Report
 
@@ -217,6 +219,28 @@ def preview(
 
     task = pinned(path, name, where)
     return task, list(Generator(task, seed).datapoints(split, range(count), where))
+
+
+def is_corpus(path: Path, name: str | None) -> bool:
+    """Whether what `preview` is asked for is a corpus: of that name, or in a file that has corpora and no tasks."""
+    found = load(path)
+    return not found.tasks and bool(found.corpora) if name is None else name in found.corpora
+
+
+def preview_corpus(
+    path: Path, name: str | None, model: str | None, count: int, seed: int
+) -> tuple[Corpus, list[str], dict[str, Predictable]]:
+    """`preview` of a corpus: its first documents, and how much of its text can be predicted, in tokens of the model or
+    in words."""
+    from circuitlang.prompts.document import rule_documents
+    from circuitlang.prompts.features import words
+    from circuitlang.prompts.predictable import predictable_streams
+
+    root = project_root(path)
+    corpus = choose(load(path).corpora, name, "corpus", path)
+    cut = tokens_of(locate(model, root)) if model else words
+    documents = list(rule_documents(corpus, seed, 0, count))
+    return corpus, documents, predictable_streams(corpus, root, seed, cut)
 
 
 def find_cues(

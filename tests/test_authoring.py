@@ -14,7 +14,8 @@ from typing import NamedTuple
 import pytest
 
 from circuitlang import cli
-from circuitlang.authoring import EXTENSIONS, check_text, programs
+from circuitlang.authoring import EXTENSIONS, check_text, is_corpus, preview_corpus, programs
+from circuitlang.report.corpus import corpus_data, corpus_lines
 from circuitlang.source import CommandError
 from circuitlang.storage import create_whole
 from tests.test_architecture import ROOT
@@ -326,3 +327,30 @@ def test_the_page_shows_what_the_commands_print(
     text = PAGE.read_text(encoding="utf-8")
     golden(PAGE, OUTPUT.sub(made, text))
     assert len(OUTPUT.findall(text)) == 4
+
+
+CORPUS = """
+corpus c {
+  draw a = "x" | "y" | "z"
+  rule line = a " = " a " + 1\\n"
+  rule program = line{4}
+  document program
+  files "*.txt"
+}
+"""
+
+
+def test_preview_of_a_corpus(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "c.cir").write_text(CORPUS)
+    for name in ("one.txt", "two.txt"):
+        (tmp_path / name).write_text("no word comes twice here\n")
+    assert is_corpus(tmp_path / "c.cir", None)
+    corpus, documents, found = preview_corpus(tmp_path / "c.cir", None, None, 2, 0)
+    assert [len(text.splitlines()) for text in documents] == [4, 4]
+    assert found["files"].copying == 0
+    assert found["files"].table == 1  # the other file says the same
+    assert found["rules"].alone > 0.1  # of the three names the table knows one
+    lines = list(corpus_lines(corpus, documents, found, "words"))
+    assert lines[-1].split() == ["files", f"{found['files'].tokens}", "100.0%", "0.0%", "0.0%"]
+    assert corpus_data(corpus, documents, found, "words")["predictable"]["files"]["table"] == 1

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from circuitlang.cli.app import watched
 from circuitlang.model.memory import require_address_space
 from circuitlang.source import CommandError
 
@@ -406,3 +407,20 @@ def test_a_report_that_never_ends_is_refused(project: Path, command: str) -> Non
     done = run(*command.format("large.json").split(), cwd=project)
     assert done.returncode == 2
     assert "33,554,432 bytes" in done.stderr
+
+
+def test_progress_of_a_long_command_is_lines_where_nobody_watches(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr("circuitlang.cli.app.monotonic", lambda: now[0])
+    with watched(lines=True) as told:
+        for second in range(0, 200, 5):
+            now[0] = float(second)
+            told(f"step {second}", second / 200)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[1:] for line in lines] == [
+        [f"{share}%", "step", str(second)]
+        for second, share in ((0, 0), (30, 15), (60, 30), (90, 45), (120, 60), (150, 75), (180, 90))
+    ]
+    with watched() as told:
+        told("step", 0.5)
+    assert capsys.readouterr().err == ""

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.promises.audit import Watch
 from benchmarks.promises.samples import child, command
 from circuitlang.program.load import load
-from circuitlang.prompts.document import real_files
+from circuitlang.prompts.files import real_files
 from circuitlang.source import CommandError, ProgramError
 from circuitlang.syntax.strings import quoted
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from math import inf
+from time import monotonic, strftime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,6 +52,9 @@ class Device(StrEnum):
     MPS = "mps"
 
 
+LINE_SECONDS = 30.0
+"""Time between two lines of progress in a log."""
+
 DeviceOption = Annotated[
     Device, typer.Option(help="Where the model runs; auto takes a GPU where there is one.")
 ]
@@ -84,13 +90,14 @@ def mistakes_as(form: str) -> Iterator[None]:
 
 
 @contextmanager
-def watched() -> Iterator[Told]:
-    """A progress bar where somebody watches, silence where not, and in all but one of the processes of torchrun."""
+def watched(lines: bool = False) -> Iterator[Told]:
+    """A progress bar where somebody watches; where not, silence, or for what takes hours `lines` from time to time.
+    Silence in all but one of the processes of torchrun."""
     from circuitlang.judging import quiet
     from circuitlang.model.processes import speaks
 
     if not errors().is_terminal or not speaks():
-        yield quiet
+        yield _line_by_line() if lines and speaks() else quiet
         return
     from rich.console import Console
     from rich.markup import escape
@@ -104,6 +111,20 @@ def watched() -> Iterator[Told]:
             progress.update(bar, description=escape(stage), completed=share)
 
         yield told
+
+
+def _line_by_line() -> Told:
+    """Progress for a log: the first thing told, then one every LINE_SECONDS."""
+    last = -inf
+
+    def told(stage: str, share: float) -> None:
+        nonlocal last
+        if monotonic() - last >= LINE_SECONDS:
+            last = monotonic()
+            sys.stderr.write(f"{strftime('%H:%M:%S')}  {share:4.0%}  {stage}\n")
+            sys.stderr.flush()
+
+    return told
 
 
 def _version(asked: bool) -> None:

@@ -26,7 +26,7 @@ from circuitlang.cli.app import (
     mistakes_as,
     watched,
 )
-from circuitlang.cli.console import output, say, say_checked, tell
+from circuitlang.cli.console import WRONG, output, say, say_checked, tell
 from circuitlang.source import CommandError, Source
 
 if TYPE_CHECKING:
@@ -301,10 +301,14 @@ def train(
     from circuitlang.report.listing import card_lines
 
     machine = Machine(precision.value, rows, compile, shard)
-    with watched() as told, mistakes_as(format):
+    with watched(lines=True) as told, mistakes_as(format):
         if cost:
             training.cost(file, model, device.value, machine, say)
             return
-        done = training.train(file, model, out, device.value, told, machine, say)
+        try:
+            done = training.train(file, model, out, device.value, told, machine, say)
+        except KeyboardInterrupt:  # Ctrl-C, or SIGTERM between two steps
+            sys.stderr.write("stopped; the same command goes on where it was\n")
+            raise typer.Exit(WRONG) from None
     if speaks():
         say(card_lines(done.card))

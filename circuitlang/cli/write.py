@@ -74,7 +74,7 @@ def new(
 
 @app.command()
 def preview(
-    task: Annotated[Path, typer.Argument(help="A file with tasks.")],
+    task: Annotated[Path, typer.Argument(help="A file with tasks, or with corpora.")],
     name: Name = None,
     number: Annotated[
         int | None, typer.Option("-n", min=1, max=100_000, help="How many datapoints; 5, for --cues 512.")
@@ -85,28 +85,40 @@ def preview(
         bool, typer.Option("--cues", help="Which surface features tell the cases apart, and how well.")
     ] = False,
     model: Annotated[
-        str | None, typer.Option(help="With --cues: count this model's tokens, not words.")
+        str | None, typer.Option(help="With --cues or of a corpus: count this model's tokens, not words.")
     ] = None,
     seed: SeedOption = 0,
     format: Annotated[
         MistakeFormat, typer.Option(help="How mistakes are printed; json: the prompts, too.")
     ] = MistakeFormat.TEXT,
 ) -> None:
-    """Show a task's prompts, answers, foils and marks; or what tells its cases apart.
+    """Show a task's prompts, answers, foils and marks; or what tells its cases apart. Of a corpus: documents, and how
+    much of its text can be predicted only by copying.
 
     Example: `circuitlang preview tasks/python.task bracket_counting -n 3`
     """
     from circuitlang import authoring
 
     pins = dict(map(_pin, where or []))
-    if model and not cues:
-        raise CommandError("--model is for --cues: whose tokens are counted")
     with mistakes_as(format):
+        tokens = f"those of {model}" if model else "words and runs of punctuation"
+        if authoring.is_corpus(task, name):
+            from circuitlang.report.corpus import corpus_data, corpus_lines
+
+            if cues or pins:
+                raise CommandError("--cues and --where are for tasks, and this is a corpus")
+            shown = authoring.preview_corpus(task, name, model, 2 if number is None else number, seed)
+            if format is MistakeFormat.JSON:
+                _json(corpus_data(*shown, tokens))
+            else:
+                say(corpus_lines(*shown, tokens))
+            return
+        if model and not cues:
+            raise CommandError("--model is for --cues and for a corpus: whose tokens are counted")
         if cues:
             from circuitlang.report.cues import cue_data, cue_lines
 
             found, seen = authoring.find_cues(task, name, model, SPLITS[split], number, pins, seed)
-            tokens = f"those of {model}" if model else "words and runs of punctuation"
             if format is MistakeFormat.JSON:
                 _json(cue_data(found, seen, SPLITS[split], tokens))
             else:

@@ -93,7 +93,7 @@ def _names(project: Project, unit: Unit, where: Context) -> Iterator[Suggestion]
 def _settings(where: Context) -> Iterator[Suggestion]:
     for name, row in describe.SETTINGS.get(where.place, {}).items():
         doc = describe.setting(where.place, name) or ""
-        yield Suggestion(name, "setting", where.start, describe.setting_type(row), doc)
+        yield Suggestion(name, "setting", where.start, row.values, doc)
     for name in describe.SECTIONS.get(where.place, {}):
         yield Suggestion(name, "section", where.start, "section", describe.section(where.place, name) or "")
 

@@ -50,17 +50,13 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
-def setting_type(setting: Setting) -> str:
-    return " or ".join(f"`{choice}`" for choice in setting.choices) or setting.type
-
-
 def setting(where: str, name: str) -> str | None:
     """A setting's meaning, value, range, unit and default."""
     row = SETTINGS.get(where, {}).get(name)
     if row is None:
         return None
     facts = [
-        setting_type(row),
+        row.values,
         *([row.bounds] if row.bounds else []),
         *([f"in {row.unit}"] if row.unit else []),
     ]

@@ -165,14 +165,20 @@ def rows_of_ids(stored: Tensor, vocabulary: int) -> Tensor:
 def _dense(tensors: Mapping[str, Tensor], model: Transformer) -> dict[str, Tensor]:
     """The state dict that the stored tensors describe. Raises ValueError where rows or columns do not fit."""
     dense: dict[str, Tensor] = {}
-    left = set(tensors)
-    for name, parameter in model.state_dict().items():
+    state = model.state_dict()
+    wanted = {
+        stored
+        for name, p in state.items()
+        for stored in ([f"{name}.{part}" for part in _ROWS] if p.ndim == 2 else [name])
+    }
+    for names, what in ((wanted - set(tensors), "missing"), (set(tensors) - wanted, "unknown")):
+        if names:
+            raise ValueError(f"{what} tensors: {', '.join(sorted(names)[:5])}")
+    for name, parameter in state.items():
         if parameter.ndim != 2:
             dense[name] = tensors[name]
-            left.discard(name)
             continue
         values, columns, offsets = parts = [tensors[f"{name}.{part}"] for part in _ROWS]
-        left -= {f"{name}.{part}" for part in _ROWS}
         if [part.dtype for part in parts] != list(_ROWS.values()):
             raise ValueError(f"the rows of {name} are of other types than float32, uint16 and int32")
         columns, counts = columns.to(torch.int64), offsets.to(torch.int64).diff()
@@ -184,8 +190,6 @@ def _dense(tensors: Mapping[str, Tensor], model: Transformer) -> dict[str, Tenso
         matrix = torch.zeros(height, width)
         matrix[torch.arange(height).repeat_interleave(counts), columns] = values
         dense[name] = matrix
-    if left:
-        raise ValueError(f"unknown tensors: {', '.join(sorted(left)[:5])}")
     if any(tensor.dtype != torch.float32 or not torch.isfinite(tensor).all() for tensor in dense.values()):
         raise ValueError("a weight is not a finite float32 number")
     return dense

@@ -15,7 +15,7 @@ class Config:
     `activations`: the fraction of each site that AbsTopK keeps, per token; 1.0 switches it off.
     `sink`: one learnable logit per head for a slot with key 0 and value 0. `bigram`: a dense table added to the logits.
 
-    The fields behind `bigram` are for models that others trained; their defaults are what `train` makes:
+    The fields behind `bigram` are left out of a checkpoint where they have these defaults:
     epsilon         in every norm's mean square
     norm            rms; layer (the mean is taken off, too, and a bias added)
     nonlinearity    of the neurons: gelu (exact), gelu_tanh, relu
@@ -23,6 +23,7 @@ class Config:
                     residual stream and none writes: they are the last `position_width` units of attn_in and mlp_in
     activations_at  the places where AbsTopK is applied
     shift           a constant per token is added to the logits
+    smear           so many tokens before a token have, by a learnable number per channel, a share of its embedding
     """
 
     layers: int
@@ -41,6 +42,7 @@ class Config:
     position_width: int = 0
     activations_at: tuple[Place, ...] = PRUNED_PLACES
     shift: bool = False
+    smear: int = 0  # tokens
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "context", "hidden", "vocabulary"):
@@ -62,6 +64,8 @@ class Config:
         for name, known in _WORDS.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
+        if not 0 <= self.smear < self.context:
+            raise ValueError(f"a smear over {self.smear} tokens for a context of {self.context}")
         if (self.position_width > 0) != (self.positions == "concatenated"):
             raise ValueError(f"a position width of {self.position_width} for positions {self.positions}")
         if any(place not in PRUNED_PLACES for place in self.activations_at):
@@ -98,8 +102,8 @@ class Config:
         return sum(self.size(site) for site in self.sites())
 
     def to_json(self) -> dict[str, Any]:
-        """Without the fields for other people's models where they have their defaults: so a trained model's file does
-        not depend on which of them there are."""
+        """Without the fields behind `bigram` where they have their defaults: so the file of a model that needs none of
+        them does not depend on which there are."""
         defaults = {f.name: f.default for f in fields(self)[_OWN:]}  # pyright: ignore[reportArgumentType]
         return {k: v for k, v in asdict(self).items() if k not in defaults or v != defaults[k]}
 
@@ -111,7 +115,7 @@ class Config:
         return Config(**data)
 
 
-_OWN = 9  # fields that `train` sets
+_OWN = 9  # fields that are always written
 _WORDS = {
     "norm": ("rms", "layer"),
     "nonlinearity": ("gelu", "gelu_tanh", "relu"),

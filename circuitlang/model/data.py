@@ -15,7 +15,8 @@ from torch import Tensor
 
 from circuitlang.program.corpus import Corpus
 from circuitlang.program.recipe import Recipe
-from circuitlang.prompts.document import real_files, rule_documents
+from circuitlang.prompts.document import rule_documents
+from circuitlang.prompts.files import real_files
 from circuitlang.prompts.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
 from circuitlang.source import CommandError
 from circuitlang.storage import replace_whole, write_whole
@@ -130,6 +131,11 @@ def _build(
     shares = _shares(corpus)
     kept = [text for i, (_, text) in enumerate(files) if i % VALIDATION_FILES]
     held = [text for i, (_, text) in enumerate(files) if i % VALIDATION_FILES == 0]
+    if files and not any(kept):
+        raise CommandError(
+            f"no real file of corpus {corpus.name} is left to train on: of {len(files)}, {len(held)} kept out for the "
+            "validation loss, the others empty"
+        )
     if tokenizer is None:
         progress("tokenizer", 0.0)
         text = _mixture(rule_documents(corpus, training.seed), kept, shares)

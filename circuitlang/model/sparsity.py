@@ -13,18 +13,22 @@ from circuitlang.model.processes import ALONE, Processes
 from circuitlang.model.spread import local
 from circuitlang.model.transformer import Transformer
 
+DENSE = ("bigram", "smear")
+"""Matrices that are neither made sparse nor decayed."""
+
 
 def sparse_parameters(model: Transformer) -> Iterator[tuple[str, nn.Parameter, str, int | None]]:
     """Every sparsified tensor as (name, tensor, group, axis of the floor).
 
     Groups: `weights` (the six block matrices of a layer), `embeddings` (embedding, unembedding and the biases).
     The floor holds per neuron and per attention channel: rows of what writes q, k, v and neurons, columns of what
-    reads them. Norm gains, sink logits and the bigram table stay dense, as in the authors' models.
+    reads them. Norm gains, sink logits and the bigram table stay dense, as in the authors' models, and so do the shares
+    of the tokens before.
     """
     for name, parameter in model.named_parameters():
         if name in ("embed", "unembed") or name.endswith(".bias"):
             yield name, parameter, "embeddings", None
-        elif parameter.ndim == 2 and name != "bigram":
+        elif parameter.ndim == 2 and name not in DENSE:
             yield name, parameter, "weights", 1 if name.endswith(("out.weight", "down.weight")) else 0
 
 

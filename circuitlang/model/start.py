@@ -13,9 +13,9 @@ from circuitlang.source import CommandError
 
 def start_from(folder: Path, name: str, wanted: Config) -> Checkpoint:
     """The model in `folder`, which the recipe calls `name`. CommandError where it cannot be read, or has other sizes
-    than the recipe; the share of active units may differ."""
+    than the recipe; the share of active units, and where it is counted, may differ."""
     found = load(folder, name)
-    sizes = [field.name for field in fields(Config) if field.name != "activations"]
+    sizes = [field.name for field in fields(Config) if field.name not in ("activations", "activations_at")]
     apart = [
         f"{size} is {getattr(found.model.config, size)} there and {getattr(wanted, size)} here"
         for size in sizes

@@ -18,9 +18,10 @@ from circuitlang.model.config import Config
 from circuitlang.model.data import TokenData
 from circuitlang.model.machine import Machine
 from circuitlang.model.processes import ALONE, Processes
-from circuitlang.model.sparsity import largest_shares, nonzero_fraction, project
+from circuitlang.model.sparsity import DENSE, largest_shares, nonzero_fraction, project
 from circuitlang.model.spread import gathered, local, spread, synchronised
 from circuitlang.model.state import read_state, write_state
+from circuitlang.model.terminate import asked_to_end
 from circuitlang.model.transformer import Transformer
 from circuitlang.program.recipe import Recipe
 from circuitlang.source import CommandError
@@ -66,6 +67,8 @@ def config_of(recipe: Recipe) -> Config:
         activations=recipe.sparsity.activations,
         sink=shape.sink,
         bigram=shape.bigram,
+        activations_at=recipe.sparsity.activations_at,
+        smear=shape.smear,
     )
 
 
@@ -127,7 +130,7 @@ def train(
     `stop_after`: stop (with a checkpoint) after so many steps of the whole run. `start`: whose weights it begins with;
     None: they are drawn. Several processes share the rows of each batch; then, and with fewer rows at a time, results
     are the same but for rounding. Raises CommandError where the loss is no longer a number; the last good checkpoint
-    stays.
+    stays. SIGTERM ends the run after the step it comes in, as KeyboardInterrupt, with a checkpoint.
     """
     training = recipe.training
     steps = steps_of(recipe)
@@ -137,25 +140,32 @@ def train(
     if not steps:
         raise CommandError(f"{training.tokens} tokens are not enough for one batch of model {recipe.name}")
     started, first = monotonic(), loop.step
-    saved = started
+    saved, kept = started, first
     ended = False
+
+    def save(now: float) -> None:
+        nonlocal saved, kept
+        loop.save(state, key, now - started)
+        saved, kept = now, loop.step
+
     try:
-        while loop.step < min(steps, steps if stop_after is None else stop_after):
-            loss = loop.advance(steps)
-            now = monotonic()
-            rate = (
-                (loop.step - first) * training.batch * recipe.architecture.context / max(now - started, 1e-9)
-            )
-            if processes.first:
-                report(Progress(loop.step, steps, loss, loop.shares(loop.step / steps)[0], rate))
-            if processes.agree(now - saved > SAVE_SECONDS):
-                loop.save(state, key, now - started)
-                saved = now
+        with asked_to_end() as asked:
+            while loop.step < min(steps, steps if stop_after is None else stop_after):
+                loss = loop.advance(steps)
+                now = monotonic()
+                done = (loop.step - first) * training.batch * recipe.architecture.context
+                if processes.first:
+                    nonzero = loop.shares(loop.step / steps)[0]
+                    report(Progress(loop.step, steps, loss, nonzero, done / max(now - started, 1e-9)))
+                if processes.agree(now - saved > SAVE_SECONDS or asked()):
+                    save(now)
+                    if processes.agree(asked()):
+                        raise KeyboardInterrupt("SIGTERM")
         ended = True
     finally:
         # Where weights are in pieces, saving takes all processes, and after an interruption the others may not come.
-        if loop.sound and loop.step > first and (ended or not loop.in_pieces):
-            loop.save(state, key, monotonic() - started)
+        if loop.sound and loop.step > kept and (ended or not loop.in_pieces):
+            save(monotonic())
     return Run(loop.whole().eval(), loop.curve, loop.seconds)
 
 
@@ -164,9 +174,9 @@ def steps_of(recipe: Recipe) -> int:
 
 
 def _optimizer(model: Transformer, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW (0.9, 0.95); decay for matrices only, not for the bigram table (paper A.1, A.2)."""
-    decayed = [p for name, p in model.named_parameters() if p.ndim == 2 and name != "bigram"]
-    others = [p for name, p in model.named_parameters() if p.ndim != 2 or name == "bigram"]
+    """AdamW (0.9, 0.95); decay for matrices only, but for those that are always dense (paper A.1, A.2)."""
+    decayed = [p for name, p in model.named_parameters() if p.ndim == 2 and name not in DENSE]
+    others = [p for name, p in model.named_parameters() if p.ndim != 2 or name in DENSE]
     groups = [
         {"params": decayed, "weight_decay": recipe.training.weight_decay},
         {"params": others, "weight_decay": 0.0},

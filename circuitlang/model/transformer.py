@@ -221,12 +221,20 @@ class Transformer(nn.Module):
         self.shift = nn.Parameter(torch.zeros(config.vocabulary)) if config.shift else None
         wide = {"none": 0, "added": config.width, "concatenated": config.position_width}[config.positions]
         self.position = nn.Parameter(torch.zeros(config.context, wide)) if wide else None
+        self.smear = nn.Parameter(torch.zeros(config.smear, config.width)) if config.smear else None
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        """N(0, 0.02), output projections N(0, 0.02/sqrt(2 layers)), biases 0 (paper A.1)."""
+        """N(0, 0.02), output projections N(0, 0.02/sqrt(2 layers)), biases 0 (paper A.1). Shares of the tokens
+        before: 1 for the one before in the last channels, for the one before that in as many in front of them, and so
+        on, else 0, so that the tokens can be told apart from the first step on; the token itself has twice as many.
+        """
         for name, parameter in self.named_parameters():
-            if parameter.ndim == 2:
+            if name == "smear":
+                each = max(1, self.config.width // (self.config.smear + 2))
+                from_behind = torch.arange(self.config.width).flip(0) // each
+                parameter.copy_(from_behind == torch.arange(self.config.smear).unsqueeze(1))
+            elif parameter.ndim == 2:
                 deep = name.endswith(("out.weight", "down.weight"))
                 spread = 0.02 / math.sqrt(2 * self.config.layers) if deep else 0.02
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * spread)
@@ -236,9 +244,20 @@ class Transformer(nn.Module):
     def start(self, tokens: Tensor) -> Tensor:
         """(batch, position) token ids -> the residual stream in front of the first layer."""
         residual = F.embedding(tokens, self.embed)
+        if self.smear is not None:
+            residual = self._smeared(residual)
         if self.position is None or self.config.positions != "added":
             return residual
         return residual + self.position[: tokens.shape[-1]]
+
+    def _smeared(self, own: Tensor) -> Tensor:
+        """(batch, position, channel) embeddings -> mixed with those of the tokens before; the first have none."""
+        assert self.smear is not None
+        mixed = own
+        for back, share in enumerate(self.smear, 1):
+            before = F.pad(own, (0, 0, back, 0))[..., : own.shape[-2], :]
+            mixed = mixed + share * (before - own)
+        return mixed
 
     def beside(self, tokens: Tensor) -> Tensor | None:
         """The channels that every sub-layer reads beside the residual stream, (position, channel), if there are any."""

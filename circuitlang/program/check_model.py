@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from pathlib import PurePosixPath, PureWindowsPath
 
 from circuitlang.program import errors, errors_spec
 from circuitlang.program.check_settings import section_values
@@ -17,7 +16,7 @@ from circuitlang.program.check_task import (
     too_many,
     unused,
 )
-from circuitlang.program.corpus import Corpus, Document, Files
+from circuitlang.program.corpus import PACKAGE, Corpus, Document, Files
 from circuitlang.program.recipe import Architecture, Recipe, Sparsity, Training
 from circuitlang.program.rules import recursion
 from circuitlang.program.scope import Scope
@@ -56,12 +55,12 @@ def _document(item: tree.Document, rules: Mapping[str, object], scope: Scope) ->
 
 
 def _files(item: tree.Files, scope: Scope) -> Files:
-    pattern = item.pattern.text.removeprefix("stdlib:")
-    path = PurePosixPath(pattern)
-    outside = path.is_absolute() or PureWindowsPath(pattern).drive or "\\" in pattern or "\0" in pattern
-    if not pattern or outside or ".." in path.parts:
+    files = Files(item.pattern.text, scope.weight(item.weight))
+    if files.leads_out:
         scope.found.append(errors.bad_pattern(item.pattern.span))
-    return Files(item.pattern.text, scope.weight(item.weight))
+    elif files.pattern.startswith(PACKAGE) and files.package is None:
+        scope.found.append(errors.bad_pattern(item.pattern.span, of_package=True))
+    return files
 
 
 def check_model(
@@ -112,6 +111,9 @@ def _fits(
         found.append(
             errors_spec.heads_do_not_divide(_at(sections, "architecture", "heads"), architecture.width)
         )
+    if architecture.smear >= architecture.context:
+        at = _at(sections, "architecture", "smear")
+        found.append(errors_spec.out_of_range(at, "smear", f"below the context, {architecture.context}"))
     # Each block matrix has as many weights per neuron or attention channel as the model is wide.
     allowed = sparsity.weights * architecture.width
     if sparsity.weights < 1 and sparsity.floor > allowed:

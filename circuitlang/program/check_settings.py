@@ -63,7 +63,7 @@ def setting_value(setting: Setting, value: tree.Value, found: list[Diagnostic]) 
     """The value as Python has it, or None if it is wrong."""
     read = _read(setting, value)
     if read is None:
-        expected = " or ".join(f"`{c}`" for c in setting.choices) or _EXPECTED[setting.type]
+        expected = setting.values if setting.choices else _EXPECTED[setting.type]
         found.append(errors_spec.wrong_type(value.span, setting.name, expected))
         return None
     if setting.type in ("integer", "number", "integers", "numbers", "integer range"):
@@ -87,6 +87,8 @@ def _read(setting: Setting, value: tree.Value) -> Any:
             return value.text == "yes"
         case "choice", tree.Name() | tree.Called() if value.text in setting.choices:
             return value.text
+        case "choices", tree.Name() | tree.Several():
+            return _chosen(setting, value)
         case (("name" | "name or text"), tree.Name()):
             return value.text
         case "name or text", tree.String() if value.text:
@@ -94,6 +96,14 @@ def _read(setting: Setting, value: tree.Value) -> Any:
         case "integer range", tree.Range():
             return value.low.value, value.high.value
     return _several(setting, value)
+
+
+def _chosen(setting: Setting, value: tree.Name | tree.Several) -> tuple[str, ...] | None:
+    """Names in the order of the choices, whichever they were written in; None for another name or one twice."""
+    each = value.values if isinstance(value, tree.Several) else (value,)
+    names = [part.text for part in each if isinstance(part, tree.Name)]
+    chosen = tuple(choice for choice in setting.choices if choice in names)
+    return chosen if len(chosen) == len(names) == len(each) else None
 
 
 def _several(setting: Setting, value: tree.Value) -> tuple[Any, ...] | None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
 
 from circuitlang.program.task import Draw, Rule
+
+STDLIB, PACKAGE = "stdlib:", "package:"
+_PACKAGE = re.compile(
+    rf"{PACKAGE}(?P<name>[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)==(?P<version>[A-Za-z0-9.+!_-]+)/.+",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -19,11 +27,41 @@ class Document:
 
 @dataclass(frozen=True)
 class Files:
-    """Real files: `stdlib:**/*.py` (Python's own library) or a glob relative to the project. Each file is a
-    document."""
+    """Real files: `stdlib:**/*.py` (Python's own library), `package:NAME==VERSION/**/*.py` (an installed package, of
+    this version only) or a glob relative to the project. Each file is a document."""
 
     pattern: str
     weight: float
+
+    @property
+    def library(self) -> bool:
+        return self.pattern.startswith(STDLIB)
+
+    @property
+    def package(self) -> tuple[str, str] | None:
+        """Name and version."""
+        found = _PACKAGE.fullmatch(self.pattern)
+        return (found["name"], found["version"]) if found else None
+
+    @property
+    def prefix(self) -> str:
+        """Where the files are from, as the pattern says it: empty for the project's."""
+        if self.package:
+            return f"{PACKAGE}{'=='.join(self.package)}/"
+        return STDLIB if self.library else ""
+
+    @property
+    def glob(self) -> str:
+        return self.pattern.removeprefix(self.prefix)
+
+    @property
+    def leads_out(self) -> bool:
+        """Whether it may name files elsewhere, which another machine does not have."""
+        path = PurePosixPath(self.glob)
+        outside = (
+            path.is_absolute() or PureWindowsPath(self.glob).drive or "\\" in self.glob or "\0" in self.glob
+        )
+        return bool(not self.glob or outside or ".." in path.parts)
 
 
 @dataclass(frozen=True)

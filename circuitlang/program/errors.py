@@ -289,10 +289,15 @@ def empty_corpus(span: Span) -> Diagnostic:
     return Diagnostic("CIR-070", f"corpus `{span.text}` is empty", span, 'add `document RULE` or `files "…"`')
 
 
-def bad_pattern(span: Span) -> Diagnostic:
-    """Files outside the project and outside Python's library."""
-    hint = 'a pattern inside the project, as "texts/*.txt", or of Python\'s library, as "stdlib:**/*.py"'
-    return Diagnostic("CIR-071", "this pattern leads out of the project", span, hint)
+def bad_pattern(span: Span, of_package: bool = False) -> Diagnostic:
+    """Files that another machine does not have: outside the project, or of a package whatever its version."""
+    if of_package:
+        message = "this pattern does not say which files of which package"
+        hint = 'name and version, then a pattern: "package:networkx==3.6.1/**/*.py"'
+    else:
+        message = "this pattern leads out of the project"
+        hint = 'a pattern inside the project, as "texts/*.txt", or of Python\'s library, as "stdlib:**/*.py"'
+    return Diagnostic("CIR-071", message, span, hint)
 
 
 # --- what is allowed and has no effect --------------------------------------------------------------

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from circuitlang.program.corpus import Corpus
+from circuitlang.site import PRUNED_PLACES, Place
 
 
 @dataclass(frozen=True)
 class Architecture:
     """Sizes as Gao et al. 2025 A.1. `heads` x `head_width` need not be `width`; `mlp` is hidden units per
-    channel."""
+    channel. `smear`: as in the model's Config."""
 
     layers: int
     width: int
@@ -20,17 +21,19 @@ class Architecture:
     vocabulary: int = 2048  # tokens
     sink: bool = False
     bigram: bool = False
+    smear: int = 0  # tokens
 
 
 @dataclass(frozen=True)
 class Sparsity:
     """Fractions of nonzero entries. `weights`: block matrices; `embeddings`: token embedding, unembedding and
-    biases; `activations`: what AbsTopK keeps; `floor`: nonzeros per neuron and attention channel that are
-    never taken away."""
+    biases; `activations`: what AbsTopK keeps, in the places `activations_at`; `floor`: nonzeros per neuron and
+    attention channel that are never taken away."""
 
     weights: float = 1.0
     embeddings: float = 1.0
     activations: float = 1.0
+    activations_at: tuple[Place, ...] = PRUNED_PLACES
     floor: int = 4
 
 

@@ -48,7 +48,7 @@ def _settings(sections: Iterable[Section]) -> str:
         [
             f"`{section.name}`",
             f"`{setting.name}`",
-            " or ".join(f"`{choice}`" for choice in setting.choices) or setting.type,
+            setting.values,
             setting.bounds,
             written_default(section.defaults[setting.name])
             if setting.name in section.defaults
@@ -72,6 +72,8 @@ def written_default(value: object) -> str:
             return f"`{low}..{high}`"
         case (only,):
             return f"`{only:g}`"
+        case (str(), *_):
+            return f"`({', '.join(map(str, value))})`"
         case tuple():
             return f"`({', '.join(f'{part:g}' for part in value)})`"
         case float():

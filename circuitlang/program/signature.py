@@ -9,7 +9,16 @@ from typing import Literal
 from circuitlang.site import Sublayer
 
 Type = Literal[
-    "integer", "number", "yes or no", "choice", "name", "name or text", "integers", "numbers", "integer range"
+    "integer",
+    "number",
+    "yes or no",
+    "choice",
+    "choices",
+    "name",
+    "name or text",
+    "integers",
+    "numbers",
+    "integer range",
 ]
 Block = Literal["spec", "bridge"]
 Form = Literal["circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE"]
@@ -37,6 +46,14 @@ class Setting:
             and (self.above is None or value > self.above)
             and (self.below is None or value < self.below)
         )
+
+    @property
+    def values(self) -> str:
+        """What it takes, in words."""
+        words = [f"`{choice}`" for choice in self.choices]
+        if self.type == "choices":
+            return f"one of {', '.join(words)}, or several as `({', '.join(self.choices[:2])})`"
+        return " or ".join(words) or self.type
 
     @property
     def bounds(self) -> str:

@@ -32,6 +32,14 @@ ARCHITECTURE = Section(
         Setting("vocabulary", "integer", "size of the tokenizer's vocabulary", "tokens", low=257, high=65536),
         Setting("sink", "yes or no", "whether every head has a learned attention sink"),
         Setting("bigram", "yes or no", "whether a table from token to next token is added to the logits"),
+        Setting(
+            "smear",
+            "integer",
+            "how many tokens before a token have, channel by channel, a learned share of its embedding",
+            "tokens",
+            low=0,
+            high=8,
+        ),
     ),
 )
 SPARSITY = Section(
@@ -45,6 +53,7 @@ SPARSITY = Section(
         Setting(
             "activations", "number", "share of each activation vector that AbsTopK keeps", above=0, high=1
         ),
+        Setting("activations_at", "choices", "where AbsTopK is applied", choices=PRUNED_PLACES),
         Setting("floor", "integer", "weights that each neuron and attention channel keeps at least", low=0),
     ),
 )

@@ -1,4 +1,4 @@
-"""A corpus -> its documents: endless text of its rules, addressed by number, and the real files it names.
+"""A corpus -> its documents: endless text of its rules, addressed by number.
 
 Document i is a pure function of (the corpus' text, seed, i), so that processes can share the work by
 ranges. Weights are shares of the text, by characters, so a rule with short documents is chosen more often
@@ -7,24 +7,18 @@ than one with long ones.
 
 from __future__ import annotations
 
-import sysconfig
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import accumulate, count
-from pathlib import Path, PurePosixPath
 
-from circuitlang.program.corpus import Corpus, Files
+from circuitlang.program.corpus import Corpus
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
 from circuitlang.program.task import Draw
 from circuitlang.prompts.choice import Choices, choices
 from circuitlang.prompts.expand import Compiled, Compiler, Page, as_step
-from circuitlang.prompts.matching import matching
 from circuitlang.prompts.stream import Stream, derive, words
 from circuitlang.prompts.unroll import Grammar, label
 from circuitlang.source import CommandError
-
-STDLIB = "stdlib:"
-_NOT_LIBRARY = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test"})
 
 
 class RuleDocuments:
@@ -104,34 +98,6 @@ def rule_documents(corpus: Corpus, seed: int, start: int = 0, stop: int | None =
     documents = RuleDocuments(corpus, seed)
     for index in count(start) if stop is None else range(start, stop):
         yield documents.text(index)
-
-
-def real_files(corpus: Corpus, root: Path) -> list[tuple[str, str]]:
-    """(name, text) of every real file of the corpus, in the order of its `files` entries, then by path."""
-    return [document for entry in corpus.files for document in files_of(entry, root)]
-
-
-def files_of(entry: Files, root: Path) -> list[tuple[str, str]]:
-    """(name, text) of the files of one `files` entry, sorted by path. Bytes that are not UTF-8 are skipped
-    and line ends are newlines, so that the text depends on the files alone."""
-    library = entry.pattern.startswith(STDLIB)
-    base = Path(sysconfig.get_path("stdlib")) if library else root
-    pattern = entry.pattern.removeprefix(STDLIB)
-    if not pattern or PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
-        raise CommandError(f"the pattern `{entry.pattern}` must lie inside the project.")
-    named: list[tuple[str, Path]] = []
-    for path in matching(base, pattern):
-        relative = path.relative_to(base)
-        if not (library and _NOT_LIBRARY.intersection(relative.parts)):
-            named.append((relative.as_posix(), path))
-    if not named:
-        raise CommandError(f"no file matches `{entry.pattern}`.")
-    prefix = STDLIB if library else ""
-    return [(prefix + name, _read(path)) for name, path in sorted(named)]
-
-
-def _read(path: Path) -> str:
-    return path.read_bytes().decode("utf-8", "ignore").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def expected_length(expression: Expression, grammar: Grammar, known: dict[str, float]) -> float:

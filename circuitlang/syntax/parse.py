@@ -44,8 +44,8 @@ def built(text: str, source: Source) -> tuple[tree.File, list[Diagnostic]]:
 
 @cache
 def grammar() -> Lark:
-    """Lark's parser. Made once and never changed; what Lark works out of the grammar, a pickle, lies in the user's cache
-    folder, where nobody else could have written it."""
+    """Lark's parser. Made once and never changed; what Lark works out of the grammar, a pickle, lies in the user's
+    cache folder, where nobody else could have written it."""
     folder = default_folder()
     if folder is not None:
         with suppress(OSError):

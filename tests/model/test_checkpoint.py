@@ -89,6 +89,14 @@ def test_the_same_model_gives_the_same_bytes(model, tokenizer, reference, saved,
     assert load(tmp_path / "0", "a").digest == load(saved, "b").digest
 
 
+def test_a_shipped_model_written_again_has_the_same_bytes(tmp_path):
+    """Whatever options came after it was trained."""
+    folder = locate("zoo:python-small", Path())
+    found = load(folder, "zoo:python-small")
+    save(tmp_path, found.model, found.tokenizer, found.reference, found.card)
+    assert (tmp_path / WEIGHTS).read_bytes() == (folder / WEIGHTS).read_bytes()
+
+
 def test_another_weight_gives_another_digest(model, tokenizer, reference, saved, tmp_path):
     with torch.no_grad():
         place = tuple(model.embed.nonzero()[0])
@@ -126,6 +134,10 @@ def test_a_tokenizer_written_by_another_version_of_its_library_is_still_the_same
     assert load(folder, "x").tokenizer.to_json() == other
 
 
+def with_smear(folder: Path) -> str:
+    return json.dumps({**read_config(folder)[0].to_json(), "smear": 1})
+
+
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
@@ -153,6 +165,11 @@ def test_a_tokenizer_written_by_another_version_of_its_library_is_still_the_same
         (lambda f: rewrite(f, drop="reference"), "damaged or of another shape"),
         (lambda f: rewrite(f, {"norm.gain": torch.ones(16)}, drop="norm.weight"), "damaged or of another"),
         (lambda f: rewrite(f, {"extra": torch.ones(1)}), "unknown tensors: extra"),
+        (lambda f: rewrite(f, {"smear": torch.ones(16)}), "unknown tensors: smear"),
+        (
+            lambda f: rewrite(f, config=with_smear(f)),
+            "missing tensors: smear.columns, smear.offsets, smear.values",
+        ),
         (lambda f: rewrite(f, {"norm.weight": torch.full((16,), torch.nan)}), "not a finite float32 number"),
         (lambda f: rewrite(f, {"norm.weight": torch.full((16,), torch.inf)}), "not a finite float32 number"),
         (lambda f: rewrite(f, {"norm.weight": torch.ones(17)}), "damaged or of another shape"),

@@ -26,6 +26,8 @@ GOOD = {"layers": 2, "width": 12, "heads": 3, "context": 8, "hidden": 40, "vocab
         ({"positions": "rotary"}, "positions must be one of none, added, concatenated"),
         ({"positions": "concatenated"}, "a position width of 0 for positions concatenated"),
         ({"position_width": 4}, "a position width of 4 for positions none"),
+        ({"smear": -1}, "a smear over -1 tokens for a context of 8"),
+        ({"smear": 8}, "a smear over 8 tokens for a context of 8"),
         ({"activations_at": (Place.FINAL,)}, "AbsTopK is not applied at final"),
     ],
 )

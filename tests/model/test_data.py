@@ -163,6 +163,15 @@ def test_too_little_text_is_refused(make_recipe, tmp_path, change, message):
         prepare(recipe, Path(), tmp_path, quiet)
 
 
+@pytest.mark.parametrize("pattern", ["code/f00.txt", "code/f0[01].txt"])
+def test_no_real_file_left_to_train_on_is_refused(make_recipe, project, pattern):
+    (project / "code" / "f01.txt").write_text("")
+    with pytest.raises(
+        CommandError, match=r"no real file of corpus tiny is left to train on: of \d, 1 kept out"
+    ):
+        prepare(make_recipe(files=(Files(pattern, 0.5),)), project, project / "out", quiet)
+
+
 def test_lost_tokens_are_reported(make_recipe, tmp_path):
     prepare(make_recipe(), Path(), tmp_path, quiet)
     (tmp_path / "rules.train.bin").unlink()

@@ -46,7 +46,10 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("variant", [{"sink": True, "bigram": True, "activations": 0.5}, OTHERS], ids=str)
+OWN = {"sink": True, "bigram": True, "activations": 0.5, "smear": 2}
+
+
+@pytest.mark.parametrize("variant", [OWN, OTHERS], ids=str)
 def test_import_of_export_has_the_same_bits(make_model, tokenizer, tmp_path, variant):
     model = make_model(vocabulary=tokenizer.size, **variant)
     reference = torch.randint(0, tokenizer.size, (6, 24), generator=torch.Generator().manual_seed(0))

@@ -1,8 +1,10 @@
 """A training process killed without warning, again and again, ends with the weights of one that was not."""
 
+import json
 import os
 import pickle
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from circuitlang.model.data import prepare
 from circuitlang.model.train import train
@@ -23,6 +26,7 @@ TRAINERS = """
 import os, pickle, sys
 from pathlib import Path
 import torch
+from safetensors import safe_open
 from circuitlang.model import data, train
 torch.set_num_threads(1)
 recipe, folder, state, kills = pickle.loads(Path(sys.argv[1]).read_bytes())
@@ -75,3 +79,46 @@ def test_killed_is_uninterrupted(make_recipe, tmp_path):
         torch.equal(a, b) for a, b in zip(run.model.parameters(), whole.model.parameters(), strict=True)
     )
     assert run.curve == whole.curve
+
+
+PROGRAM = """
+corpus c { rule line = ("x" | "y") " = " 0..99 "\\n"  rule p = line{3..9}  document p }
+model tiny {
+  architecture { layers = 1  width = 8  heads = 2  context = 16  vocabulary = 300 }
+  train { corpus = c  tokens = 10M  batch = 4  validation = 1000 }
+}
+"""
+
+
+@pytest.mark.slow
+def test_the_command_keeps_its_last_step_on_sigterm_and_goes_on_there(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "m.cir").write_text(PROGRAM)
+    command = [sys.executable, "-m", "circuitlang", "train", "m.cir", "tiny"]
+
+    def until_terminated() -> tuple[int, list[str]]:
+        """The exit status, and what a log of it holds; ended after the first line about a step."""
+        with subprocess.Popen(
+            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=tmp_path
+        ) as run:
+            assert run.stderr is not None
+            lines = []
+            for line in run.stderr:
+                lines.append(line)
+                if "  step " in line:
+                    run.terminate()
+        return run.returncode, lines
+
+    def step() -> int:
+        with safe_open(tmp_path / "models" / "tiny" / "work" / "state.safetensors", "pt") as file:
+            return json.loads(file.metadata()["facts"])["step"]
+
+    status, lines = until_terminated()
+    first = step()
+    assert (status, lines[-1]) == (2, "stopped; the same command goes on where it was\n")
+    status, lines = until_terminated()
+    said = [
+        int(re.sub(r"\D", "", line.split("  step ")[1].split("/")[0])) for line in lines if "  step " in line
+    ]
+    assert first < said[0] <= step()
+    assert status == 2

@@ -2,16 +2,21 @@
 
 import json
 import math
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from circuitlang.model import train as module
 from circuitlang.model.data import TokenData
 from circuitlang.model.sparsity import sparse_parameters
 from circuitlang.model.train import Progress, Run, config_of, train, validation_loss
+from circuitlang.site import Place
 from circuitlang.source import CommandError
 
 CPU = torch.device("cpu")
@@ -103,6 +108,30 @@ def test_an_interruption_within_a_step_costs_at_most_that_step(
     assert run.curve == whole.curve
 
 
+@pytest.mark.parametrize("step", [1, 9, 23])
+def test_sigterm_keeps_the_step_it_comes_in(make_recipe, data, tmp_path, whole, step):
+    state, handler = tmp_path / "state", signal.getsignal(signal.SIGTERM)
+
+    def report(progress: Progress) -> None:
+        if progress.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(make_recipe(), data, state, CPU, report)
+    assert signal.getsignal(signal.SIGTERM) == handler
+    with safe_open(state, "pt") as file:
+        assert json.loads(file.metadata()["facts"])["step"] == step
+    run = train(make_recipe(), data, state, CPU, quiet)
+    assert weights(run) == weights(whole)
+    assert run.curve == whole.curve
+
+
+def test_a_training_in_a_thread_leaves_signals_alone(make_recipe, data, tmp_path, whole):
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(train, make_recipe(), data, tmp_path / "state", CPU, quiet).result()
+    assert weights(run) == weights(whole)
+
+
 def test_an_interruption_between_steps_keeps_them(make_recipe, data, tmp_path, whole):
     state = tmp_path / "state"
 
@@ -150,6 +179,29 @@ def test_a_damaged_checkpoint_is_refused(make_recipe, data, tmp_path, harm):
         state.write_bytes({"truncated": content[:-5], "empty": b"", "text": b"hello " * 99}[harm])
     with pytest.raises(CommandError, match=r"checkpoint"):
         train(make_recipe(), data, state, CPU, quiet)
+
+
+def test_a_disk_that_fills_during_a_checkpoint_leaves_the_one_before(
+    make_recipe, data, tmp_path, whole, monkeypatch
+):
+    state, calls = tmp_path / "state", []
+    monkeypatch.setattr(module, "SAVE_SECONDS", 0.0)
+
+    def full(tensors, path, metadata):
+        calls.append(None)
+        if len(calls) > 5:
+            path.write_bytes(b"half of it")
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
+        save_file(tensors, path, metadata)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("circuitlang.model.state.save_file", full)
+        with pytest.raises(CommandError, match=r"cannot write .*state: .*No space left on device"):
+            train(make_recipe(), data, state, CPU, quiet)
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+    with safe_open(state, "pt") as file:
+        assert json.loads(file.metadata()["facts"])["step"] == 5
+    assert weights(train(make_recipe(), data, state, CPU, quiet)) == weights(whole)
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
@@ -227,6 +279,11 @@ def test_the_curve_is_means_of_the_losses(make_recipe, data, tmp_path, whole):
 
 
 def test_config_of_a_recipe(make_recipe):
-    config = config_of(make_recipe())
+    recipe = make_recipe()
+    config = config_of(recipe)
+    sparsity = replace(recipe.sparsity, activations_at=(Place.NEURON,))
+    other = config_of(replace(recipe, architecture=replace(recipe.architecture, smear=2), sparsity=sparsity))
+    assert (other.smear, other.kept(Place.NEURON), other.kept(Place.Q)) == (2, 0.5, 1.0)
+    assert not config.smear
     assert (config.layers, config.width, config.heads, config.context) == (1, 16, 2, 16)
     assert (config.hidden, config.vocabulary, config.activations, config.sink) == (32, 300, 0.5, True)

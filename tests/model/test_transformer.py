@@ -30,6 +30,8 @@ VARIANTS = [
     {"positions": "concatenated", "position_width": 4, "activations": 0.5, "sink": True},
     {"norm": "layer", "nonlinearity": "gelu_tanh", "positions": "added"},
     {"nonlinearity": "relu"},
+    {"smear": 1, "activations": 0.5},
+    {"smear": 3, "positions": "added", "sink": True},
 ]
 
 
@@ -128,6 +130,53 @@ def test_the_bigram_table_adds_the_last_tokens_row(make_model):
     model.bigram = table
     expected = torch.stack([without[r, p] + table[tokens[r, p]] for r in range(3) for p in range(12)])
     assert torch.equal(model(tokens).flatten(0, 1), expected)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    shares=st.lists(st.sampled_from((0.0, 0.25, 1.0, -2.0)), min_size=2, max_size=2),
+)
+def test_smear_mixes_each_embedding_with_those_before(make_model, seed, shares):
+    model, tokens = make_model(smear=2), tokens_of(seed)
+    with torch.no_grad():
+        model.smear[:, 3] = torch.tensor(shares)
+    rows = model.embed[tokens][..., 3]
+    expected = rows * (1 - sum(shares))
+    for back, share in enumerate(shares, 1):
+        expected[:, back:] += rows[:, :-back] * share
+    assert torch.allclose(model.start(tokens)[..., 3], expected, atol=1e-5)
+
+
+def test_a_smear_over_more_tokens_than_there_are_sees_none(make_model):
+    model = make_model(smear=4)
+    alone, among = torch.tensor([[7]]), torch.tensor([[7, 8, 9]])
+    assert torch.allclose(model.start(alone), model.embed[7] * (1 - model.smear.sum(0)), atol=1e-5)
+    assert torch.allclose(model(alone)[0, 0], model(among)[0, 0], atol=1e-5)
+
+
+def test_shares_of_nothing_are_no_smear(make_model):
+    model, tokens = make_model(smear=2), tokens_of(4)
+    smeared = model(tokens)
+    with torch.no_grad():
+        model.smear.zero_()
+    unmixed = model(tokens)
+    model.smear = None
+    assert torch.equal(unmixed, model(tokens))
+    assert not torch.allclose(unmixed, smeared, atol=1e-2)
+
+
+@pytest.mark.parametrize(("width", "smear", "each"), [(16, 1, 5), (16, 2, 4), (8, 6, 1), (4, 6, 1)])
+def test_at_first_channels_are_of_one_token_each(width, smear, each):
+    config = Config(layers=1, width=width, heads=1, context=8, hidden=8, vocabulary=300, smear=smear)
+    model = Transformer(config)
+    model.initialise(torch.Generator().manual_seed(0))
+    assert model.smear is not None
+    assert set(model.smear.flatten().tolist()) <= {0.0, 1.0}
+    assert int(model.smear.sum(0).max()) == 1
+    assert model.smear.sum(1).tolist() == [
+        float(each if (back + 1) * each <= width else 0) for back in range(smear)
+    ]
 
 
 def test_the_forward_pass_is_the_paper_s_formula(make_model):

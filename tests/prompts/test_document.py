@@ -2,16 +2,14 @@
 
 import hashlib
 from itertools import islice
-from pathlib import Path
 
 import pytest
 
 from circuitlang.program.corpus import Corpus, Document, Files
 from circuitlang.program.expression import Choice, Number, Ref, Repeat, Sequence, Text
 from circuitlang.program.task import Draw, Rule
-from circuitlang.prompts.document import RuleDocuments, expected_length, files_of, real_files, rule_documents
+from circuitlang.prompts.document import RuleDocuments, expected_length, rule_documents
 from circuitlang.prompts.unroll import Grammar
-from circuitlang.source import CommandError
 
 
 def corpus(*files: Files) -> Corpus:
@@ -91,32 +89,3 @@ def test_documents_never_change():
     """A model's recipe names its corpus and seed; other text would make it another model."""
     text = "".join([*rule_documents(corpus(), 0, 0, 100), *rule_documents(drawn(), 0, 0, 100)])
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "1e69b075eed951e1"
-
-
-def test_files_are_sorted_and_read_alike_everywhere(tmp_path: Path):
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "z.py").write_bytes(b"one\r\ntwo\xff\rthree")
-    (tmp_path / "a.py").write_text("first")
-    (tmp_path / "c.txt").write_text("no")
-    assert files_of(Files("**/*.py", 1.0), tmp_path) == [("a.py", "first"), ("b/z.py", "one\ntwo\nthree")]
-
-
-def test_patterns_stay_inside(tmp_path: Path):
-    root = tmp_path / "root"
-    root.mkdir()
-    (tmp_path / "secret.py").write_text("outside")
-    (root / "link.py").symlink_to(tmp_path / "secret.py")
-    for pattern in ("../*.py", "/etc/*", "", "stdlib:../*", "stdlib:"):
-        with pytest.raises(CommandError, match="inside the project"):
-            files_of(Files(pattern, 1.0), root)
-    with pytest.raises(CommandError, match="no file matches"):
-        files_of(Files("*.py", 1.0), root)
-
-
-def test_the_library_without_its_tests(tmp_path: Path):
-    names = [name for name, _ in real_files(corpus(Files("stdlib:json/**/*.py", 1.0)), tmp_path)]
-    assert "stdlib:json/decoder.py" in names
-    assert names == sorted(names)
-    names = [name for name, _ in files_of(Files("stdlib:unittest/**/*.py", 1.0), tmp_path)]
-    assert names
-    assert not any("/test/" in name or "/tests/" in name for name in names)

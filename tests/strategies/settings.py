@@ -55,6 +55,9 @@ def _value(draw: st.DrawFn, setting: Setting) -> str | None:
             return draw(st.sampled_from(("yes", "no")))
         case "choice":
             return draw(st.sampled_from(setting.choices))
+        case "choices":
+            names = draw(st.lists(st.sampled_from(setting.choices), min_size=1, unique=True))
+            return f"({', '.join(names)})"
         case "integers":
             numbers = sorted({_integer(draw, setting) for _ in range(draw(st.integers(1, 3)))})
             return f"({', '.join(map(str, numbers))})"
@@ -88,6 +91,7 @@ def model_text(draw: st.DrawFn, name: str, corpus: str) -> str:
             "layers": str(draw(st.integers(4, 64))),
             "width": str(heads * each),
             "heads": str(heads),
+            "smear": str(draw(st.integers(0, 1))),
         },
         "sparsity": {"floor": str(draw(st.integers(0, heads * each // 64))), "weights": "1/64"},
         "train": {"corpus": corpus, "tokens": draw(st.sampled_from(("1", "200K", "50M", "1G")))},
