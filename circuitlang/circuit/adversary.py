@@ -26,13 +26,13 @@ ROUNDS = 2
 """How often the gradient is taken: at the circuit, then at the worst part that the first round found."""
 MEMORY = 0.1
 """Weight of the newest batch in the running means of a search's slopes."""
-HELD = 0.5
-"""How far from the target to chance the loss of a circuit may rise under attack, in a search."""
+HELD = 0.6
+"""The share of chance up to which the loss of a circuit may rise under attack, in a search."""
 
 
 def allowed(target: float, chance: float) -> float:
     """Nats: the loss under attack up to which a search lets nodes go."""
-    return target + HELD * max(0.0, chance - target)
+    return max(target, HELD * chance)
 
 
 def returned(keep: Tensor, slope: Tensor, share: float) -> Tensor:
