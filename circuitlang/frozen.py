@@ -68,7 +68,8 @@ def put_back(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec) -> li
 
     from circuitlang.circuit.extract import extract, weight_edges
     from circuitlang.circuit.find import SELECTED, Found
-    from circuitlang.circuit.prune import MARGIN, Pruned, mean_and_error, per_prompt_loss
+    from circuitlang.circuit.losses import mean_and_error, per_prompt_loss
+    from circuitlang.circuit.prune import MARGIN, Pruned
     from circuitlang.model.score import PROMPTS_AT_ONCE
 
     model = finder.checkpoint.model

@@ -20,9 +20,9 @@ from circuitlang.judging import Judged, Options
 from circuitlang.kernels import in_use
 from circuitlang.locks import hashes
 from circuitlang.program.spec import Spec
+from circuitlang.report.battery import BatteryResult
 from circuitlang.report.control import ControlResult
 from circuitlang.report.report import (
-    BatteryResult,
     CircuitResult,
     ClaimResult,
     Provenance,

@@ -16,8 +16,8 @@ import circuitlang.frozen
 import circuitlang.pipeline
 from circuitlang.claims.verdict import Interval, Outcome, Verdict
 from circuitlang.pytest_plugin.items import result_of
+from circuitlang.report.battery import BatteryResult
 from circuitlang.report.report import (
-    BatteryResult,
     CircuitResult,
     ClaimResult,
     ControlResult,

@@ -25,7 +25,8 @@ from circuitlang.circuit.ablation import (
 from circuitlang.circuit.donors import Cases, Donors
 from circuitlang.circuit.extract import bare, extract
 from circuitlang.circuit.graph import CircuitGraph
-from circuitlang.circuit.prune import Pruned, Stopped, loss_and_error, prune
+from circuitlang.circuit.losses import loss_and_error
+from circuitlang.circuit.prune import Pruned, Stopped, prune
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.program.spec import Ablate, PruneSettings
 from circuitlang.prompts.encode import Batch, encode

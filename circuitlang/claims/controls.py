@@ -17,7 +17,7 @@ from circuitlang.cache import key_of
 from circuitlang.circuit.extract import bare, extract, weight_count
 from circuitlang.circuit.find import SELECTED, Finder, Found
 from circuitlang.circuit.graph import CircuitGraph
-from circuitlang.circuit.prune import loss_and_error
+from circuitlang.circuit.losses import loss_and_error
 from circuitlang.claims.assess import COUNTED, Assessor
 from circuitlang.claims.control import Control
 from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS

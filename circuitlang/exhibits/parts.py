@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.find import Finder
-from circuitlang.circuit.prune import loss_and_error
+from circuitlang.circuit.losses import loss_and_error
 from circuitlang.exhibits.sizes import DATAPOINTS
 from circuitlang.report.exhibit import PartExhibit
 from circuitlang.site import Node

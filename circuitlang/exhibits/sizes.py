@@ -10,7 +10,8 @@ from torch import Tensor
 
 from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.find import Finder
-from circuitlang.circuit.prune import Pruned, outputs
+from circuitlang.circuit.losses import outputs
+from circuitlang.circuit.prune import Pruned
 from circuitlang.model import score
 from circuitlang.prompts.encode import Batch
 from circuitlang.report.exhibit import Size

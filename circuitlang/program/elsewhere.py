@@ -12,8 +12,17 @@ from circuitlang.program.vocabulary import (
 )
 
 
+_BEFORE = {
+    "robust": "say what ablated nodes become: `ablate = resample` (another prompt of the task, the default) or "
+    "`ablate = resample(text)`",
+}
+"""Words that the language had, and what is written in their place."""
+
+
 def elsewhere(word: str) -> str | None:
     """What a word of models and specs is, and how it is written; None for other words."""
+    if word in _BEFORE:
+        return _BEFORE[word]
     if word in METRICS:
         return f"`{word}` is a metric: it begins a claim, before `given`"
     if word in INTERVENTIONS:

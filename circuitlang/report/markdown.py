@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report import drift_lines, words
+from circuitlang.report.battery import BatteryResult
 from circuitlang.report.drift import Drift
 from circuitlang.report.escape import harmless_to_ci, visible
-from circuitlang.report.report import BatteryResult, ClaimResult, Report
+from circuitlang.report.report import ClaimResult, Report
 
 _SIGNS = {
     Outcome.PASS: "✅",

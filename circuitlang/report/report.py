@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
 from circuitlang.circuit.graph import CircuitGraph, graph_schema, jaccard
-from circuitlang.claims.check import Check
 from circuitlang.claims.verdict import Counterexample as Breaking
 from circuitlang.claims.verdict import Interval, Outcome, Verdict, exit_status, overall, worst
+from circuitlang.report.battery import BatteryResult
 from circuitlang.report.circuit import Circuit
 from circuitlang.report.control import ControlResult
 from circuitlang.report.diagram import Diagram, dot
@@ -275,34 +275,6 @@ class ClaimResult(SeedVerdict):
             informational=tuple(informational),
             counterexample=counterexample,
             seeds=tuple(SeedVerdict.of(verdict) for verdict in each),
-        )
-
-
-class BatteryResult(Part):
-    """One of the checks that every circuit goes through. `gates`: whether it counts in the verdict."""
-
-    name: Text
-    text: Text = ""
-    gates: bool = False
-    verdict: Outcome | None = Field(
-        default=None, description="null: it only informs; not measured: it could not be computed"
-    )
-    measured: Measured | None = Field(default=None, description="the most telling of the numbers")
-    numbers: dict[Text, Measured] = Field(default_factory=dict)
-    note: Text = ""
-    locked: bool = Field(default=False, description="as the lock has it; not run this time")
-
-    @classmethod
-    def of(cls, check: Check) -> Self:
-        numbers = {name: Measured.of(found, check.needs.get(name)) for name, found in check.numbers.items()}
-        return cls(
-            name=check.name,
-            text=check.text,
-            gates=check.gates,
-            verdict=check.outcome,
-            measured=next(iter(numbers.values()), None),
-            numbers=numbers,
-            note=check.note,
         )
 
 

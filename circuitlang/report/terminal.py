@@ -12,9 +12,10 @@ from rich.text import Text
 
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report import drift_lines, words
+from circuitlang.report.battery import BatteryResult
 from circuitlang.report.drift import Drift
 from circuitlang.report.escape import harmless_to_ci, visible
-from circuitlang.report.report import BatteryResult, ClaimResult, Report
+from circuitlang.report.report import ClaimResult, Report
 
 _COLOURS = {
     Outcome.PASS: "bold green",

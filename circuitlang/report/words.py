@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from circuitlang.claims.verdict import Outcome
+from circuitlang.report.battery import BatteryResult
 from circuitlang.report.control import ControlResult
 from circuitlang.report.report import (
-    BatteryResult,
     CircuitResult,
     ClaimResult,
     Measured,

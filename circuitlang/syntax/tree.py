@@ -50,9 +50,6 @@ class Block(Item):
     end: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
-# --- leaves ---------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Name(Node):
     text: str
@@ -60,8 +57,7 @@ class Name(Node):
 
 @dataclass(frozen=True)
 class Key(Node):
-    """The name of a setting, section, metric, intervention, port or role kind; may be spelled like a
-    keyword."""
+    """The name of a setting, section, metric, intervention, port or role kind; may be spelled like a keyword."""
 
     text: str
 
@@ -141,8 +137,6 @@ class Called(Node):
 Number = Int | Float | Fraction
 Value = Int | Float | Fraction | Percent | String | Name | Called | Range | Several
 
-# --- expressions ----------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True)
 class Group(Node):
@@ -173,8 +167,6 @@ class Choice(Node):
 
 Atom = String | Name | Range | Group
 Part = Atom | Repeat
-
-# --- tasks and corpora ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -252,9 +244,6 @@ class Files(Item):
 class Document(Item):
     name: Name
     weight: Number | None
-
-
-# --- models and specs -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -350,9 +339,6 @@ class Claim(Item):
     left: Quantity
     relation: str
     right: Number | Percent | Quantity
-
-
-# --- blocks and the file --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from circuitlang.cache import Cache
 from circuitlang.circuit import find as module
 from circuitlang.circuit.ablation import means_over_text
 from circuitlang.circuit.find import Finder
-from circuitlang.circuit.prune import per_prompt_loss
+from circuitlang.circuit.losses import per_prompt_loss
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.program.load import load_text
 from circuitlang.program.spec import PruneSettings

@@ -10,8 +10,9 @@ import torch
 from circuitlang.circuit import prune as module
 from circuitlang.circuit.ablation import Ablation, FromText, means_over_text, pool_of_values
 from circuitlang.circuit.eliminate import eliminate
+from circuitlang.circuit.losses import per_prompt_loss
 from circuitlang.circuit.mask import keeping
-from circuitlang.circuit.prune import learn, per_prompt_loss, prune, step
+from circuitlang.circuit.prune import learn, prune, step
 from circuitlang.model import score
 from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.encode import NO_FOIL

@@ -19,8 +19,9 @@ from circuitlang.cache import Cache
 from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.extract import extract
 from circuitlang.circuit.find import Finder, Found
+from circuitlang.circuit.losses import loss_and_error
 from circuitlang.circuit.mask import keeping
-from circuitlang.circuit.prune import Pruned, Stopped, loss_and_error
+from circuitlang.circuit.prune import Pruned, Stopped
 from circuitlang.exhibits import inside
 from circuitlang.exhibits.contexts import EXAMPLES
 from circuitlang.exhibits.make import exhibit, exhibit_or_why

@@ -9,6 +9,7 @@ import pytest
 
 from circuitlang.circuit.graph import CircuitGraph, GraphEdge, GraphNode, attention_edges, residual_edges
 from circuitlang.claims.verdict import Interval, Outcome, Verdict
+from circuitlang.report.battery import BatteryResult
 from circuitlang.report.exhibit import (
     Answered,
     Band,
@@ -25,7 +26,6 @@ from circuitlang.report.exhibit import (
     pack_values,
 )
 from circuitlang.report.report import (
-    BatteryResult,
     CircuitResult,
     ClaimResult,
     ControlResult,

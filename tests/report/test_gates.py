@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -9,12 +10,13 @@ import pytest
 from circuitlang.claims.check import Check
 from circuitlang.claims.control import Control
 from circuitlang.claims.verdict import Interval, Outcome
+from circuitlang.report.battery import BatteryResult
 from circuitlang.report.concise import concise
 from circuitlang.report.control import ControlResult
 from circuitlang.report.github import github
 from circuitlang.report.junit import junit
 from circuitlang.report.markdown import markdown
-from circuitlang.report.report import BatteryResult, Report, overall_outcome
+from circuitlang.report.report import Report, overall_outcome
 from circuitlang.report.sarif import sarif
 from circuitlang.report.terminal import terminal
 from circuitlang.source import Source
@@ -28,7 +30,7 @@ CHECK = Check(
     {"worst head": Interval(0.6, 0.5, 0.7, 256, "betting")},
     "uniform: 2.head[6]",
 )
-SMALL = Control("nonsense", "", False, 60, 80, 0.2, 1.2, (), True, "under the margin of 2")
+SMALL = Control("nonsense", "", False, True, 60, 80, 0.2, 1.2, close=True, note="under the margin of 2")
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def failed(make: Make) -> Report:
     made = make()
     held = tuple(claim for claim in made.claims if claim.verdict is Outcome.PASS)
     passed = made.model_copy(update={"claims": held})
-    battery, controls = (BatteryResult.of(CHECK),), (ControlResult.of(SMALL, strict=True),)
+    battery, controls = (BatteryResult.of(CHECK),), (ControlResult.of(SMALL),)
     verdict = overall_outcome(passed.task, passed.claims, battery, controls)
     return passed.model_copy(update={"battery": battery, "controls": controls, "verdict": verdict})
 
@@ -66,5 +68,5 @@ def test_junit_counts_them(failed: Report) -> None:
 
 
 def test_a_small_null_fails_only_a_strict_spec() -> None:
-    assert ControlResult.of(SMALL, strict=True).verdict is Outcome.FAIL
-    assert ControlResult.of(SMALL, strict=False).verdict is None
+    assert ControlResult.of(SMALL).verdict is Outcome.FAIL
+    assert ControlResult.of(replace(SMALL, gates=False)).verdict is None

@@ -43,8 +43,8 @@ def test_one_seed_needs_no_table(make):
     data = report.model_dump(by_alias=True)
     data["circuit"] |= {"seeds": [0], "per_seed": data["circuit"]["per_seed"][:1], "overlap": []}
     text = terminal(Report.model_validate(data))
-    assert "without it\n" not in text
-    assert "loss of the model without it 0.7012 nats" in text
+    assert "answer set   target" not in text
+    assert "loss with the circuit ablated 0.7012 nats" in text
 
 
 def test_a_model_that_is_not_competent(make):
