@@ -11,7 +11,6 @@ from circuitlang.program.vocabulary import (
     SPEC_SETTINGS,
 )
 
-
 _BEFORE = {
     "robust": "say what ablated nodes become: `ablate = resample` (another prompt of the task, the default) or "
     "`ablate = resample(text)`",
