@@ -222,7 +222,7 @@ def checkpoint_of(name: str, subject: Subject, task: Task) -> tuple[Checkpoint, 
 def gates(finder: Finder, meter: Meter, nodes: tuple[Node, ...]) -> str:
     """Which of the battery's checks that count a circuit does not pass."""
     shown = finder.shown(len(nodes))
-    graph = extract(finder.checkpoint.model, meter.mean, nodes, shown, finder.checkpoint.tokenizer)
+    graph = extract(finder.checkpoint.model, meter.ablation, nodes, shown, finder.checkpoint.tokenizer)
     context = Context(meter, graph, VerdictSettings(), 0)
     checks = [measured(context, name) for name, row in CHECKS.items() if row.gates]
     return ", ".join(f"{c.name} {c.outcome}" for c in checks if c.outcome != "pass") or "the battery passes"

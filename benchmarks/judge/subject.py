@@ -131,7 +131,7 @@ class Subject:
 
     def graph_of(self, nodes: Sequence[Node]) -> CircuitGraph:
         checkpoint, shown = self.planted.checkpoint, self.finder.prompts("select", 0, COSTED)
-        return extract(checkpoint.model, dict(self.meter.mean), nodes, shown, checkpoint.tokenizer)
+        return extract(checkpoint.model, self.meter.ablation, nodes, shown, checkpoint.tokenizer)
 
     def with_model(self, checkpoint: Checkpoint) -> Subject:
         """The same, but the weights are others. The circuit's nodes stay: nothing is searched for again."""

@@ -23,5 +23,5 @@ def assessor_of(planted: Planted, spec: Spec) -> Assessor:
     finder, own = finder_of(planted, spec), Generator(planted.program.tasks["planted"], 0)
     shown = Finder(planted.checkpoint, own, Cache(None), "").prompts("select", 0, SHOWN)
     meter, nodes = Meter.of(finder, spec.prune), tuple(sorted(planted.nodes))
-    graph = extract(planted.checkpoint.model, meter.mean, nodes, shown, planted.checkpoint.tokenizer)
+    graph = extract(planted.checkpoint.model, meter.ablation, nodes, shown, planted.checkpoint.tokenizer)
     return Assessor(meter, graph, spec.verdict, 0, spec.circuit)
