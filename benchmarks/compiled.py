@@ -49,7 +49,11 @@ LENGTH = 8
 """Tokens of a prompt, at most."""
 TEXTS = 64  # datapoints behind the means
 SETTINGS = PruneSettings(loss=0.07, steps=60)
-SEARCHES = {"found": SETTINGS, "found by a robust search": replace(SETTINGS, robust=True)}
+SEARCHES: dict[str, PruneSettings] = {
+    "found": SETTINGS,
+    "found with means": replace(SETTINGS, ablate="mean"),
+    "found with values of text": replace(SETTINGS, ablate="resample(text)"),
+}
 
 
 @dataclass(frozen=True)
@@ -237,7 +241,7 @@ def main() -> None:
         meter, select = Meter.of(finder, SETTINGS), finder.prompts("select", 0, TEXTS)
         config, nodes = checkpoint.model.config, live(checkpoint.model)
         whole = score.answer_logits(checkpoint.model, select)
-        kept = run(checkpoint.model, select, (Act("keep", nodes),), meter.mean)
+        kept = run(checkpoint.model, select, (Act("keep", nodes),), meter.ablation.of(select))
         apart = float((kept - whole).abs().max())
         print(
             f"{name}: {config.layers} layers, {config.total_nodes:,} nodes, loss {_mean(whole, select):.4f}"

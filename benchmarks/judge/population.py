@@ -150,7 +150,7 @@ class Population:
         finder = finder_of(checkpoint, Generator(self.spec.task, 0))
         graph = extract(
             checkpoint.model,
-            dict(meter.mean),
+            meter.ablation,
             sorted(self.planted.nodes),
             finder.prompts("select", 0, 16),
             checkpoint.tokenizer,

@@ -13,14 +13,12 @@ from torch import Tensor, nn
 
 from benchmarks.planted.circuits import CIRCUITS, Planted, quotes
 from circuitlang.cache import Cache
-from circuitlang.circuit.ablation import means_over_text
-from circuitlang.circuit.find import one_thread
+from circuitlang.circuit.find import Finder, one_thread
 from circuitlang.circuit.graph import CircuitGraph, GraphNode
 from circuitlang.circuit.norms import logits_with_scales, scales_of
-from circuitlang.circuit.prune import Pruned, every_node
-from circuitlang.claims import battery_need
+from circuitlang.circuit.prune import every_node
 from circuitlang.claims.battery import CHECKS, battery, claimed_wheres, measured
-from circuitlang.claims.battery_need import NEGLIGIBLE
+from circuitlang.claims.battery_need import BACKUP, NEGLIGIBLE
 from circuitlang.claims.battery_runs import Context
 from circuitlang.claims.battery_same import BELOW, TOO_GOOD, calibrated, fit
 from circuitlang.claims.check import Check, worst_over_seeds
@@ -28,7 +26,7 @@ from circuitlang.claims.measure import Meter
 from circuitlang.claims.verdict import Interval, Outcome
 from circuitlang.model import score
 from circuitlang.program.load import load_text
-from circuitlang.program.spec import VerdictSettings
+from circuitlang.program.spec import Ablate, PruneSettings, VerdictSettings
 from circuitlang.prompts.generate import Generator
 from circuitlang.site import Node, Place, Site
 
@@ -40,13 +38,13 @@ def context_of(
     nodes: Iterable[Node],
     costs: Mapping[Node, float] | None = None,
     cache: Path | None = None,
+    ablate: Ablate = "mean",
 ) -> Context:
     """A circuit of the planted model's; `costs` of its nodes, 1 nat where none is given."""
     model = planted.checkpoint.model
-    mean = means_over_text(model, planted.checkpoint.reference)
-    meter = Meter(
-        planted.checkpoint, Generator(planted.program.tasks["planted"], 0), mean, Cache(cache), planted.name
-    )
+    generator = Generator(planted.program.tasks["planted"], 0)
+    finder = Finder(planted.checkpoint, generator, Cache(cache), planted.name)
+    meter = Meter.of(finder, PruneSettings(ablate=ablate))
     width = model.config.head_width
 
     def shown(node: Node) -> GraphNode:
@@ -54,7 +52,8 @@ def context_of(
         return GraphNode(node, (costs or {}).get(node, 1.0), 0.0, *head)
 
     kept = tuple(map(shown, sorted(nodes)))
-    return Context(meter, CircuitGraph(kept, (), model.config.total_nodes), VerdictSettings(), 0)
+    graph = CircuitGraph(kept, (), model.config.total_nodes)
+    return Context(finder, ablate, meter, graph, VerdictSettings(), 0)
 
 
 def in_letters(planted: Planted, letters: str, channel: int, value: float) -> None:
@@ -64,11 +63,11 @@ def in_letters(planted: Planted, letters: str, channel: int, value: float) -> No
         planted.checkpoint.model.embed[token, channel] = value
 
 
-def add_neuron(planted: Planted, reads: int, writes: Node, size: float) -> None:
+def add_neuron(planted: Planted, reads: int, writes: Node, size: float, first: int = 30) -> None:
     """Two hidden units of layer 0 that write `size` times a channel's value, of either sign, where a node writes."""
     model = planted.checkpoint.model
     up, down = (model.get_parameter(f"mlp.0.{name}.weight") for name in ("up", "down"))
-    for unit, sign in ((30, 1.0), (31, -1.0)):
+    for unit, sign in ((first, 1.0), (first + 1, -1.0)):
         up[unit, reads] = 8.0 * sign
         down[writes.index, unit] = sign * size / 8.0
 
@@ -118,15 +117,16 @@ def test_threads_that_measure_change_nothing() -> None:
 def test_all_ten_are_there_and_say_whether_they_count(whole: dict[str, Check]) -> None:
     assert list(whole) == list(CHECKS)
     assert {name for name, check in whole.items() if check.gates} == GATES == {
-        "agreement", "ways of ablating", "interchange", "attention", "necessity"
+        "agreement", "robustness to the ablation", "interchange", "attention", "necessity"
     }  # fmt: skip
     assert all(check.outcome is None for check in whole.values() if not check.gates)
 
 
+@pytest.mark.parametrize("ablate", ["resample", "mean"])
 @pytest.mark.parametrize("make", CIRCUITS, ids=lambda make: make.__name__)
-def test_a_true_circuit_passes(make) -> None:
+def test_a_true_circuit_passes(make, ablate) -> None:
     planted = make(0.0, 0)
-    context = context_of(planted, planted.nodes)
+    context = context_of(planted, planted.nodes, ablate=ablate)
     for name in sorted(GATES - {"necessity"}):
         found = measured(context, name)
         assert found.outcome is Outcome.PASS, found
@@ -147,14 +147,14 @@ def test_uniform_attention_is_caught_by_name() -> None:
     nodes = [node for node in planted.nodes if node.site.place not in (Place.Q, Place.K)]
     found = measured(context_of(planted, nodes), "attention")
     assert found.outcome is Outcome.FAIL
-    assert "uniform attention in 1.head[0]: kept with a value and no query and key" in found.note
+    assert "1.head[0]: value kept, query and key ablated: uniform attention" in found.note
 
 
 def test_a_head_that_is_uniform_in_the_model_too_is_named_and_passes() -> None:
     planted = CIRCUITS[1](0.0, 0)  # brackets: a head that takes an even mean
     found = measured(context_of(planted, planted.nodes), "attention")
     assert found.outcome is Outcome.PASS
-    assert "uniform attention in 0.head[0]" in found.note
+    assert "0.head[0]: value kept, query and key ablated: uniform attention" in found.note
 
 
 def test_a_loss_below_the_models_is_caught_by_name() -> None:
@@ -178,19 +178,39 @@ def test_a_circuit_that_works_under_its_own_ablation_only_is_caught() -> None:
     add_neuron(planted, 30, copied(planted), 4.0)
     ids = planted.checkpoint.tokenizer.encode("abcdef").ids
     planted = replace(planted, checkpoint=replace(planted.checkpoint, reference=torch.tensor([ids] * 4)))
-    context = context_of(planted, planted.nodes)
-    found = measured(context, "ways of ablating")
+    context = context_of(planted, planted.nodes, ablate="mean")
     assert measured(context, "agreement").outcome is Outcome.PASS
-    assert found.numbers["mean over text: accuracy"].value == 1
-    assert found.numbers["resampled from text: accuracy"].high < 0.75
+    found = measured(context, "robustness to the ablation")
+    assert found.numbers["resample(text): accuracy"].high < 0.75
+    assert "resample(text): accuracy" not in found.needs  # informational
+    assert (
+        measured(context_of(planted, planted.nodes, ablate="resample(text)"), "agreement").outcome
+        is Outcome.FAIL
+    )
+
+
+def test_a_circuit_that_leans_on_errors_that_cancel_is_caught() -> None:
+    """Two neurons push the answer, for no reason, by as much and in opposite directions: in the model, and wherever
+    both take one prompt's values, nothing comes of it."""
+    planted = quotes()
+    in_letters(planted, "gikm", 30, 1.0)
+    in_letters(planted, "hjln", 30, -1.0)
+    for first, size in ((30, 4.0), (28, -4.0)):
+        add_neuron(planted, 30, copied(planted), size, first)
+    context = context_of(planted, planted.nodes, ablate="resample")
+    assert measured(context, "agreement").outcome is Outcome.PASS
+    found = measured(context, "robustness to the ablation")
+    for name in ("fresh donors", "other-case donors", "a donor per site"):
+        assert found.numbers[f"{name}: accuracy"].value == 1
+    assert found.numbers["gradient-chosen part of the complement: accuracy"].high < 0.75
     assert found.outcome is Outcome.FAIL
-    assert found.note.startswith("does not hold for: resampled from text")
+    assert found.needs["gradient-chosen part of the complement: accuracy"][0] == ">="
 
 
 def test_without_its_detector_no_check_of_the_choice_passes() -> None:
     planted = quotes()
     context = context_of(planted, [n for n in planted.nodes if n.site.place is not Place.NEURON])
-    for name in ("agreement", "ways of ablating", "interchange"):
+    for name in ("agreement", "robustness to the ablation", "interchange"):
         assert measured(context, name).outcome is Outcome.FAIL, name
 
 
@@ -217,7 +237,8 @@ class FixedNorm(nn.Module):
 def test_frozen_norms_are_the_model_with_other_norms() -> None:
     planted = quotes(noise=0.05)
     context = context_of(planted, planted.nodes)
-    batch, model, mask = context.meter.prompts("test", (), 0), context.model, context.mask
+    batch, model = context.meter.prompts("test", (), 0), context.model
+    mask = context.mask(batch)
     plain = score.answer_logits(model, batch, mask)
     own = scales_of(model, batch, mask)
     torch.testing.assert_close(logits_with_scales(model, batch, mask, own), plain)
@@ -235,36 +256,35 @@ def test_frozen_norms_are_the_model_with_other_norms() -> None:
     torch.testing.assert_close(score.answer_logits(model, batch, mask), found, atol=1e-4, rtol=1e-4)
 
 
-def test_redundancy_goes_on_until_nothing_reaches_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(battery_need, "FURTHER", 3)
+def test_without_the_circuit_nothing_takes_over_where_there_is_no_other_way() -> None:
     planted = quotes()
-    context = context_of(planted, planted.nodes)
-    asked: list[tuple[Node, ...]] = []
-    further = sorted(planted.decoys)
+    found = measured(context_of(planted, planted.nodes), "redundancy")
+    assert found.numbers["accuracy with the circuit ablated"].value < 0.75
+    assert found.outcome is None
 
-    def again(forbidden: tuple[Node, ...]) -> Pruned:
-        asked.append(forbidden)
-        reached = len(asked) < 3
-        return Pruned((further[len(asked)],), 0.1 if reached else 0.6, 0.0, reached, 0.0, ())
 
-    context.again = again
-    found = measured(context, "redundancy")
-    assert found.numbers["further circuits"].value == 2
-    assert found.numbers["nodes of further circuit 2"].value == 1
-    assert found.note == "without the nodes of 3 circuits the search stays at a loss of 0.6"
-    assert asked[0] == context.nodes
-    assert set(asked[2]) == {*context.nodes, further[1], further[2]}
-    context.again = lambda nodes: Pruned(nodes, 0.1, 0.0, True, 0.0, ())
-    assert measured(context, "redundancy").numbers["further circuits"].value == 3
-    context.again = lambda nodes: None
-    assert measured(context, "redundancy").note == "not run"
+def test_a_backup_is_missed_more_once_the_circuit_is_ablated() -> None:
+    """Of two writers of the answer each does for the other: one of them as the circuit, the other is its backup."""
+    planted = quotes()
+    answer, twin = copied(planted), Node(Site(1, Place.ATTN_OUT), 30)
+    model = planted.checkpoint.model
+    out = model.get_parameter("attention.1.out.weight")
+    out[twin.index] = out[answer.index]
+    model.unembed[:, twin.index] = model.unembed[:, answer.index]
+    found = measured(context_of(planted, [answer]), "redundancy")
+    assert found.numbers["accuracy with the circuit ablated"].value > 0.9
+    assert found.numbers["backup nodes"].value >= 1
+    assert found.numbers["largest ablation effect beyond the one in the model"].value > BACKUP
+    assert str(twin) in found.note
 
 
 def test_idle_nodes_are_named() -> None:
     planted = quotes()
     idle = sorted(planted.nodes)[3]
-    found = measured(context_of(planted, planted.nodes, {idle: NEGLIGIBLE / 2}), "idle nodes")
-    assert (found.numbers["idle nodes"].value, found.note) == (1, str(idle))
+    found = measured(
+        context_of(planted, planted.nodes, {idle: NEGLIGIBLE / 2}), "nodes with negligible effect"
+    )
+    assert (found.numbers["nodes with negligible effect"].value, found.note) == (1, str(idle))
 
 
 def test_a_calibration_finds_scale_and_shift() -> None:

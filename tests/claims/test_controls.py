@@ -62,7 +62,7 @@ def controls(text: str = SPEC) -> tuple[Spec, Controls]:
     meter = Meter.of(finder, spec.prune)
     nodes = tuple(sorted(planted().nodes))
     graph = extract(
-        checkpoint.model, meter.mean, nodes, finder.prompts("select", 0, 16), checkpoint.tokenizer
+        checkpoint.model, meter.ablation, nodes, finder.prompts("select", 0, 16), checkpoint.tokenizer
     )
     found = Found(0, Pruned(nodes, 0.05, 0.0, True, 0.0, (), nodes), graph, False)
     return spec, Controls(finder, meter, spec, found, spec.claims)
