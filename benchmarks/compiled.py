@@ -48,10 +48,10 @@ SURE = 6.0
 LENGTH = 8
 """Tokens of a prompt, at most."""
 TEXTS = 64  # datapoints behind the means
-SETTINGS = PruneSettings(loss=0.07, steps=60)
+SETTINGS = PruneSettings(loss=0.07, ablate="mean", steps=60)
 SEARCHES: dict[str, PruneSettings] = {
-    "found": SETTINGS,
-    "found with means": replace(SETTINGS, ablate="mean"),
+    "found with means": SETTINGS,
+    "found with values of the task": replace(SETTINGS, ablate="resample", steps=500),
     "found with values of text": replace(SETTINGS, ablate="resample(text)"),
 }
 

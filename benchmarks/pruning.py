@@ -159,7 +159,9 @@ def main() -> None:
         problem = of_checkpoint(options.model, options.task, options.select)
     else:
         problem = planted(options.layers, options.width, options.select)
-    settings = PruneSettings(steps=options.steps, batch=options.batch, penalty=(options.penalty,))
+    settings = PruneSettings(
+        ablate="mean", steps=options.steps, batch=options.batch, penalty=(options.penalty,)
+    )
     config = problem[0].config
     print(
         f"{config.layers} layers, width {config.width}, {config.total_nodes:,} nodes, target {settings.loss}, 1 thread"

@@ -26,7 +26,7 @@ from circuitlang.claims.kind import kind_of
 from circuitlang.claims.looks import Plan
 from circuitlang.claims.measure import Meter
 from circuitlang.program.load import load_text
-from circuitlang.program.spec import Claim, PruneSettings, Spec
+from circuitlang.program.spec import Claim, Spec
 from circuitlang.prompts.every import every
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Datapoint, Prompt
@@ -145,7 +145,7 @@ class Population:
         return {_name(made): place for place, made in enumerate(self.census.all)}
 
     def assessor(self, generator: Generator | Census) -> Assessor:
-        checkpoint, settings = self.planted.checkpoint, PruneSettings()
+        checkpoint, settings = self.planted.checkpoint, self.spec.prune
         meter: Meter = meter_of(checkpoint, generator, settings)  # pyright: ignore[reportArgumentType]
         finder = finder_of(checkpoint, Generator(self.spec.task, 0))
         graph = extract(

@@ -18,7 +18,7 @@ from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.generate import Generator
 
 NOISES = (0.0, 0.02, 0.05)
-SETTINGS = PruneSettings(loss=0.07, steps=60)
+SETTINGS = PruneSettings(loss=0.07, ablate="mean", steps=60)
 
 
 def main() -> None:

@@ -133,6 +133,6 @@ def text(name: str, samples: tuple[int, int], loss: float) -> str:
     low, high = samples
     return (
         f'spec planted {{\n  task = planted\n  model = "zoo:any"\n'
-        f"  prune {{ loss = {loss:.3f} steps = 1 }}\n  verdict {{ samples = {low}..{high} }}\n"
+        f"  prune {{ loss = {loss:.3f} ablate = mean steps = 1 }}\n  verdict {{ samples = {low}..{high} }}\n"
         f"{SPECS[name].strip(chr(10))}\n{SHARED.strip(chr(10))}\n}}\n"
     )

@@ -15,6 +15,7 @@ SPEC = """
 spec planted {{
   task = planted
   model = "zoo:any"
+  prune {{ ablate = mean }}
   verdict {{ samples = 64..128 }}
 {body}
 }}

@@ -21,6 +21,7 @@ SPEC = """
 spec planted {{
   task = planted
   model = "zoo:any"
+  prune {{ ablate = mean }}
   verdict {{ samples = 128..256 }}
 {body}
 }}

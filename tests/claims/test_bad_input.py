@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.planted.circuits import QUOTES, Planted, lookup, quotes
 from circuitlang import __version__
-from circuitlang.circuit.ablation import means_over_text
+from circuitlang.circuit.ablation import Ablation, means_over_text
 from circuitlang.circuit.extract import extract
 from circuitlang.claims.verdict import Outcome
 from circuitlang.model.checkpoint import save
@@ -108,7 +108,7 @@ def test_a_circuit_whose_loss_is_no_number_is_refused() -> None:
     task = load_text(LETTERS).tasks["planted"]
     batch = encode(list(Generator(task, 0).datapoints("select", range(4))), tokenizer, 48)
     with pytest.raises(CommandError, match="not a finite"):
-        extract(model, mean, tuple(sorted(planted.nodes)), batch, tokenizer)
+        extract(model, Ablation(mean), tuple(sorted(planted.nodes)), batch, tokenizer)
 
 
 def test_means_that_are_not_finite_are_refused(judge_text) -> None:

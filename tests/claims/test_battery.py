@@ -202,9 +202,9 @@ def test_a_circuit_that_leans_on_errors_that_cancel_is_caught() -> None:
     found = measured(context, "robustness to the ablation")
     for name in ("fresh donors", "other-case donors", "a donor per site"):
         assert found.numbers[f"{name}: accuracy"].value == 1
-    assert found.numbers["gradient-chosen part of the complement: accuracy"].high < 0.75
-    assert found.outcome is Outcome.FAIL
-    assert found.needs["gradient-chosen part of the complement: accuracy"][0] == ">="
+    assert found.numbers["random part of the complement: accuracy"].value < 0.8
+    assert found.outcome is not Outcome.PASS
+    assert found.needs["random part of the complement: accuracy"][0] == ">="
 
 
 def test_without_its_detector_no_check_of_the_choice_passes() -> None:

@@ -22,6 +22,7 @@ CLAIMS = """
 spec few {
   task = planted
   model = "zoo:any"
+  prune { ablate = mean }
   verdict { samples = 128..4096 }
   claim right: accuracy given keep(circuit) >= 0.9
   claim wrong: accuracy given keep(circuit) <= 0.1

@@ -82,7 +82,7 @@ minimal: rise given drop(each node) >= 0.01
 small: nodes <= 30
     counted, exact
 
-prunings   2 of the model, 4 of controls: 24,000 prompts, each 3 passes, and what candidates are measured on
+prunings   2 of the model, 4 of controls: 48,000 prompts, each 3 passes, and what candidates are measured on
 passes     at most 12,992 prompts for claims and competence, without controls (`each` claims: for one member)
 minutes    --measure loads the model and estimates them
 """

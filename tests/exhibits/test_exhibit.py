@@ -38,6 +38,7 @@ SPEC = """
 spec planted {
   task = planted
   model = "zoo:any"
+  prune { ablate = mean }
   claim sufficient: loss given keep(circuit) <= 0.15
 }
 """
@@ -60,7 +61,7 @@ def found_of(planted: Planted, text: str, cache: Path | None = None) -> tuple[Sp
     spec = load_text(text + SPEC, "planted.cir").specs["planted"]
     finder = Finder(planted.checkpoint, OnlySelect(spec.task, 0), Cache(cache), "key")
     nodes = tuple(sorted(planted.nodes))
-    mean = finder.mean()
+    mean = Ablation(finder.mean())
     graph = extract(
         planted.checkpoint.model, mean, nodes, finder.prompts("select", 0, 8), planted.checkpoint.tokenizer
     )

@@ -145,7 +145,7 @@ def test_a_warning_is_no_error(opened: Opened) -> None:
     ("name", "old", "new", "shown"),
     [
         ("one.cir", "loss = 0.15", "lo<|>ss = 0.15", ["at most 10", "in nats", "default `0.15`"]),
-        ("one.cir", "ablate = mean", "ablate = me<|>an", ["`mean` or `zero`"]),
+        ("one.cir", "ablate = mean", "ablate = me<|>an", ["`mean` or `mean(task)` or `zero`"]),
         ("one.cir", "prune {", "pr<|>une {", ["learning_rate"]),
         ("one.cir", "sufficient: loss", "sufficient: lo<|>ss", ["chance is ln 2", "In nats"]),
         ("one.cir", "keep", "<|>keep", ["ablate every node outside".capitalize()]),
