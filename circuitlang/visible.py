@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_COMMAND = re.compile(r"##\w*\[")
+RUNNER_COMMAND = re.compile(r"##\w*\[")
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t", "\x1b": r"\e"}
 # Control, format (bidi marks, zero-width, tags), lone surrogates, line and paragraph separators.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -37,7 +37,7 @@ def visible(text: str) -> str:
 def no_command(text: str, bracket: str = r"\x5b") -> str:
     r"""Text without `##[name]`, `##vso[name]`, `##teamcity[name]`: commands to CI runners wherever they stand.
     `bracket`: how `[` is spelled in their place; `\u005b` in JSON."""
-    return _COMMAND.sub(lambda found: found[0][:-1] + bracket, text) if "##" in text else text
+    return RUNNER_COMMAND.sub(lambda found: found[0][:-1] + bracket, text) if "##" in text else text
 
 
 def columns(cell: str) -> int:
