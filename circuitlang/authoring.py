@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from circuitlang import __version__
 from circuitlang.claims.reach import check_reach
 from circuitlang.model.locate import TOKENS, locate, model_folder, read_config, with_model
+from circuitlang.program.check_where import makes_too_long
 from circuitlang.program.corpus import Corpus
 from circuitlang.program.fit import fit_layers
 from circuitlang.program.load import Reader, bytes_of, find_project, load, project_root, read, read_text
 from circuitlang.program.once import Once
 from circuitlang.program.program import Program
+from circuitlang.program.sizes import MAX_TEXT
 from circuitlang.program.spec import Spec
 from circuitlang.program.task import Task
 from circuitlang.program.unbuilt import unbuilt, unbuilt_bridge
@@ -268,6 +270,9 @@ def pinned(path: Path, name: str | None, where: Mapping[str, tuple[int, int]]) -
     if unknown:
         known = ", ".join(task.param_names) or "none"
         raise CommandError(f"task {task.name} has no param `{unknown[0]}`; its params: {known}")
+    if makes_too_long(task, {param: high for param, (_, high) in where.items()}):
+        pins = ", ".join(f"{param}={high}" for param, (_, high) in where.items())
+        raise CommandError(f"--where {pins}: a text could have more than {MAX_TEXT:,} characters")
     return task
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from circuitlang.visible import columns, shown
+from circuitlang.visible import columns, no_command, shown
 
 WIDEST = 100  # columns of a line that are shown at most
 _BEFORE = 40  # columns that are kept before the part, where a line is cut
@@ -51,6 +51,6 @@ def _cell(line: str, at: int) -> str:
     character = line[at]
     if character == "\t":
         return _TAB
-    if character == "[" and line[max(0, at - 2) : at] == "##":
-        return r"\x5b"  # `##[` is a command to a CI runner
+    if character == "[":
+        return no_command(line[: at + 1])[at:]
     return shown(character)

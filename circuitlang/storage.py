@@ -67,9 +67,11 @@ def _replace_all(fills: Mapping[Path, Fill]) -> None:
     try:
         for current, fill in fills.items():
             current.parent.mkdir(parents=True, exist_ok=True)
-            temporaries[current] = _beside(current)
-            fill(temporaries[current])
-            _settle(temporaries[current], current)
+            temporary = temporaries[current] = _beside(current)
+            temporary.touch()  # with the permissions that the user gives to new files
+            mode = (current if current.exists() else temporary).stat().st_mode
+            fill(temporary)
+            _settle(temporary, stat.S_IMODE(mode))
         for current, temporary in temporaries.items():
             temporary.replace(current)
         for folder in dict.fromkeys(path.parent for path in fills):
@@ -85,11 +87,11 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
-def _settle(temporary: Path, path: Path) -> None:
+def _settle(temporary: Path, mode: int) -> None:
     """A finished file on the disk, with the permissions of the one that it will replace."""
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
-    temporary.chmod(stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644)
+    temporary.chmod(mode)
 
 
 def _settle_folder(folder: Path) -> None:
@@ -129,8 +131,14 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 def require_writable(folder: Path) -> None:
     """Raises CommandError where files could not be written into a folder, before anything is computed for them."""
+    if folder.exists() and not folder.is_dir():
+        raise CommandError(f"cannot write into {folder}: it is a file, not a folder")
     probe = folder / f".{secrets.token_hex(4)}.part"
-    write_whole(probe, b"")
+    try:
+        write_whole(probe, b"")
+    except CommandError as error:
+        why = reason_of(error.__cause__) if isinstance(error.__cause__, OSError) else str(error)
+        raise CommandError(f"cannot write into the folder {folder}: {why}") from None
     probe.unlink(missing_ok=True)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
+RUNNER_COMMAND = re.compile(r"##\w*\[")
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t", "\x1b": r"\e"}
 # Control, format (bidi marks, zero-width, tags), lone surrogates, line and paragraph separators.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -24,10 +26,18 @@ def shown(character: str) -> str:
 def visible(text: str) -> str:
     r"""One line; what could move a cursor, hide or reorder text is spelled out, as `\n` or `\u202e`.
 
-    A backslash of the text itself stays single: this is for reading, not for reading back. `##[`, a command to a CI
-    runner wherever it stands, is broken up too.
+    A backslash of the text itself stays single: this is for reading, not for reading back. A command to a CI runner is
+    broken up too.
     """
-    return "".join(map(shown, text)).replace("##[", r"##\x5b")
+    if text.isascii() and text.isprintable():
+        return no_command(text)
+    return no_command("".join(map(shown, text)))
+
+
+def no_command(text: str, bracket: str = r"\x5b") -> str:
+    r"""Text without `##[name]`, `##vso[name]`, `##teamcity[name]`: commands to CI runners wherever they stand.
+    `bracket`: how `[` is spelled in their place; `\u005b` in JSON."""
+    return RUNNER_COMMAND.sub(lambda found: found[0][:-1] + bracket, text) if "##" in text else text
 
 
 def columns(cell: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 from circuitlang.cli.app import watched
 from circuitlang.model.memory import require_address_space
 from circuitlang.source import CommandError
+from tests.report.test_hostile import harmless
 
 ROOT = Path(__file__).parents[1]
 TASK = """
@@ -424,3 +426,40 @@ def test_progress_of_a_long_command_is_lines_where_nobody_watches(monkeypatch, c
     with watched() as told:
         told("step", 0.5)
     assert capsys.readouterr().err == ""
+
+
+def test_names_of_files_and_folders_command_no_terminal_and_no_runner(project: Path) -> None:
+    hostile = "\x1b[31mred\x1b[0m\n::error::evil ##vso[task.x]##teamcity[y]\u202e"
+    (project / "runs").mkdir()
+    named = project / f"{hostile}.cir"
+    shutil.copy(project / "one.cir", named)
+    model = project / "models" / hostile
+    shutil.copytree(ROOT / "circuitlang/model/zoo/python_small", model)
+    card = json.loads((model / "card.json").read_text())
+    card |= {"name": hostile, "machine": card["machine"] | {"device": hostile, "precision": hostile}}
+    card["competence"] = {hostile: next(iter(card["competence"].values()))}
+    (model / "card.json").write_text(json.dumps(card))
+    for arguments in (
+        ["models"],
+        ["models", str(model)],
+        ["models", str(model), "--format", "json"],
+        ["fmt", "--check", str(named)],
+        ["fmt", "--diff", str(named)],
+        ["fmt", str(named)],
+        ["status", "."],
+        ["models", hostile],
+        ["check", "--no-run", f"missing {hostile}.cir"],
+    ):
+        done = run(*arguments, cwd=project)
+        harmless(done.stdout + done.stderr)
+        assert done.returncode in (0, 1, 2)
+        assert "red" in done.stdout + done.stderr or arguments == ["status", "."]
+
+
+def test_an_option_pins_no_param_further_than_a_claim_may(project: Path) -> None:
+    text = 'task long { param n = 1..4  prompt "{r}{x}"  rule r = "a"{n}  case a with x = "(" answer ")" '
+    (project / "long.task").write_text(text + 'case b with x = "[" answer "]" }')
+    for more in ([], ["--cues"]):
+        done = run("preview", "long.task", "--where", "n=10000000", *more, cwd=project)
+        assert done.returncode == 2
+        assert done.stderr == "error: --where n=10000000: a text could have more than 1,000,000 characters\n"

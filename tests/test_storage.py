@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from circuitlang import storage
 from circuitlang.source import CommandError
-from circuitlang.storage import alone_in, replace_whole, write_all, write_whole
+from circuitlang.storage import alone_in, replace_whole, require_writable, write_all, write_whole
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00\xff", "text é\n", "x" * 1_000_000])
@@ -157,3 +158,24 @@ def test_two_do_not_work_in_one_folder(tmp_path):
             pass
     with alone_in(tmp_path):
         assert [p.name for p in tmp_path.iterdir()] == ["other"]
+
+
+@pytest.mark.parametrize("mask", [0o077, 0o027, 0o022, 0o002])
+def test_a_new_file_has_the_permissions_that_the_user_gives_new_files(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        write_whole(tmp_path / "new", b"x")
+        (tmp_path / "old").write_bytes(b"")
+        (tmp_path / "old").chmod(0o640)
+        write_whole(tmp_path / "old", b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o666 & ~mask
+    assert (tmp_path / "old").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CommandError) as caught:
+        require_writable(tmp_path / "file")
+    assert str(caught.value) == f"cannot write into {tmp_path / 'file'}: it is a file, not a folder"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
 from circuitlang.program.program import Program
+from circuitlang.report.escape import harmless_to_ci, no_command
 from circuitlang.source import Diagnostic
+from circuitlang.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,12 +37,18 @@ def output() -> Console:
 
 
 def say(lines: Iterable[str | Text]) -> None:
-    """Lines of a result, as they are: no markup, no wrapping."""
+    """Lines of a result: no markup, no wrapping, and nothing that commands a terminal or a CI runner, whatever name of
+    a file or a model stands in one."""
     for line in lines:
         if isinstance(line, str):
-            sys.stdout.write(line + "\n")
+            sys.stdout.write(harmless_to_ci("\n".join(map(visible, line.split("\n")))) + "\n")
         else:
             output().print(line, soft_wrap=True)
+
+
+def say_json(data: object) -> None:
+    """A result for machines. What a CI runner would take for a command is spelled otherwise, and means the same."""
+    sys.stdout.write(no_command(json.dumps(data, indent=1, allow_nan=False), r"\u005b") + "\n")
 
 
 def tell(found: Sequence[Diagnostic], form: str = "text") -> None:

@@ -11,6 +11,7 @@ import typer
 
 from circuitlang.cli.app import app
 from circuitlang.cli.console import say
+from circuitlang.visible import no_command
 
 
 class CircuitFormat(StrEnum):
@@ -19,6 +20,9 @@ class CircuitFormat(StrEnum):
     GRAPHML = "graphml"
     DOT = "dot"
     JSON = "json"
+
+
+_JSON = (CircuitFormat.NEURONPEDIA, CircuitFormat.JSON)
 
 
 @app.command()
@@ -48,7 +52,7 @@ def export(
 
     text = exported(file, to.value, seed, prompt, answer, model)
     if out is None:
-        sys.stdout.write(text)
+        sys.stdout.write(no_command(text, r"\u005b") if to in _JSON else text)
     else:
         write_whole(out, text)
         say([f"wrote {out}"])

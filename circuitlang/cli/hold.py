@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from circuitlang.cli.app import Format, app
-from circuitlang.cli.console import say
+from circuitlang.cli.console import say, say_json
 
 DIFFERS = 1  # the exit status where a lock is out of date, or two reports differ
 
@@ -33,7 +31,7 @@ def status(
 
     found = standing.status(paths or [Path()])
     if format is Format.JSON:
-        sys.stdout.write(json.dumps(standing_data(found), indent=1) + "\n")
+        say_json(standing_data(found))
     else:
         say(standing_lines(found) if found else ["there is no spec here"])
     if any(each.state not in FINE for each in found):
@@ -57,7 +55,7 @@ def diff(
 
     found = standing.diff(old, new)
     if format is Format.JSON:
-        sys.stdout.write(json.dumps(diff_data(found), indent=1, allow_nan=False) + "\n")
+        say_json(diff_data(found))
     else:
         for each in found:
             say(diff_lines(each))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from circuitlang.cli.app import Device, DeviceOption, Format, Native, app, watched
-from circuitlang.cli.console import say
+from circuitlang.cli.console import say, say_json
 from circuitlang.source import CommandError
 
 
@@ -63,7 +61,7 @@ def show(
         found = training.show_model(name)
         lines = card_lines(found)
     if format is Format.JSON:
-        sys.stdout.write(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        say_json(found)
     else:
         say(lines)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -26,7 +25,7 @@ from circuitlang.cli.app import (
     mistakes_as,
     watched,
 )
-from circuitlang.cli.console import WRONG, output, say, say_checked, tell
+from circuitlang.cli.console import WRONG, output, say, say_checked, say_json, tell
 from circuitlang.source import CommandError, Source
 
 if TYPE_CHECKING:
@@ -231,7 +230,7 @@ def plan(
 
         found = authoring.plan(spec, name, controls)
     if format is Format.JSON:
-        sys.stdout.write(json.dumps([forecast_data(each) for each in found], indent=1) + "\n")
+        say_json([forecast_data(each) for each in found])
     else:
         for number, each in enumerate(found):
             say([*([""] if number else []), *forecast_lines(each)])

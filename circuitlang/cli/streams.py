@@ -68,6 +68,7 @@ def _settled(now: TextIO, own: TextIO | None, number: int) -> TextIO:
 
 def flush() -> None:
     """All that was printed goes where it goes; Unwritable where it cannot."""
-    sys.stdout.flush()
+    if not sys.stdout.closed:  # as the language server leaves it
+        sys.stdout.flush()
     with suppress(Unwritable):
         sys.stderr.flush()

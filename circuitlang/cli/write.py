@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,8 +19,9 @@ from circuitlang.cli.app import (
     app,
     mistakes_as,
 )
-from circuitlang.cli.console import WRONG, errors, output, say, tell
+from circuitlang.cli.console import WRONG, errors, output, say, say_json, tell
 from circuitlang.source import CommandError, ProgramError
+from circuitlang.visible import visible
 
 if TYPE_CHECKING:
     from circuitlang.authoring import Formatted
@@ -109,7 +109,7 @@ def preview(
                 raise CommandError("--cues and --where are for tasks, and this is a corpus")
             shown = authoring.preview_corpus(task, name, model, 2 if number is None else number, seed)
             if format is MistakeFormat.JSON:
-                _json(corpus_data(*shown, tokens))
+                say_json(corpus_data(*shown, tokens))
             else:
                 say(corpus_lines(*shown, tokens))
             return
@@ -120,7 +120,7 @@ def preview(
 
             found, seen = authoring.find_cues(task, name, model, SPLITS[split], number, pins, seed)
             if format is MistakeFormat.JSON:
-                _json(cue_data(found, seen, SPLITS[split], tokens))
+                say_json(cue_data(found, seen, SPLITS[split], tokens))
             else:
                 say(cue_lines(found, seen, SPLITS[split], tokens))
             return
@@ -128,14 +128,9 @@ def preview(
 
         found, datapoints = authoring.preview(task, name, SPLITS[split], number or 5, pins, seed)
     if format is MistakeFormat.JSON:
-        _json(preview_data(found, datapoints))
+        say_json(preview_data(found, datapoints))
     else:
         say(preview_lines(found, datapoints, output().is_terminal))
-
-
-def _json(data: Any) -> None:
-    """What is not ASCII is escaped, so that any terminal and any pipe takes it."""
-    sys.stdout.write(json.dumps(data, indent=1) + "\n")
 
 
 def _pin(text: str) -> tuple[str, tuple[int, int]]:
@@ -194,7 +189,9 @@ def _format_files(files: Sequence[Path], check: bool, diff: bool, format: Mistak
         except CommandError as error:
             problems.append(error)
             continue
-        told.print(f"{'would change' if check else 'changed'}: {text.name}", markup=False, soft_wrap=True)
+        told.print(
+            f"{'would change' if check else 'changed'}: {visible(text.name)}", markup=False, soft_wrap=True
+        )
     verb = "would change" if check or diff else "changed"
     summary = f"{_files(len(texts))}: {len(changed)} {verb}, {len(texts) - len(changed)} in canonical form"
     (errors() if diff else told).print(summary, markup=False)
@@ -234,8 +231,6 @@ def _show_diff(text: Formatted) -> None:
 
 def _raise_all(problems: Sequence[ProgramError | CommandError]) -> None:
     """What was wrong with any file: all of it, at the end."""
-    from circuitlang.report.escape import visible
-
     for problem in problems:
         if isinstance(problem, CommandError):
             errors().print(f"error: {visible(str(problem))}", markup=False)
@@ -265,7 +260,7 @@ def show(
     with mistakes_as(format):
         shown = pipeline.show(stage.value, file, name, seed)
     if format is MistakeFormat.JSON:
-        _json(shown.data())
+        say_json(shown.data())
     else:
         say(shown.lines())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from circuitlang.authoring import EXTENSIONS
 from circuitlang.language_server.names import Occurrence, occurrences
 from circuitlang.language_server.text import Encoding, Text
-from circuitlang.program.load import Reader, project_root, read
+from circuitlang.program.load import Reader, bytes_of, project_root, read
 from circuitlang.source import CommandError, ProgramError, Source
 from circuitlang.syntax import tree
 from circuitlang.syntax.parse import parse
@@ -90,7 +90,7 @@ def overlay(texts: Mapping[Path, Text]) -> Reader:
 
     def reader(path: Path) -> bytes:
         text = texts.get(path)
-        return path.read_bytes() if text is None else text.text.encode("utf-8")
+        return bytes_of(path) if text is None else text.text.encode("utf-8")
 
     return reader
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from circuitlang.program import errors, errors_spec
 from circuitlang.program.expression import Choice, Expression, Repeat, Sequence
@@ -34,9 +34,14 @@ def check_where(
             found.append(errors.unknown("param", name.span, task.param_names))
         elif low < 0 and name.text in _counters(task):
             found.append(errors_spec.pinned_below_zero(value.span, name.text))
-        elif low <= high and too_large(task.rules, _bodies(task), {name.text: high}):
+        elif low <= high and makes_too_long(task, {name.text: high}):
             found.append(errors.too_long(value.span, MAX_TEXT))
     return pins
+
+
+def makes_too_long(task: Task, pins: Mapping[str, int]) -> bool:
+    """Whether a text could have more characters than any may, with these params pinned."""
+    return bool(too_large(task.rules, _bodies(task), pins))
 
 
 def _bodies(task: Task) -> dict[str, Expression]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from circuitlang.circuit.graph import CircuitGraph, GraphEdge
 from circuitlang.report.diagram import Diagram, dot
 from circuitlang.report.edge_list import edge_list
-from circuitlang.report.escape import visible
+from circuitlang.report.escape import no_command, visible
 from circuitlang.report.listing import graph_lines
 from circuitlang.report.neuronpedia import Seen, neuronpedia
 from circuitlang.source import CommandError
@@ -100,7 +100,7 @@ class Circuit:
             plain.add_node(_spelt(name), **{key: value for key, value in data.items() if value is not None})
         for source, target, data in self.graph().edges(data=True):
             plain.add_edge(_spelt(source), _spelt(target), **data)
-        return "\n".join(networkx.generate_graphml(plain)) + "\n"
+        return no_command("\n".join(networkx.generate_graphml(plain)), "&#91;") + "\n"
 
     def to_json(self) -> str:
         """What `circuit.json` holds; `from_json` reads it."""
@@ -128,7 +128,7 @@ class Circuit:
     def text(self, form: str) -> str:
         """The circuit in one of `FORMATS`."""
         if form == "neuronpedia":
-            return json.dumps(self.to_neuronpedia(), indent=1) + "\n"
+            return no_command(json.dumps(self.to_neuronpedia(), indent=1), r"\u005b") + "\n"
         return {
             "edges": self.to_edge_list,
             "graphml": self.to_graphml,

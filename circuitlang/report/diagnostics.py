@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from circuitlang.report.escape import harmless_to_ci, visible, workflow_command
+from circuitlang.report.escape import harmless_to_ci, no_command, visible, workflow_command
 from circuitlang.source import Diagnostic, Source, Span
 
 SCHEMA = 1
@@ -82,7 +82,7 @@ def json_text(diagnostics: Sequence[Diagnostic]) -> str:
         "warnings": sum(each.severity == "warning" for each in diagnostics),
         "diagnostics": [_data(each) for each in diagnostics],
     }
-    return json.dumps(data, indent=1).replace("##[", r"##\u005b") + "\n"  # a command to CI runners
+    return no_command(json.dumps(data, indent=1), r"\u005b") + "\n"
 
 
 def _data(diagnostic: Diagnostic) -> dict[str, Any]:

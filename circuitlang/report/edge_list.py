@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from circuitlang.circuit.graph import EDGE_KINDS, CircuitGraph, EdgeKind, End, GraphEdge
+from circuitlang.report.escape import no_command
 from circuitlang.site import Node, parse_node
 
 _KINDS: dict[str, EdgeKind] = {kind: kind for kind in EDGE_KINDS}
@@ -40,7 +41,7 @@ def _read(text: str) -> Iterator[GraphEdge]:
 
 
 def _spelt(end: End) -> str:
-    return str(end) if isinstance(end, Node) else json.dumps(end)
+    return str(end) if isinstance(end, Node) else no_command(json.dumps(end), r"\u005b")
 
 
 def _end(spelt: str) -> End:

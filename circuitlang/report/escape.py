@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from circuitlang.visible import visible
+from circuitlang.visible import no_command, visible
 
-__all__ = ["harmless_to_ci", "lone_surrogates_spelled", "visible", "workflow_command"]
+__all__ = ["harmless_to_ci", "lone_surrogates_spelled", "no_command", "visible", "workflow_command"]
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -18,12 +18,13 @@ def lone_surrogates_spelled(text: str) -> str:
 
 
 def harmless_to_ci(lines: str) -> str:
-    """Lines that no CI runner takes for a command: `::name::` where a line begins, `##[name]` anywhere."""
+    """Lines that no CI runner takes for a command: `::name::` where a line begins, `##[name]`, `##vso[name]` and
+    the like anywhere."""
     return "\n".join(_harmless(line) for line in lines.split("\n"))
 
 
 def _harmless(line: str) -> str:
-    line = line.replace("##[", r"##\x5b")
+    line = no_command(line)
     if not _ANSI.sub("", line).lstrip().startswith("::"):
         return line
     return line.replace("::", r"\x3a:", 1)

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints
 
+from circuitlang.report.escape import no_command
 from circuitlang.report.json_text import rounded_floats
 from circuitlang.report.part import Part, Text
 
@@ -146,7 +147,7 @@ class Exhibit(Part):
         """What `exhibit.json` holds, in ASCII; the same for the same inputs."""
         data = rounded_floats(self.model_dump(mode="json", by_alias=True))
         text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-        return text.replace("##[", r"##\u005b") + "\n"  # a command to CI runners
+        return no_command(text, r"\u005b") + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

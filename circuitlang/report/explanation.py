@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from importlib.resources import files
 
 from circuitlang.program.codes import codes
+from circuitlang.report.escape import no_command
 
 _PROGRAMS = re.compile(r"```wrong\n(.*?)```\n\n```right\n(.*?)```\n", re.S)
 _WARNING = " (a warning)."
@@ -92,7 +93,7 @@ def _indented(title: str, program: str | None) -> str:
 def explanations_json(found: Iterable[Explanation]) -> str:
     """The same as data."""
     data = {"schema": SCHEMA, "codes": [asdict(each) for each in found]}
-    return json.dumps(data, indent=1) + "\n"
+    return no_command(json.dumps(data, indent=1), r"\u005b") + "\n"
 
 
 def section(each: Explanation) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field
 
+from circuitlang.report.escape import no_command
 from circuitlang.report.json_text import lines_of_json, rounded_floats
 from circuitlang.report.part import Part, Text
 from circuitlang.report.report import Report
@@ -51,7 +52,7 @@ class Lock(Part):
         """What the file holds, in ASCII. The first line's checksum is that of all that follows it."""
         specs = {name: _data(found) for name, found in sorted(self.specs.items())}
         body = lines_of_json({"about": _ABOUT, "specs": specs}, width=_WIDTH, ascii=True)
-        rest = body.removeprefix("{\n").replace("##[", r"##\u005b") + "\n"  # `##[`: a command to CI runners
+        rest = no_command(body.removeprefix("{\n"), r"\u005b") + "\n"
         return f'{{"schema": {SCHEMA}, "checksum": "{_checksum(rest)}",\n{rest}'
 
     def write(self, path: Path) -> None:

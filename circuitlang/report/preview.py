@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -15,6 +14,7 @@ from circuitlang.prompts.draw import held_out_texts
 from circuitlang.prompts.own import Range, own_text
 from circuitlang.prompts.prompt import Datapoint, Prompt
 from circuitlang.report.escape import visible
+from circuitlang.visible import RUNNER_COMMAND
 
 _COLOURS = (
     "cyan",
@@ -68,7 +68,7 @@ def _text_lines(
     is_own = [False] * len(text)
     for start, end in own:
         is_own[start:end] = [True] * (end - start)
-    for command in re.finditer(r"##\[", text):  # `visible` breaks up what it sees whole
+    for command in RUNNER_COMMAND.finditer(text):  # `visible` breaks up what it sees whole
         for at in range(command.start() + 1, command.end()):
             paint[at], is_own[at] = paint[command.start()], is_own[command.start()]
     start = 0

@@ -17,6 +17,7 @@ from circuitlang.report.circuit import Circuit
 from circuitlang.report.control import ControlResult
 from circuitlang.report.diagram import Diagram, dot
 from circuitlang.report.drift import Drift
+from circuitlang.report.escape import no_command
 from circuitlang.report.json_text import rounded_floats
 from circuitlang.report.part import Measured, Part, Text
 
@@ -361,10 +362,7 @@ class Report(Part):
         rounded = rounded_floats(data)
         if timings:
             rounded["seconds"] = seconds
-        text = json.dumps(rounded, indent=1, allow_nan=False).replace(
-            "##[", r"##\u005b"
-        )  # a command to CI runners
-        return text + "\n"
+        return no_command(json.dumps(rounded, indent=1, allow_nan=False), r"\u005b") + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from circuitlang.report.diagnostics import path
-from circuitlang.report.escape import visible
+from circuitlang.report.escape import no_command, visible
 from circuitlang.report.explanation import Explanation, explanation_lines, section
 from circuitlang.source import Diagnostic, Source, Span
 
@@ -47,7 +47,7 @@ def sarif(
     driver = {"name": "circuitlang", "version": version, "semanticVersion": version, "rules": rules}
     run = {"tool": {"driver": driver}, "columnKind": "utf16CodeUnits", "results": results}
     text = json.dumps({"version": VERSION, "runs": [run]}, indent=1)
-    return text.replace("##[", r"##\u005b") + "\n"  # a command to CI runners
+    return no_command(text, r"\u005b") + "\n"
 
 
 def _code_rule(each: Explanation) -> dict[str, Any]:

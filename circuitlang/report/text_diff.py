@@ -18,7 +18,7 @@ def text_diff(name: str, old: str, new: str) -> str:
     before, after = (list(StringIO(text, newline="\n")) for text in (old, new))
     made = [
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-        for line in unified_diff(before, after, name, name)
+        for line in unified_diff(before, after, visible(name), visible(name))
     ]
     return harmless_to_ci("".join(made))
 

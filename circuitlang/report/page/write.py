@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report import words
 from circuitlang.report.diagram import COST_NAMES, COSTS
-from circuitlang.report.escape import visible
+from circuitlang.report.escape import no_command, visible
 from circuitlang.report.exhibit import Exhibit
 from circuitlang.report.page.layout import layout
 from circuitlang.report.page.scale import WIDTH, scale
@@ -86,7 +86,7 @@ def page_data(report: Report, exhibit: Exhibit | None) -> dict[str, Any]:
 
 def json_block(data: Any) -> str:
     """JSON in ASCII that no parser of HTML sees an end, a comment or a tag in."""
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    text = no_command(json.dumps(data, separators=(",", ":"), allow_nan=False), r"\u005b")
     return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
 
 
