@@ -121,7 +121,8 @@ def test_the_model_is_run_on_no_prompt_of_test(made: Made) -> None:
 
 
 def test_the_planted_parts_get_the_roles_that_they_play(made: Made) -> None:
-    """Detector and kind by what they tell, the head by where it looks; each by its name, wired as it was planted."""
+    """The kind by what it tells, the head by where it looks; each by its name, wired as it was planted. The detector says
+    where the quote stands, which it says on every donor too: it carries no answer, and is not kept."""
     comments = {}
     lines = [line.strip() for line in made.text.splitlines()]
     for place, line in enumerate(lines):
@@ -130,11 +131,12 @@ def test_the_planted_parts_get_the_roles_that_they_play(made: Made) -> None:
             while lines[first - 1].startswith("#"):
                 first -= 1
             comments[line.split()[1]] = " ".join(each.removeprefix("# ") for each in lines[first:place])
-    parts = {"finds_open": "detector", "tells_double": "kind"}
+    parts = {"tells_double": "kind"}
     for role, part in parts.items():
         assert comments[role].startswith(f"{made.planted.parts[part][0]}: ")
     assert comments["reads_open"].startswith("1.head[0]: looks at `open` from the end, 100% of its attention")
-    for arrow in ("finds_open -> reads_open.key", "tells_double -> reads_open.value", "reads_open -> answer"):
+    assert "finds_open" not in made.text
+    for arrow in ("tells_double -> reads_open.value", "reads_open -> answer"):
         assert arrow in lines
 
 
@@ -145,7 +147,7 @@ def test_it_holds_on_fresh_prompts(made: Made) -> None:
     report = check_file(small, None, quick(made.folder))
     assert {claim.name: claim.verdict for claim in report.claims if claim.verdict is not Outcome.PASS} == {}
     assert report.circuit is not None
-    assert report.circuit.roles()["finds_open"] == tuple(map(str, made.planted.parts["detector"]))
+    assert report.circuit.roles()["tells_double"] == tuple(map(str, made.planted.parts["kind"]))
 
 
 def test_nothing_is_overwritten_unless_told(made: Made) -> None:
