@@ -135,7 +135,9 @@ def _table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> T
         title=Text(title, "dim"), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
     )
     for place, head in enumerate(heads):
-        table.add_column(Text(head, "dim"), justify="right" if place else "left", overflow="fold")
+        table.add_column(
+            Text(head, "dim"), justify="right" if place else "left", overflow="fold", no_wrap=not place
+        )
     for row in rows:
         table.add_row(*(_text(cell) for cell in row))
     return table

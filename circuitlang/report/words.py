@@ -302,4 +302,4 @@ def control_row(control: ControlResult, name: Callable[[str], str] = str) -> tup
     )
 
 
-CONTROL_HEADS = ("control", "verdict", "nodes", "edges", "loss at size", "ratio", "claims passed")
+CONTROL_HEADS = ("control", "verdict", "nodes", "edges", "loss at size", "ratio", "passes")
