@@ -121,8 +121,8 @@ def test_the_model_is_run_on_no_prompt_of_test(made: Made) -> None:
 
 
 def test_the_planted_parts_get_the_roles_that_they_play(made: Made) -> None:
-    """The kind by what it tells, the head by where it looks; each by its name, wired as it was planted. The detector says
-    where the quote stands, which it says on every donor too: it carries no answer, and is not kept."""
+    """The kind by what it tells, the head by where it looks; each by its name, wired as it was planted. The detector
+    says where the quote stands, which it says on every donor too: it carries no answer, and is not kept."""
     comments = {}
     lines = [line.strip() for line in made.text.splitlines()]
     for place, line in enumerate(lines):
