@@ -20,7 +20,6 @@ class Control:
     ratio         its nodes over the real circuit's, both at the target
     reaches       names of the claims that it passes
     close         whether it needs less than `margin` times the circuit's nodes, where that is asked of it
-    beyond        nodes that it needs more than, where its search ended as soon as that was known
     note          why there is no number, or what else there is to say
     """
 
@@ -34,7 +33,6 @@ class Control:
     ratio: float | None = None
     reaches: tuple[str, ...] = ()
     close: bool = False
-    beyond: int | None = None
     note: str = ""
 
 

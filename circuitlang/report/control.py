@@ -32,9 +32,6 @@ class ControlResult(Part):
     ratio: float | None = Field(
         default=None, description="its nodes over the real circuit's, at the same loss"
     )
-    beyond: int | None = Field(
-        default=None, description="more nodes than these are needed; the search ended there"
-    )
     reaches: tuple[Text, ...] = Field(default=(), description="names of the claims that it passes")
     note: Text = ""
     locked: bool = Field(default=False, description="as the lock has it; not run this time")
@@ -52,7 +49,6 @@ class ControlResult(Part):
             edges=control.edges,
             loss_at_size=control.loss_at_size,
             ratio=control.ratio,
-            beyond=control.beyond,
             reaches=control.reaches,
             note=control.note,
         )

@@ -294,7 +294,7 @@ def control_row(control: ControlResult, name: Callable[[str], str] = str) -> tup
     return (
         name(control.name),
         "gates" if control.gates else "informational",
-        f"more than {control.beyond:,}" if control.beyond is not None else optional(control.nodes),
+        optional(control.nodes),
         optional(control.edges),
         optional(control.loss_at_size),
         optional(control.ratio),
