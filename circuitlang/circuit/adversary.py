@@ -47,8 +47,9 @@ def returned(keep: Tensor, slope: Tensor, share: float) -> Tensor:
 
 
 def worst_part(model: Transformer, mask: Mask, batch: Batch) -> tuple[float, dict[Site, Tensor]]:
-    """The mean loss under the worst attack that was found, in nats, and what is kept then: site -> (unit), the mask's
-    own nodes and those that come back. mask.keep: site -> (unit)."""
+    """The mean loss under the worst attack that was found, in nats, and what comes back in it: site -> (unit), 1 at
+    such nodes, none of them the mask's own, so that one of these that is left out later stays out. mask.keep: site ->
+    (unit)."""
     worst, kept = _loss(model, mask.keep, mask, batch), dict(mask.keep)
     for _ in range(ROUNDS):
         keep = {site: part.clone().requires_grad_() for site, part in kept.items()}
@@ -61,7 +62,7 @@ def worst_part(model: Transformer, mask: Mask, batch: Batch) -> tuple[float, dic
             tried = {site: torch.maximum(base[site], part) for site, part in zip(keep, back, strict=True)}
             if (found := _loss(model, tried, mask, batch)) > worst:
                 worst, kept = found, tried
-    return worst, kept
+    return worst, {site: part - mask.keep[site] for site, part in kept.items()}
 
 
 @torch.no_grad()

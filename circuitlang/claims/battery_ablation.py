@@ -109,4 +109,5 @@ def _worst_random(context: Context) -> tuple[Keep, float]:
 def _worst_by_gradient(context: Context) -> Keep:
     """What is kept under the worst attack of an adversary who sees the loss's gradient on `select`."""
     batch = context.meter.prompts("select", (), 0)
-    return worst_part(context.model, context.mask(batch), batch)[1]
+    _, back = worst_part(context.model, context.mask(batch), batch)
+    return {site: kept + back[site] for site, kept in context.keep.items()}

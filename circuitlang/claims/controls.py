@@ -17,11 +17,10 @@ from circuitlang.cache import key_of
 from circuitlang.circuit.extract import bare, extract, weight_count
 from circuitlang.circuit.find import SELECTED, Finder, Found
 from circuitlang.circuit.graph import CircuitGraph
-from circuitlang.circuit.losses import loss_and_error
 from circuitlang.claims.assess import COUNTED, Assessor
 from circuitlang.claims.control import Control
 from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS
-from circuitlang.claims.measure import Meter
+from circuitlang.claims.measure import Meter, Setting
 from circuitlang.claims.nulls import random_outside
 from circuitlang.claims.verdict import HYPOTHESIS, Outcome, Verdict, void
 from circuitlang.model.checkpoint import Checkpoint
@@ -242,9 +241,8 @@ class _NullJudge:
     @cached_property
     def loss(self) -> float:
         """Nats per prompt on `select`."""
-        finder = self.finder
-        select = finder.prompts("select", 0, SELECTED)
-        return loss_and_error(finder.checkpoint.model, self.meter.ablation, self.nodes, select)[0]
+        table = self.meter.table(Setting.keep(self.nodes, "select"), "loss", SELECTED)
+        return float(table.mean(dtype="float64"))
 
     @cached_property
     def meter(self) -> Meter:
