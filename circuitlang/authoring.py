@@ -13,15 +13,14 @@ from circuitlang.claims.reach import check_reach
 from circuitlang.model.locate import TOKENS, locate, model_folder, read_config, with_model
 from circuitlang.program.check_where import makes_too_long
 from circuitlang.program.corpus import Corpus
-from circuitlang.program.fit import fit_layers
 from circuitlang.program.load import Reader, bytes_of, find_project, load, project_root, read, read_text
-from circuitlang.program.once import Once
+from circuitlang.program.memo import Memo
+from circuitlang.program.order import fit_layers
 from circuitlang.program.program import Program
 from circuitlang.program.sizes import MAX_TEXT
 from circuitlang.program.spec import Spec
 from circuitlang.program.task import Task
 from circuitlang.program.unbuilt import unbuilt, unbuilt_bridge
-from circuitlang.prompts.plenty import plenty
 from circuitlang.prompts.prompt import Datapoint, Split
 from circuitlang.source import CommandError, Diagnostic, ProgramError, Source, Span
 from circuitlang.storage import write_whole
@@ -83,15 +82,15 @@ def check_text(
     checked: list[Program] = []
     found: list[Diagnostic] = []
     files = list(programs(paths))
-    once, names = Once(), {path.resolve(): str(path) for path in files}
+    memo, names = Memo(), {path.resolve(): str(path) for path in files}
     admissions: set[Span] = set()
     for path in files:
         try:
-            program = load(path, reader=reader, once=once, names=names)
+            program = load(path, reader=reader, memo=memo, names=names)
             program = program if model is None else with_model(program, model)
             checked.append(program)
             found += program.warnings
-            found += [d for task in program.tasks.values() for d in once(supported, task)]
+            found += [d for task in program.tasks.values() for d in memo(supported, task)]
             specs = [spec for spec in program.specs.values() if spec.span not in admissions]
             found += [d for spec in specs for d in admitted(spec, project_root(path))]
             admissions.update(spec.span for spec in specs)
@@ -108,8 +107,6 @@ def check_text(
 
 def supported(task: Task) -> list[Diagnostic]:
     """Whether a task has enough prompts for its three splits."""
-    if plenty(task):
-        return []
     from circuitlang.prompts.support import check_support
 
     return check_support(task)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from circuitlang.program.load import load
 from circuitlang.program.task import Task
-from circuitlang.prompts.chosen import chosen
+from circuitlang.prompts.enumeration import choice_source
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Datapoint, Prompt, Split
 from circuitlang.source import CommandError
@@ -45,7 +45,7 @@ def datapoints(
         held = draw(held_out)
         wanted: Split | None = "test" if held else split
         for _ in range(ATTEMPTS):
-            datapoint = generator.attempt(chosen(choose), wanted, held, ranges)
+            datapoint = generator.attempt(choice_source(choose), wanted, held, ranges)
             if datapoint is not None:
                 break
         else:

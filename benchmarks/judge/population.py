@@ -27,7 +27,7 @@ from circuitlang.claims.looks import Plan
 from circuitlang.claims.measure import Meter
 from circuitlang.program.load import load_text
 from circuitlang.program.spec import Claim, Spec
-from circuitlang.prompts.every import every
+from circuitlang.prompts.enumeration import every_datapoint
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Datapoint, Prompt
 
@@ -101,7 +101,9 @@ class Census:
         belongs = generator.feature.belongs("test")
         self.task = generator.task
         self.drawn = Generator(generator.task, 0)
-        self.all = [made for made in every(self.task) if all(belongs(prompt.text) for prompt in made)]
+        self.all = [
+            made for made in every_datapoint(self.task) if all(belongs(prompt.text) for prompt in made)
+        ]
 
     def datapoint(self, split: str, index: int, where: object = None) -> Datapoint:
         if split != "test":  # roles and diagrams are chosen on `select`, as ever

@@ -12,7 +12,7 @@ from collections import Counter
 
 from benchmarks.promises.samples import small_texts
 from circuitlang.program.load import load_text
-from circuitlang.prompts.every import every
+from circuitlang.prompts.enumeration import every_datapoint
 from circuitlang.prompts.support import EXACT, support, upper_bound
 
 MOST = 20_000  # choices that are made of one task
@@ -25,7 +25,7 @@ def measure(count: int) -> tuple[bool, str]:
     for text in small_texts(count):
         task = load_text(text).tasks["t"]
         made: set[tuple[str, ...]] = set()
-        for path, prompts in enumerate(every(task)):
+        for path, prompts in enumerate(every_datapoint(task)):
             if path == MOST:
                 break
             made.add(tuple(prompt.text for prompt in prompts))

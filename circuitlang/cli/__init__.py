@@ -101,7 +101,7 @@ def _command() -> int:
     if "--native" not in sys.argv[1:]:
         pin()  # torch is loaded by what follows
     # importing them adds their commands to the app
-    from circuitlang.cli import draft, edit, export, frontier, hold, models, run, view, write  # noqa: F401
+    from circuitlang.cli import draft, export, frontier, models, run, status, write  # noqa: F401
     from circuitlang.cli.app import app
 
     try:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from circuitlang.language_server import describe, signatures
-from circuitlang.language_server.context import Context
+from circuitlang.language_server.context import Context, context
 from circuitlang.language_server.names import MARKS, Key, named_by
 from circuitlang.language_server.project import Project, Unit
 from circuitlang.language_server.suggestion import Suggestion, declared, declared_in
@@ -146,3 +147,28 @@ def _spec_name(unit: Unit, where: Context) -> str | None:
     kind, name = where.blocks[0] if where.blocks else ("spec", None)
     bridges = (item for item in unit.file.items if isinstance(item, tree.Bridge) and item.name.text == name)
     return name if kind == "spec" else next((named_by(bridge, "spec") for bridge in bridges), None)
+
+
+@dataclass(frozen=True)
+class Help:
+    """`labels`: one line per form. `active`: the argument, from 0."""
+
+    labels: tuple[str, ...]
+    doc: str
+    active: int
+
+
+def signature_help(text: str, offset: int) -> Help | None:
+    """None outside of a claim's parentheses."""
+    where = context(text, offset)
+    call = open_call(where.words) if where.words[:1] == ("claim",) else None
+    labels = signatures.signatures(call[0]) if call else ()
+    if call is None or not labels:
+        return None
+    name, inside, _ = call
+    doc = describe.metric(name) if name in METRICS else describe.intervention(name)
+    depth = active = 0
+    for word in inside:
+        depth += {"(": 1, ")": -1}.get(word, 0)
+        active += word == "," and depth == 0
+    return Help(labels, doc or "", active)

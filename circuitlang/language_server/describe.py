@@ -8,7 +8,7 @@ from typing import cast
 from circuitlang.language_server.keywords import KEYWORDS
 from circuitlang.language_server.names import ITEMS, Key
 from circuitlang.language_server.signatures import options, signatures
-from circuitlang.program.reference import written_default
+from circuitlang.program.reference_tables import written_default
 from circuitlang.program.signature import Section, Setting
 from circuitlang.program.vocabulary import (
     INTERVENTIONS,

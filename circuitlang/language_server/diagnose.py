@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,3 +60,12 @@ def by_file(found: Iterable[tuple[Path, list[Diagnostic]]]) -> Mapping[Path, lis
             key = each.code, each.message, each.span.start, each.span.end
             files.setdefault(place, {}).setdefault(key, each)
     return {path: list(diagnostics.values()) for path, diagnostics in files.items()}
+
+
+_MEANT = re.compile(r"did you mean `([^`]+)`\?")
+
+
+def fix(diagnostic: Diagnostic) -> str | None:
+    """What to write instead of the diagnostic's span."""
+    found = _MEANT.fullmatch(diagnostic.hint or "")
+    return found[1] if found else None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from circuitlang.language_server import describe
-from circuitlang.language_server.find import declarations
 from circuitlang.language_server.names import NAMES
 from circuitlang.language_server.project import Project, Unit, use_target
+from circuitlang.language_server.references import declarations
 from circuitlang.language_server.tokens import around, scan
 from circuitlang.program.load import load, project_root
 from circuitlang.program.task import Task

@@ -9,13 +9,12 @@ from pygls.lsp.server import LanguageServer
 from circuitlang import __version__
 from circuitlang.language_server import protocol
 from circuitlang.language_server.complete import complete
-from circuitlang.language_server.find import Place, declarations, references
-from circuitlang.language_server.fixes import fix
-from circuitlang.language_server.help import signature_help
+from circuitlang.language_server.complete_claim import signature_help
+from circuitlang.language_server.diagnose import fix
 from circuitlang.language_server.hover import hover
 from circuitlang.language_server.outline import folds, symbols
 from circuitlang.language_server.project import Unit, use_target
-from circuitlang.language_server.rename import renamable, rename
+from circuitlang.language_server.references import Place, declarations, references, renamable, rename
 from circuitlang.language_server.session import Session
 from circuitlang.language_server.text import Text
 from circuitlang.source import CommandError, ProgramError

@@ -14,7 +14,7 @@ from circuitlang.program.check_model import check_corpus, check_model
 from circuitlang.program.check_spec import check_spec
 from circuitlang.program.check_task import check_task
 from circuitlang.program.corpus import Corpus
-from circuitlang.program.once import Once
+from circuitlang.program.memo import Memo
 from circuitlang.program.program import Program
 from circuitlang.program.recipe import Recipe
 from circuitlang.program.spec import Spec
@@ -34,10 +34,10 @@ class Unit:
     uses: frozenset[int]
 
 
-def check(units: Sequence[Unit], once: Once | None = None) -> Program:
+def check(units: Sequence[Unit], memo: Memo | None = None) -> Program:
     """The program of all files, the named one last. Raises ProgramError with every mistake of every file. `once`:
     the blocks that the same run checked before."""
-    once = once or Once()
+    memo = memo or Memo()
     found: list[Diagnostic] = []
     for unit in units:
         version = unit.file.version
@@ -52,10 +52,10 @@ def check(units: Sequence[Unit], once: Once | None = None) -> Program:
     specs: dict[str, Spec] = {}
     bridges: dict[str, Bridge] = {}
     for _, task in blocks.of_type(tree.Task):
-        tasks[task.name.text], problems = once(check_task, task)
+        tasks[task.name.text], problems = memo(check_task, task)
         found += problems
     for _, corpus in blocks.of_type(tree.Corpus):
-        corpora[corpus.name.text], problems = once(check_corpus, corpus)
+        corpora[corpus.name.text], problems = memo(check_corpus, corpus)
         found += problems
     for place, model in blocks.of_type(tree.Model):
         others = blocks.visible(place, tree.Model, dict.fromkeys(blocks.names(tree.Model)))
@@ -95,7 +95,7 @@ def _first_line(source: Source) -> Span:
 
 @dataclass(frozen=True)
 class _Blocks:
-    """Every named block of every file, once, with the place of its file. Each kind of block has names of its
+    """Every named block of every file, memo, with the place of its file. Each kind of block has names of its
     own."""
 
     units: Sequence[Unit]

@@ -8,8 +8,7 @@ from pathlib import Path, PureWindowsPath
 
 from circuitlang.program import errors
 from circuitlang.program.check import Unit, check
-from circuitlang.program.encoding import not_utf8, text_of
-from circuitlang.program.once import Once
+from circuitlang.program.memo import Memo
 from circuitlang.program.program import Program
 from circuitlang.source import CommandError, Diagnostic, ProgramError, Source, Span, reason_of
 from circuitlang.syntax import mistakes, tree
@@ -33,27 +32,27 @@ def load(
     path: Path | str,
     root: Path | None = None,
     reader: Reader = bytes_of,
-    once: Once | None = None,
+    memo: Memo | None = None,
     names: Mapping[Path, str] = _NONE,
 ) -> Program:
     """Read, parse and check a file with everything it uses. `root`: the project, outside of which no file is
-    used. `reader`: where the bytes of every file come from. `once`: what the same run read before. `names`: what
+    used. `reader`: where the bytes of every file come from. `memo`: what the same run read before. `names`: what
     messages call files, by their resolved paths.
 
     Raises CommandError if the file itself cannot be read and ProgramError with every mistake found.
     """
     path = Path(path)
-    once = once or Once()
+    memo = memo or Memo()
     target = path.resolve()
     try:
-        source = once(_read, target, names.get(target, str(path)), reader)
+        source = memo(_read, target, names.get(target, str(path)), reader)
     except _Unreadable as reason:
         raise CommandError(f"{path}: {reason}") from None
-    reading = _Reading((root or project_root(path)).resolve(), reader, once, names)
+    reading = _Reading((root or project_root(path)).resolve(), reader, memo, names)
     reading.add(source, target, {})
     if reading.found:
         raise ProgramError(reading.found)
-    return check(reading.units, once)
+    return check(reading.units, memo)
 
 
 def load_text(text: str, name: str = "text", root: Path | None = None) -> Program:
@@ -127,7 +126,7 @@ class _Reading:
 
     root: Path
     reader: Reader = bytes_of
-    once: Once = field(default_factory=Once)
+    memo: Memo = field(default_factory=Memo)
     names: Mapping[Path, str] = field(default_factory=dict)
     units: list[Unit] = field(default_factory=list)
     found: list[Diagnostic] = field(default_factory=list)
@@ -137,7 +136,7 @@ class _Reading:
         """Read the files that a file uses, then append the file itself; its place in `units`. `using`: the files
         on the way here, each with the `use` that led on."""
         try:
-            file = self.once(parse, source)
+            file = self.memo(parse, source)
         except ProgramError as error:
             self.found += error.diagnostics
             self.places[path] = None
@@ -185,7 +184,7 @@ class _Reading:
             try:
                 # the name that messages show: relative to the project, unless it is the folder itself
                 name = self.names.get(target) or target.relative_to(self.root).as_posix()
-                source = self.once(_read, target, name, self.reader)
+                source = self.memo(_read, target, name, self.reader)
             except _Unreadable as reason:
                 self.found.append(errors.cannot_use(span, str(reason)))
                 return None
@@ -195,3 +194,43 @@ class _Reading:
                 return None
             return self.add(source, target, using)
         return None
+
+
+_SAVE = "save the file as UTF-8"
+_MARKS = {  # what such files begin with; the longer before those that they begin with
+    b"\xff\xfe\x00\x00": "UTF-32",
+    b"\x00\x00\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+
+
+def text_of(data: bytes) -> str:
+    """The text without a byte order mark, line ends as newlines. Raises UnicodeDecodeError, also at a zero byte."""
+    zero = data.find(b"\0")
+    if zero >= 0:
+        data[:zero].decode("utf-8")  # what is wrong before it comes first
+        raise UnicodeDecodeError("utf-8", data, zero, zero + 1, "a zero byte")
+    return _lines(data.decode("utf-8"))  # the codec utf-8-sig would count an error's place without the mark
+
+
+def _lines(text: str) -> str:
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def not_utf8(data: bytes, at: int, name: str, path: Path | None) -> Diagnostic:
+    """What is wrong with a file that is no text in UTF-8 from this byte on."""
+    mark = next((encoding for mark, encoding in _MARKS.items() if data.startswith(mark)), None)
+    if mark is not None:
+        return mistakes.not_text(Span(Source(name, "", path), 0, 0), f"it begins like {mark}", _SAVE)
+    zeros = data[:1000].count(0)
+    if zeros:
+        why, hint = "it contains zero bytes", "this is no text, or text in another encoding"
+        if 3 * zeros > len(data[:1000]) > 3:
+            why, hint = "every other byte is zero, as in UTF-16", _SAVE
+        return mistakes.not_text(Span(Source(name, "", path), 0, 0), why, hint)
+    before = _lines(data[:at].decode("utf-8"))
+    text = before + _lines(data[at:].decode("latin-1"))
+    why = f"byte {at + 1} is 0x{data[at]:02x}"
+    place = Span(Source(name, text, path), len(before), len(before) + 1)
+    return mistakes.not_text(place, why, f"{_SAVE}; here it is read as Latin-1")

@@ -9,10 +9,11 @@ meets it where it likes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from circuitlang.program import errors_circuit as errors
 from circuitlang.program.hypothesis import ANSWER, Arrow, Circuit, Role
+from circuitlang.program.spec import Spec
 from circuitlang.program.vocabulary import ROLE_KINDS
 from circuitlang.site import Place
 from circuitlang.source import Diagnostic
@@ -170,3 +171,18 @@ def _needs(arrow: Arrow, roles: Mapping[str, Role], layers: int | None) -> str:
         return "the two have to lie in one layer"
     name, needed, last = limit
     return f"`{name}` would have to reach layer {needed}, and can lie in layer {last} at most"
+
+
+def fit_layers(spec: Spec, layers: int) -> list[Diagnostic]:
+    """The circuit block's roles and arrows, and the arrows that claims act on, in a model of so many layers."""
+    circuit = spec.circuit
+    if circuit is None:
+        return []
+    found = outside(circuit, layers) or check_order(circuit, layers)
+    if found:
+        return found
+    acts = (act for claim in spec.claims for side in claim.quantities for act in side.interventions)
+    for act in acts:
+        if isinstance(act.target, Arrow):
+            found += check_order(replace(circuit, arrows=(*circuit.claimed, act.target)), layers)
+    return found

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from circuitlang.program import errors, errors_claim
+from circuitlang.program import errors, errors_claim, expression
 from circuitlang.program.check_arrow import Roles
+from circuitlang.program.expression import Choice, Expression, Ref, Repeat
 from circuitlang.program.hypothesis import Circuit
-from circuitlang.program.marks import ALWAYS, marks
 from circuitlang.program.signature import Block
-from circuitlang.program.task import Task
+from circuitlang.program.task import Case, Task
 from circuitlang.source import Diagnostic, Span
 
 
@@ -79,3 +79,32 @@ class Subject:
             self.found.append(errors_claim.same_case(at or span, why))
             return False
         return True
+
+
+ALWAYS = ("start", "end")
+"""The first and the last token of every prompt."""
+
+
+def marks(task: Task) -> Mapping[str, frozenset[str]]:
+    """Case -> the names that can produce text of its prompt, and `start` and `end`."""
+    draws = {name: draw.body for draw in task.draws for name in draw.names}
+    rules = {name: rule.body for name, rule in task.rules.items()}
+    return {case.name: frozenset({*ALWAYS, *_names(case, {**draws, **rules})}) for case in task.cases}
+
+
+def _names(case: Case, bodies: Mapping[str, Expression]) -> set[str]:
+    found: set[str] = set()
+    waiting: list[Expression] = list(case.prompt.parts)
+    while waiting:
+        match waiting.pop():
+            case Ref(name) if name not in found:
+                found.add(name)
+                body = case.bindings.get(name) or bodies.get(name)
+                waiting += [] if body is None else [body]
+            case Repeat(body, _, high, count) if high > 0 or count is not None:
+                waiting.append(body)
+            case expression.Sequence(items):
+                waiting += items
+            case Choice(options):
+                waiting += options
+    return found

@@ -14,9 +14,9 @@ from math import log
 from operator import gt, lt
 
 from circuitlang.program.task import Task
+from circuitlang.prompts.case_spans import case_spans
 from circuitlang.prompts.features import ENDS, SHAPES, Cut, Feature, Surface, numbers, surface, texts, words
 from circuitlang.prompts.generate import Generator, Where
-from circuitlang.prompts.own import own_text
 from circuitlang.prompts.prompt import Datapoint, Split
 from circuitlang.source import Diagnostic
 
@@ -89,7 +89,7 @@ def cues(
 
 def find(task: Task, datapoints: Sequence[Datapoint], cut: Cut = words) -> Cues:
     """The cues of these datapoints, of which the first half decides what the second is asked."""
-    own = own_text(task)
+    own = case_spans(task)
     prompts = [prompt for datapoint in datapoints for prompt in datapoint.prompts]
     surfaces = [
         surface(prompt, tokens, own(prompt))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from circuitlang.prompts.own import Range
+from circuitlang.prompts.case_spans import Range
 from circuitlang.prompts.prompt import Prompt
 
 Kind = Literal[

@@ -14,9 +14,8 @@ from fractions import Fraction
 from math import gcd, lcm
 
 from circuitlang.program.task import Task
-from circuitlang.prompts.chosen import chosen
 from circuitlang.prompts.draw import Where
-from circuitlang.prompts.every import MOST, TooManyError
+from circuitlang.prompts.enumeration import MOST, TooManyError, choice_source
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Datapoint
 from circuitlang.prompts.stream import Source
@@ -119,7 +118,7 @@ def _ways(most: int) -> Iterator[tuple[Source, Callable[[], Fraction]]]:
     for _ in range(most):
         made = 0
         chances.clear()
-        yield chosen(choose, weigh), probability
+        yield choice_source(choose, weigh), probability
         while path and path[-1][0] + 1 == path[-1][1]:
             path.pop()
         if not path:

@@ -12,9 +12,10 @@ from itertools import product
 from math import perm
 
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
+from circuitlang.program.listing import listed
 from circuitlang.program.task import Case, Draw, Task
 from circuitlang.prompts.choice import Choices, choices
-from circuitlang.prompts.every import TooManyError, every
+from circuitlang.prompts.enumeration import TooManyError, every_datapoint
 from circuitlang.prompts.unroll import Grammar
 from circuitlang.source import Diagnostic
 
@@ -34,6 +35,8 @@ Lists = Mapping[tuple[str, ...], Choices | None]  # a draw's names -> its choice
 
 def check_support(task: Task) -> list[Diagnostic]:
     """What is wrong with the number of a task's datapoints."""
+    if _surely(task, SMALLEST):
+        return []
     count = support(task, enough=SMALLEST)
     if count >= SMALLEST:
         return []
@@ -56,7 +59,7 @@ def _told_apart(task: Task, where: Where | None, bound: int) -> int:
     """The different datapoints among all that choices lead to; the bound where there are too many choices."""
     seen: set[tuple[str, ...]] = set()
     try:
-        for path, prompts in enumerate(every(task, where)):
+        for path, prompts in enumerate(every_datapoint(task, where)):
             if path == _PATHS:
                 return bound
             seen.add(tuple(prompt.text for prompt in prompts))
@@ -187,10 +190,10 @@ class _Counter:
             if exact is not None:
                 total = min(CAP, total * exact)
                 continue
-            for draw, listed in zip(group, lists, strict=True):
+            for draw, drawn in zip(group, lists, strict=True):
                 shown = sum(name in self._visible for name in draw.names)
                 if shown:
-                    size = self._texts(self._grammar.unroll(draw.body)) if listed is None else len(listed)
+                    size = self._texts(self._grammar.unroll(draw.body)) if drawn is None else len(drawn)
                     total = min(CAP, total * perm(size, shown))
         return total
 
@@ -321,12 +324,12 @@ def _assignments(group: list[Draw], lists: list[Choices | None], visible: set[st
     to try."""
     rows: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = []
     tries = 1
-    for draw, listed in zip(group, lists, strict=True):
-        if listed is None:
+    for draw, drawn in zip(group, lists, strict=True):
+        if drawn is None:
             return None
         for place, name in enumerate(draw.names):
-            rows.append((name, (*draw.without, *draw.names[:place]), listed.texts))
-            tries *= len(listed)
+            rows.append((name, (*draw.without, *draw.names[:place]), drawn.texts))
+            tries *= len(drawn)
     if tries > _STATES:
         return None
     made: list[dict[str, str]] = [{}]
@@ -338,3 +341,20 @@ def _assignments(group: list[Draw], lists: list[Choices | None], visible: set[st
             if text not in {row[other] for other in others}
         ]
     return len({tuple(text for name, text in row.items() if name in visible) for row in made})
+
+
+def _surely(task: Task, enough: int) -> bool:
+    """Whether a glance shows that `support(task)` is at least `enough`: at draws whose names stand in a prompt itself,
+    and that no `except` ties to others."""
+    shown = {part.name for case in task.cases for part in case.prompt.parts if isinstance(part, Ref)}
+    tied = {name for draw in task.draws for name in draw.without}
+    total = 1
+    for draw in task.draws:
+        if draw.without or tied.intersection(draw.names) or not shown.intersection(draw.names):
+            continue
+        choices = listed(draw.body, task.rules)
+        if choices is not None:
+            total *= perm(len(choices), sum(name in shown for name in draw.names))
+            if total >= enough:
+                return True
+    return False

@@ -10,8 +10,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from circuitlang.program.task import Task
+from circuitlang.prompts.case_spans import Range, case_spans
 from circuitlang.prompts.draw import held_out_texts
-from circuitlang.prompts.own import Range, own_text
 from circuitlang.prompts.prompt import Datapoint, Prompt
 from circuitlang.report.escape import visible
 from circuitlang.visible import RUNNER_COMMAND
@@ -33,7 +33,7 @@ _SHOWN = 6  # texts of one mark that are listed
 def preview_lines(task: Task, datapoints: Sequence[Datapoint], colour: bool = False) -> Iterator[Text]:
     """Every prompt with its answer, its foils and which text carries which mark. The case's own text is underlined: by
     the terminal where there are colours, else by a line below."""
-    own, held = own_text(task), held_out_texts(task)
+    own, held = case_spans(task), held_out_texts(task)
     names = dict.fromkeys(mark.name for d in datapoints for prompt in d.prompts for mark in prompt.marks)
     styles = {name: _COLOURS[place % len(_COLOURS)] for place, name in enumerate(names)}
     if colour:
@@ -115,7 +115,7 @@ def _marks(prompt: Prompt, styles: Mapping[str, str]) -> Text:
 
 def preview_data(task: Task, datapoints: Sequence[Datapoint]) -> list[dict[str, Any]]:
     """The same as plain data, one entry per prompt. `own`: the ranges of the case's own text."""
-    own = own_text(task)
+    own = case_spans(task)
     return [
         {
             "split": datapoint.split,

@@ -1,7 +1,8 @@
 """A parser's failure -> a diagnostic, and the text from which parsing can go on to find further mistakes.
 
-Where parsing can go on: behind the broken item (what stands between two lines that begin like an item),
-or else at the next block. What is skipped is blanked out, so that offsets stay those of the file.
+A text that is plainly in another language is only said to be that. Where parsing can go on: behind the broken item
+(what stands between two lines that begin like an item), or else at the next block. What is skipped is blanked out, so
+that offsets stay those of the file.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from circuitlang.source import Diagnostic, Source, Span
 from circuitlang.syntax import mistakes
 from circuitlang.syntax.advice import advise, advise_minus, advise_number, completes
-from circuitlang.syntax.foreign import foreign
 from circuitlang.syntax.lookalike import lookalike, mended
 from circuitlang.syntax.strings import QUOTED
 
@@ -216,3 +216,50 @@ def _last_open(source: Source, text: str) -> Span:
     brace = _open(text)[-1]
     words = re.search(r"[A-Za-z_]\w*(?:[ \t]+[A-Za-z_]\w*)?(?=\s*$)", text[:brace])
     return Span(source, *words.span()) if words else Span(source, brace, brace + 1)
+
+
+_OURS = re.compile(
+    r"""^\s*(?:(?:task|corpus|model|spec|bridge)\s+\w+\s*\{|use\s+["']|circuitlang\s+\d)""", re.M
+)
+_SPICE = re.compile(
+    r"""^\s*(?:\*  # a comment, or the title
+    | [RCLVIQMDX]\w*\s+\w+\s+\w+\s+[^\s"'{}=|]+\s*[^"'{}|]*$  # an element between two nodes
+    | \.(?:tran|ac|dc|op|end|model|subckt|include|title|param|lib)\b)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_FIRST = re.compile(r"^[ \t]*([^#\s])", re.M)
+_OTHERS = {  # tried in this order, on the text from its first line that is no comment
+    "JSON": re.compile(r"""\s*(?:\{\s*["}]|\[\s*[\[{"\d\]-])"""),
+    "XML or HTML": re.compile(r"\s*<[!?A-Za-z]"),
+    "Python": re.compile(
+        r".*^[ \t]*(?:import [\w.]+(?: as \w+)?$|from [\w.]+ import\b|(?:async )?def \w+\(|class \w+\b.*:$|@\w+)",
+        re.M | re.S,
+    ),
+    "YAML": re.compile(r"(?:---$|- \S|[\w-]+:(?:$|[ \t]+[^{\s][^{]*$))", re.M),
+    "TOML": re.compile(r"\[[\w.\"-]+\]$", re.M),
+}
+
+
+def foreign(text: str) -> tuple[str, int] | None:
+    """The name of the other language, and the offset of its first line that is no comment."""
+    first = _FIRST.search(text)
+    if first is None:
+        return None
+    if is_spice(text):
+        return "a SPICE netlist", first.start(1)
+    fence = re.search(r"^```", text, re.M)
+    if fence and not _OURS.search(text, 0, fence.start()):
+        return "Markdown", first.start(1)
+    if _OURS.search(text):
+        return None
+    rest = text[first.start(1) :][:10_000]
+    name = next((name for name, pattern in _OTHERS.items() if pattern.match(rest)), None)
+    return (name, first.start(1)) if name else None
+
+
+def is_spice(text: str) -> bool:
+    """Whether the first lines are those of a SPICE netlist: no line of circuitlang begins like that."""
+    lines = [line for line in text.splitlines() if line.strip()][:8]
+    if not lines or re.match(r"\s*(?:circuitlang|use|task|corpus|model|spec|bridge|#)", lines[0]):
+        return False
+    return sum(bool(_SPICE.match(line)) for line in lines) >= min(2, len(lines))

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from circuitlang.language_server.find import declarations
 from circuitlang.language_server.names import NAMES, Key
 from circuitlang.language_server.project import Project
-from circuitlang.language_server.rename import rename
+from circuitlang.language_server.references import declarations, rename
 from circuitlang.language_server.text import Text
 from circuitlang.program.load import load
 from circuitlang.source import Diagnostic, ProgramError

@@ -10,11 +10,11 @@ import pytest
 from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Template, Text
 from circuitlang.program.hypothesis import Arrow, Port, Role
 from circuitlang.program.load import load, load_text
-from circuitlang.program.marks import marks
 from circuitlang.program.recipe import Architecture, Recipe, Sparsity, Training
 from circuitlang.program.rules import families
 from circuitlang.program.sizes import MAX_TEXT, Sizes
 from circuitlang.program.spec import Intervention, PruneSettings, VerdictSettings
+from circuitlang.program.subject import marks
 from circuitlang.program.task import Rule, Task
 from circuitlang.program.vocabulary import (
     INTERVENTIONS,

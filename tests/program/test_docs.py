@@ -7,7 +7,7 @@ import pytest
 
 from circuitlang.program.codes import codes
 from circuitlang.program.load import load_text
-from circuitlang.program.reference import tables
+from circuitlang.program.reference_tables import tables
 from circuitlang.source import ProgramError, Source
 from circuitlang.syntax.format import format_file
 from circuitlang.syntax.parse import parse

@@ -10,8 +10,8 @@ import pytest
 
 from circuitlang.program.load import MAX_DEPTH, load, load_text, project_root
 from circuitlang.source import CommandError, ProgramError
-from circuitlang.syntax.foreign import foreign, is_spice
 from circuitlang.syntax.limits import MAX_BYTES
+from circuitlang.syntax.recover import foreign, is_spice
 
 TASK = 'task {} {{ prompt "x" case a answer "1" case b answer "2" }}\n'
 SPEC = 'spec {} {{ task = {}  model = "zoo:x"  claim a: loss <= 1 }}\n'

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from circuitlang.program.load import load, load_text
 from circuitlang.program.task import Task
+from circuitlang.prompts.case_spans import case_spans
 from circuitlang.prompts.cues import (
     BAR,
     CHANCE,
@@ -26,7 +27,6 @@ from circuitlang.prompts.cues import (
 )
 from circuitlang.prompts.features import SHAPES, Feature, Surface, surface, words
 from circuitlang.prompts.generate import Generator, SupportError
-from circuitlang.prompts.own import own_text
 from circuitlang.prompts.prompt import Datapoint, Mark, Prompt
 from tests.prompts.test_laws import tasks as random_tasks
 
@@ -321,7 +321,7 @@ def test_an_empty_list_of_tokens_and_odd_characters() -> None:
 
 @pytest.mark.parametrize("name", ["single_double_quote", "bracket_counting", "set_or_string"])
 def test_without_their_own_text_the_cases_of_a_datapoint_are_equal(name: str) -> None:
-    own = own_text(shipped()[name])
+    own = case_spans(shipped()[name])
     for datapoint in Generator(shipped()[name], 3).datapoints("test", range(20)):
         rest = set()
         for prompt in datapoint.prompts:
@@ -342,4 +342,4 @@ def test_own_text_of_cases_with_prompts_of_their_own() -> None:
       case b prompt "ask {name}?" answer "2"
     """)
     prompt = Prompt("a", "say rows!", "1", ("2",), False, (Mark("name", 4, 8),), {})
-    assert own_text(two)(prompt) == [(0, 4), (8, 9)]
+    assert case_spans(two)(prompt) == [(0, 4), (8, 9)]

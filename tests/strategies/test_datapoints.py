@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from circuitlang.program.load import load, load_text
 from circuitlang.program.task import Task
-from circuitlang.prompts.every import every
+from circuitlang.prompts.enumeration import every_datapoint
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import SPLITS, Datapoint, Prompt
 from circuitlang.source import CommandError, ProgramError
@@ -65,7 +65,7 @@ def test_what_is_drawn_is_what_the_generator_makes() -> None:
     @given(tasks(small=True), st.data())
     def law(task: Task, data: st.DataObject) -> None:
         rows: set[tuple[str, ...]] = set()
-        for path, row in enumerate(every(task)):
+        for path, row in enumerate(every_datapoint(task)):
             if path == 400:
                 return
             rows.add(tuple(prompt.text for prompt in row))

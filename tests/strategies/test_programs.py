@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from circuitlang.program.load import load_text
 from circuitlang.program.task import Task
-from circuitlang.prompts.every import every
+from circuitlang.prompts.enumeration import every_datapoint
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.support import EXACT, SMALLEST, support, upper_bound
 from circuitlang.syntax import tree
@@ -110,7 +110,7 @@ def test_the_planned_count_is_the_generated_count() -> None:
         if bound > 300:
             return
         made: set[tuple[str, ...]] = set()
-        for path, row in enumerate(every(task)):
+        for path, row in enumerate(every_datapoint(task)):
             if path == EXACT:
                 return
             made.add(tuple(prompt.text for prompt in row))

@@ -1,6 +1,7 @@
-"""A function that chooses one of n -> the source that a generator reads: its own code, somebody else's choices.
+"""A function that chooses one of n -> the source that a generator reads; a task -> all its datapoints.
 
-Hypothesis chooses so that it can shrink (strategies/datapoints.py), `every` so that nothing is left out.
+The generator's own code, somebody else's choices: Hypothesis chooses so that it can shrink (strategies.py),
+`every_datapoint` so that nothing is left out.
 """
 
 from __future__ import annotations
@@ -8,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from math import gcd, lcm
 
+from circuitlang.program.task import Task
+from circuitlang.prompts.case import Attempt, Cases
+from circuitlang.prompts.draw import Drawer, Where
+from circuitlang.prompts.prompt import Prompt
 from circuitlang.prompts.stream import Source, Stream, Word
+from circuitlang.prompts.unroll import Grammar
 
 _COARSE = 16  # bits of a share that are chosen first
 
@@ -64,7 +70,7 @@ class _Chosen(Stream):
         return word % len(cumulative) if self._weigh is None else self._weigh(cumulative)
 
 
-def chosen(choose: Choose, weigh: Weigh | None = None) -> Source:
+def choice_source(choose: Choose, weigh: Weigh | None = None) -> Source:
     """The streams of one attempt at a datapoint, their numbers chosen in the order in which they are first read.
     Weights count for nothing, unless they are so fine that a share is chosen. Where some choices are taken, one of
     the rest is chosen at once: passing one over would be a choice too. `weigh` makes the weighted choices, for whoever
@@ -85,3 +91,44 @@ def _words(known: list[_Open], choose: Choose) -> Iterator[int]:
             known.append(_Open(choose))
         yield known[place]
         place += 1
+
+
+MOST = 1 << 20  # alternatives of one choice, beyond which it cannot be meant to be listed
+
+
+class TooManyError(Exception):
+    """A choice has more alternatives than anyone would list."""
+
+
+def every_datapoint(task: Task, where: Where | None = None) -> Iterator[tuple[Prompt, ...]]:
+    """The prompts of every datapoint, splits together, in the order of its choices: the first alternatives first,
+    the last name's fastest. A datapoint that several choices lead to comes as often. TooManyError where there is
+    a choice of more than MOST, as weights of many digits make."""
+    grammar = Grammar(task.rules)
+    drawer, cases = Drawer(task, grammar), Cases(task, grammar)
+    ranges = drawer.ranges(where or {})
+    path: list[tuple[int, int]] = []  # the choices of the datapoint: (index, of how many)
+    made = 0
+
+    def choose(count: int) -> int:
+        nonlocal made
+        if count > MOST:
+            raise TooManyError
+        if made == len(path):
+            path.append((0, count))
+        made += 1
+        return path[made - 1][0]
+
+    while True:
+        made = 0
+        source = choice_source(choose)
+        values = drawer.values(b"", ranges, None, source)
+        prompts = None if values is None else Attempt(b"", values, cases, source).prompts()
+        if prompts is not None:
+            yield prompts
+        while path and path[-1][0] + 1 == path[-1][1]:
+            path.pop()
+        if not path:
+            return
+        index, count = path.pop()
+        path.append((index + 1, count))

@@ -10,7 +10,7 @@ from circuitlang.prompts.prompt import Prompt
 Range = tuple[int, int]  # characters [start, end)
 
 
-def own_text(task: Task) -> Callable[[Prompt], list[Range]]:
+def case_spans(task: Task) -> Callable[[Prompt], list[Range]]:
     """What gives the own text of a prompt of the task, as ranges in order that do not touch.
 
     Own is what a `with` binding produced, the names inside it included. Where cases have prompts of their own, so is

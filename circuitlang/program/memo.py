@@ -1,4 +1,4 @@
-"""Once: what was read, parsed and checked in one run, so that nothing is done twice for the files that use it."""
+"""Memo: what was read, parsed and checked in one run, so that nothing is done twice for the files that use it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from circuitlang.source import ProgramError
 _T = TypeVar("_T")
 
 
-class Once:
+class Memo:
     """Results of functions, by their arguments: the very same objects, or equal texts and paths."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The commands about what was found before: status and diff. Neither needs torch."""
+"""The commands about what was found before: status, diff and view. None needs torch."""
 
 from __future__ import annotations
 
@@ -61,3 +61,23 @@ def diff(
             say(diff_lines(each))
     if any(each.changes for each in found):
         raise typer.Exit(DIFFERS)
+
+
+@app.command()
+def view(
+    report: Annotated[Path, typer.Argument(help="A report.json, a run's folder, or a report.html.")],
+    open: Annotated[bool, typer.Option("--open/--no-open", help="Whether a browser opens it.")] = True,
+) -> None:
+    """Open a report's page in the browser; make it first if need be.
+
+    Example: `circuitlang view runs/bracket_depth`
+    """
+    from circuitlang.report.view import page_of
+
+    page = page_of(report)
+    say([f"page at {page}"])
+    if open:
+        import webbrowser
+
+        if not webbrowser.open(page.resolve().as_uri()):
+            say(["no browser could be started here; open the file in one"])
