@@ -15,12 +15,13 @@ from time import process_time
 import numpy as np
 import torch
 
-from circuitlang.cache import Cache
+from circuitlang.checking.bench import prepare
+from circuitlang.checking.job import Options
 from circuitlang.circuit.edge import EdgeCut
 from circuitlang.circuit.intervene import Act
 from circuitlang.claims.measure import Setting
-from circuitlang.pipeline import Options, prepare
-from circuitlang.program.load import load, project_root
+from circuitlang.language.program.load import load, project_root
+from circuitlang.storage.cache import Cache
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -23,23 +23,23 @@ from torch import Tensor
 from tracr.compiler import compiling, lib  # pyright: ignore[reportMissingImports]
 from tracr.rasp import rasp  # pyright: ignore[reportMissingImports]
 
-from circuitlang.cache import Cache
 from circuitlang.circuit.extract import extract
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.intervene import Act, run
-from circuitlang.claims.battery import CHECKS, measured
-from circuitlang.claims.battery_runs import Context
+from circuitlang.claims.battery.checks import CHECKS, measured
+from circuitlang.claims.battery.runs import Context
 from circuitlang.claims.measure import Meter
+from circuitlang.language.program.load import load_text
+from circuitlang.language.program.spec import PruneSettings, VerdictSettings
+from circuitlang.language.program.task import Task
 from circuitlang.model import score
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.config import Config
 from circuitlang.model.transformer import Transformer
-from circuitlang.program.load import load_text
-from circuitlang.program.spec import PruneSettings, VerdictSettings
-from circuitlang.program.task import Task
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.tokenizer import Tokenizer, train_tokenizer
 from circuitlang.site import PRUNED_PLACES, Node, Place, Site
+from circuitlang.storage.cache import Cache
 
 STEADY = 1e4
 """Residual streams of these models have entries of order 1, so that a norm is the same at every token to 1e-7."""

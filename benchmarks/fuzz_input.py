@@ -8,17 +8,23 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from circuitlang.program.codes import codes
-from circuitlang.program.load import load, read
-from circuitlang.program.program import Program
-from circuitlang.program.vocabulary import INTERVENTIONS, METRICS, MODEL_SECTIONS, ROLE_KINDS, SPEC_SECTIONS
+from circuitlang.language.program.codes import codes
+from circuitlang.language.program.load import load, read
+from circuitlang.language.program.program import Program
+from circuitlang.language.program.vocabulary import (
+    INTERVENTIONS,
+    METRICS,
+    MODEL_SECTIONS,
+    ROLE_KINDS,
+    SPEC_SECTIONS,
+)
+from circuitlang.language.syntax.format import format_file
+from circuitlang.language.syntax.parse import keywords, parse
 from circuitlang.prompts.document import RuleDocuments
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import SPLITS
 from circuitlang.prompts.support import check_support
-from circuitlang.source import CommandError, ProgramError, Source
-from circuitlang.syntax.format import format_file
-from circuitlang.syntax.parse import keywords, parse
+from circuitlang.source.diagnostic import CommandError, ProgramError, Source
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST = 4096  # bytes of an input that a mutation makes

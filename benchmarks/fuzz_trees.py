@@ -16,11 +16,11 @@ from time import process_time
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from circuitlang.source import Source
-from circuitlang.syntax import tree
-from circuitlang.syntax.format import bare_text, format_block, format_file
-from circuitlang.syntax.parse import parse
-from tests.strategies.trees import BLOCKS, files
+from circuitlang.language.syntax import tree
+from circuitlang.language.syntax.format import bare_text, format_block, format_file
+from circuitlang.language.syntax.parse import parse
+from circuitlang.source.diagnostic import Source
+from tests.language.generators.trees import BLOCKS, files
 
 CHUNK = 250  # trees whose choices Hypothesis keeps in mind, to make none twice
 

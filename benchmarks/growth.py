@@ -12,10 +12,10 @@ from math import log
 from statistics import linear_regression
 from time import process_time
 
-from circuitlang.program.load import load_text
-from circuitlang.source import ProgramError, Source
-from circuitlang.syntax.format import format_file
-from circuitlang.syntax.parse import parse
+from circuitlang.language.program.load import load_text
+from circuitlang.language.syntax.format import format_file
+from circuitlang.language.syntax.parse import parse
+from circuitlang.source.diagnostic import ProgramError, Source
 
 LINES = (100, 300, 1000, 3000, 10_000)
 ROUNDS = 3

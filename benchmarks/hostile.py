@@ -40,7 +40,7 @@ from circuitlang.report.report import Report
 from circuitlang.report.sarif import sarif
 from circuitlang.report.standing import Standing, standing_lines
 from circuitlang.report.terminal import terminal
-from circuitlang.source import Source
+from circuitlang.source.diagnostic import Source
 from tests.report.conftest import make_exhibit, make_report
 from tests.report.test_hostile import HOSTILE, harmless, structure
 from tests.report.test_page import MORE, Page, block

@@ -25,10 +25,10 @@ from time import monotonic, sleep
 import torch
 
 from benchmarks.planted.circuits import QUOTES, quotes
-from circuitlang.authoring import check_text
-from circuitlang.judging import Options
+from circuitlang.checking.job import Options
+from circuitlang.checking.run import check_and_write, update_locks
+from circuitlang.checking.static import check_text
 from circuitlang.model.checkpoint import save
-from circuitlang.pipeline import check_and_write, update_locks
 from circuitlang.report.lock import beside, read_lock
 from circuitlang.report.report import Report
 

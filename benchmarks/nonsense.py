@@ -14,18 +14,18 @@ from pathlib import Path
 
 import torch
 
-from circuitlang.cache import Cache, default_folder
+from circuitlang.checking.bench import finder_of
 from circuitlang.circuit.find import Found
 from circuitlang.circuit.parallel import Search, cores, find_all
-from circuitlang.claims.controls import make_nulls
-from circuitlang.draft.draft import target_for
-from circuitlang.judging import quiet
+from circuitlang.claims.controls.nulls import make_nulls
+from circuitlang.language.program.spec import PruneSettings, VerdictSettings
 from circuitlang.model import checkpoint
 from circuitlang.model.locate import locate
-from circuitlang.pipeline import finder_of
-from circuitlang.program.spec import PruneSettings, VerdictSettings
-from circuitlang.source import Diagnostic
-from circuitlang.training import all_tasks, asked, is_competent, means_of
+from circuitlang.source.diagnostic import Diagnostic
+from circuitlang.source.progress import quiet
+from circuitlang.storage.cache import Cache, default_folder
+from circuitlang.studies.draft.draft import target_for
+from circuitlang.studies.training import all_tasks, asked, is_competent, means_of
 
 ROOT = Path(__file__).resolve().parent.parent
 ASKED = 512

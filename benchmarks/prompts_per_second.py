@@ -18,8 +18,8 @@ from pathlib import Path
 from statistics import median
 from time import process_time
 
-from circuitlang.program.load import load
-from circuitlang.program.task import Task
+from circuitlang.language.program.load import load
+from circuitlang.language.program.task import Task
 from circuitlang.prompts.document import RuleDocuments
 from circuitlang.prompts.generate import Generator
 

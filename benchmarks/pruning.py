@@ -20,13 +20,13 @@ import torch
 from circuitlang.circuit import prune as search
 from circuitlang.circuit.ablation import Ablation, means_over_text
 from circuitlang.circuit.mask import Mask
+from circuitlang.language.program.load import load as load_program
+from circuitlang.language.program.spec import PruneSettings
 from circuitlang.model import score
 from circuitlang.model.checkpoint import load
 from circuitlang.model.config import Config
 from circuitlang.model.locate import locate
 from circuitlang.model.transformer import Transformer
-from circuitlang.program.load import load as load_program
-from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.encode import Batch, encode
 from circuitlang.prompts.generate import Generator
 from circuitlang.site import Node

@@ -28,7 +28,7 @@ from safetensors import safe_open
 
 from benchmarks.kills import MOMENTS, copied
 from benchmarks.training import recipe_of, tokens_of
-from circuitlang.model import train
+from circuitlang.model.training import train
 
 CPU = torch.device("cpu")
 SIZES = argparse.Namespace(layers=1, width=32, context=32, batch=4, vocabulary=256, steps=20)

@@ -18,13 +18,13 @@ from statistics import median
 from time import perf_counter
 
 ROOT = Path(__file__).resolve().parent.parent
-CHECK = ["-m", "circuitlang.cli", "check", "--no-run", "tasks", "specs"]
+CHECK = ["-m", "circuitlang", "check", "--no-run", "tasks", "specs"]
 COMMANDS: Mapping[str, Sequence[str]] = {
     "python": ["-c", "pass"],
     "import torch": ["-c", "import torch"],
     "check --no-run": CHECK,
-    "--help": ["-m", "circuitlang.cli", "--help"],
-    "fmt --check": ["-m", "circuitlang.cli", "fmt", "--check", "tasks"],
+    "--help": ["-m", "circuitlang", "--help"],
+    "fmt --check": ["-m", "circuitlang", "fmt", "--check", "tasks"],
 }
 SPEC = """circuitlang 1
 

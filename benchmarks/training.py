@@ -23,11 +23,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.replication import replication
-from circuitlang.model import sparsity, train, transformer
-from circuitlang.model.data import Stream, TokenData
+from circuitlang.language.program.corpus import Corpus
+from circuitlang.language.program.recipe import Architecture, Recipe, Sparsity, Training
+from circuitlang.model import transformer
+from circuitlang.model.training import sparsity, train
+from circuitlang.model.training.data import Stream, TokenData
 from circuitlang.model.transformer import Transformer
-from circuitlang.program.corpus import Corpus
-from circuitlang.program.recipe import Architecture, Recipe, Sparsity, Training
 from circuitlang.prompts.tokenizer import train_tokenizer
 
 ROUNDS = 2

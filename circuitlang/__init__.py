@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from circuitlang import strategies
-    from circuitlang.api.model import Model
-    from circuitlang.api.verbs import load, load_model, prune, train
-    from circuitlang.judging import Options
-    from circuitlang.pipeline import check_file as check
+    from circuitlang.checking.job import Options
+    from circuitlang.checking.run import check_file as check
+    from circuitlang.interfaces.api.model import Model
+    from circuitlang.interfaces.api.verbs import load, load_model, prune, train
     from circuitlang.report.circuit import Circuit
     from circuitlang.report.report import Report
-    from circuitlang.source import CommandError, ProgramError
+    from circuitlang.source.diagnostic import CommandError, ProgramError
 
 __version__ = "0.1.0"
 __all__ = [
@@ -39,16 +39,16 @@ __all__ = [
 
 _HOMES = {
     "Circuit": "report.circuit:Circuit",
-    "CommandError": "source:CommandError",
-    "Model": "api.model:Model",
-    "Options": "judging:Options",
-    "ProgramError": "source:ProgramError",
+    "CommandError": "source.diagnostic:CommandError",
+    "Model": "interfaces.api.model:Model",
+    "Options": "checking.job:Options",
+    "ProgramError": "source.diagnostic:ProgramError",
     "Report": "report.report:Report",
-    "check": "pipeline:check_file",
-    "load": "api.verbs:load",
-    "load_model": "api.verbs:load_model",
-    "prune": "api.verbs:prune",
-    "train": "api.verbs:train",
+    "check": "checking.run:check_file",
+    "load": "interfaces.api.verbs:load",
+    "load_model": "interfaces.api.verbs:load_model",
+    "prune": "interfaces.api.verbs:prune",
+    "train": "interfaces.api.verbs:train",
 }
 
 
@@ -59,7 +59,7 @@ def __getattr__(name: str) -> Any:
     """The public names, each loaded when it is first asked for, so that importing the package costs nothing."""
     if name in _HOMES:
         if name in _LOAD_TORCH:
-            import_module("circuitlang.kernels").pin()
+            import_module("circuitlang.model.kernels").pin()
         module, _, own = _HOMES[name].partition(":")
         return getattr(import_module(f"circuitlang.{module}"), own)
     if name == "strategies":

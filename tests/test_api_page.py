@@ -39,7 +39,7 @@ def test_every_example_prints_what_the_page_says(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """`--promote` accepts new outputs. Of numbers only that they are numbers is held: last digits differ."""
-    from circuitlang.model import data
+    from circuitlang.model.training import data
 
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(data, "TOKENIZER_TEXT", 20_000)  # most of the time of a tiny training

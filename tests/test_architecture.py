@@ -46,7 +46,7 @@ def test_light_commands_never_import_torch(arguments: list[str]) -> None:
         "    def find_spec(self, name, path=None, target=None):\n"
         "        assert name not in ('torch', 'scipy.stats'), f'{name} was imported'\n"
         "sys.meta_path.insert(0, Guard())\n"
-        "from circuitlang.cli import main\n"
+        "from circuitlang.interfaces.cli.main import main\n"
         f"sys.argv = ['circuitlang', *{arguments!r}]\n"
         "main()\n"
     )

@@ -13,13 +13,15 @@ from typing import NamedTuple
 
 import pytest
 
-from circuitlang import cli
-from circuitlang.authoring import EXTENSIONS, check_text, is_corpus, preview_corpus, programs
+from circuitlang.checking.static import check_text
+from circuitlang.interfaces.cli.main import main
+from circuitlang.language.files import EXTENSIONS, programs
 from circuitlang.report.corpus import corpus_data, corpus_lines
-from circuitlang.source import CommandError
-from circuitlang.storage import create_whole
+from circuitlang.source.diagnostic import CommandError
+from circuitlang.storage.atomic import create_whole
+from circuitlang.studies.show import is_corpus, preview_corpus
+from tests.interfaces.test_cli import SPEC, TASK
 from tests.test_architecture import ROOT
-from tests.test_cli import SPEC, TASK
 from tests.test_readme import fenced
 
 UGLY = "task   t {\n  draw w = 'a'|'b'   # which\n  prompt '{w}'\n  case c answer 'x' foil 'y'\n}\n"
@@ -48,7 +50,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.Cap
         monkeypatch.setattr(sys, "argv", ["circuitlang", *map(str, arguments)])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
         try:
-            cli.main()
+            main()
             status = 0
         except SystemExit as end:
             status = int(end.code or 0)

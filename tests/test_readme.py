@@ -41,7 +41,7 @@ def printed(command: str, folder: Path) -> str:
     if arguments[0] == "check":
         arguments += ["--out", str(folder)]
     done = subprocess.run(
-        [sys.executable, "-m", "circuitlang.cli", *arguments],
+        [sys.executable, "-m", "circuitlang", *arguments],
         capture_output=True,
         text=True,
         cwd=ROOT,

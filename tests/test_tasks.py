@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from circuitlang.authoring import programs
+from circuitlang.language.files import programs
+from circuitlang.language.program.load import load
+from circuitlang.language.program.task import Task
 from circuitlang.model.locate import TOKENS, locate, read_config
-from circuitlang.program.load import load
-from circuitlang.program.task import Task
 from circuitlang.prompts.admit import admit
 from circuitlang.prompts.encode import encode
 from circuitlang.prompts.generate import Generator

@@ -23,7 +23,7 @@ STEP = re.compile(
 def printed(command: str, folder: Path) -> str:
     """What the command shows, messages first; without the seconds it took and the file names behind them."""
     done = subprocess.run(
-        [sys.executable, "-m", "circuitlang.cli", *command.split()],
+        [sys.executable, "-m", "circuitlang", *command.split()],
         capture_output=True,
         text=True,
         cwd=folder,

@@ -18,11 +18,11 @@ import torch
 from benchmarks.judge.subject import Subject, spec_of
 from benchmarks.judge.truth import Truth
 from benchmarks.judge.wiring import Wiring
+from circuitlang.language.program.hypothesis import ANSWER
+from circuitlang.language.program.spec import Claim, Spec
 from circuitlang.model.checkpoint import Checkpoint
-from circuitlang.program.hypothesis import ANSWER
-from circuitlang.program.spec import Claim, Spec
 from circuitlang.site import MATRICES, Node
-from circuitlang.source import ProgramError
+from circuitlang.source.diagnostic import ProgramError
 
 KINDS = ("neuron", "head", "attn_in", "q", "k", "v", "attn_out", "mlp_in", "mlp_out")
 PORTS = ("query", "key", "value")

@@ -25,8 +25,8 @@ from circuitlang.claims.judge import Measure, judge
 from circuitlang.claims.kind import kind_of
 from circuitlang.claims.looks import Plan
 from circuitlang.claims.measure import Meter
-from circuitlang.program.load import load_text
-from circuitlang.program.spec import Claim, Spec
+from circuitlang.language.program.load import load_text
+from circuitlang.language.program.spec import Claim, Spec
 from circuitlang.prompts.enumeration import every_datapoint
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Datapoint, Prompt

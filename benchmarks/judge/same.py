@@ -15,7 +15,7 @@ from benchmarks.planted.circuits import CIRCUITS
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.claims.measure import CHUNK
 from circuitlang.claims.verdict import Verdict
-from circuitlang.program.spec import Quantity
+from circuitlang.language.program.spec import Quantity
 from circuitlang.prompts.generate import Generator
 
 SAMPLES = (8, 32)

@@ -8,18 +8,18 @@ from functools import cached_property
 
 from benchmarks.planted import specs
 from benchmarks.planted.circuits import CIRCUITS, Planted, Size
-from circuitlang.cache import Cache
 from circuitlang.circuit.extract import extract
 from circuitlang.circuit.find import COSTED, Finder, Found
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.claims.assess import Assessor
 from circuitlang.claims.measure import Meter, Setting
 from circuitlang.claims.verdict import Outcome, Verdict, overall
+from circuitlang.language.program.load import load_text
+from circuitlang.language.program.spec import PruneSettings, Spec
 from circuitlang.model.checkpoint import Checkpoint
-from circuitlang.program.load import load_text
-from circuitlang.program.spec import PruneSettings, Spec
 from circuitlang.prompts.generate import Generator
 from circuitlang.site import Node
+from circuitlang.storage.cache import Cache
 
 AT_ONCE = 128
 """Datapoints of one forward pass: the models are so small that more at once are faster."""

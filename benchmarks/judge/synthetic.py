@@ -17,8 +17,8 @@ from circuitlang.claims.interval import Kind
 from circuitlang.claims.judge import Measure, judge, judge_each
 from circuitlang.claims.looks import Plan
 from circuitlang.claims.verdict import Outcome
-from circuitlang.program.spec import Claim, Quantity
-from circuitlang.source import Source, Span
+from circuitlang.language.program.spec import Claim, Quantity
+from circuitlang.source.diagnostic import Source, Span
 
 Values = NDArray[np.float64]
 Relation = Literal["<", ">"]

@@ -18,7 +18,7 @@ from benchmarks.judge.wiring import Wiring
 from circuitlang.circuit.match import Binding, Match
 from circuitlang.circuit.parts import Part
 from circuitlang.claims.assess import COUNTED, Assessor
-from circuitlang.program.spec import Claim, Quantity
+from circuitlang.language.program.spec import Claim, Quantity
 from circuitlang.prompts.generate import Generator
 from circuitlang.site import Node, Place
 

@@ -12,7 +12,7 @@ from itertools import product
 import networkx
 
 from benchmarks.planted.circuits import Planted
-from circuitlang.program.hypothesis import ANSWER, Arrow, Circuit, Role
+from circuitlang.language.program.hypothesis import ANSWER, Arrow, Circuit, Role
 from circuitlang.site import Node, Place
 
 _STREAM = {Place.ATTN_IN, Place.ATTN_OUT, Place.MLP_IN, Place.MLP_OUT}

@@ -12,10 +12,10 @@ from time import process_time
 import torch
 
 from benchmarks.planted.circuits import CIRCUITS
-from circuitlang.cache import Cache
 from circuitlang.circuit.find import Finder
-from circuitlang.program.spec import PruneSettings
+from circuitlang.language.program.spec import PruneSettings
 from circuitlang.prompts.generate import Generator
+from circuitlang.storage.cache import Cache
 
 NOISES = (0.0, 0.02, 0.05)
 SETTINGS = PruneSettings(loss=0.07, ablate="mean", steps=60)

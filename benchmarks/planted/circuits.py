@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from benchmarks.planted.hand import BALLAST, Hand
+from circuitlang.language.program.load import load_text
+from circuitlang.language.program.program import Program
 from circuitlang.model.checkpoint import Checkpoint
-from circuitlang.program.load import load_text
-from circuitlang.program.program import Program
 from circuitlang.prompts.generate import Generator
 from circuitlang.site import Node
 

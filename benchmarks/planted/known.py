@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from benchmarks.planted.circuits import Planted
-from circuitlang.cache import Cache
 from circuitlang.circuit.extract import extract
 from circuitlang.circuit.find import Finder
 from circuitlang.claims.assess import Assessor
 from circuitlang.claims.measure import Meter
-from circuitlang.program.spec import Spec
+from circuitlang.language.program.spec import Spec
 from circuitlang.prompts.generate import Generator
+from circuitlang.storage.cache import Cache
 
 SHOWN = 16  # datapoints that the graph's costs are measured on
 

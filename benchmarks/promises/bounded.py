@@ -16,12 +16,12 @@ from pathlib import Path
 from time import process_time
 
 from benchmarks.promises.samples import CHUNK, child, command, program_texts
-from circuitlang.program.load import load
+from circuitlang.language.program.load import load
 from circuitlang.prompts.document import RuleDocuments
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import SPLITS
 from circuitlang.prompts.support import check_support
-from circuitlang.source import CommandError, ProgramError
+from circuitlang.source.diagnostic import CommandError, ProgramError
 
 SECONDS = 2.0  # processor time of one file
 MEMORY = 512 << 20  # bytes of address space

@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 
 from benchmarks.promises.samples import small_texts
-from circuitlang.program.load import load_text
+from circuitlang.language.program.load import load_text
 from circuitlang.prompts.enumeration import every_datapoint
 from circuitlang.prompts.support import EXACT, support, upper_bound
 

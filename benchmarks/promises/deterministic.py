@@ -12,7 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from benchmarks.promises.samples import child, command, task_texts
-from circuitlang.program.load import load_text
+from circuitlang.language.program.load import load_text
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import SPLITS
 

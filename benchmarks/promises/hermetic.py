@@ -12,13 +12,13 @@ from pathlib import Path
 
 from benchmarks.promises.audit import Watch
 from benchmarks.promises.samples import child, command, program_texts
-from circuitlang.program.load import load
+from circuitlang.language.program.load import load
 from circuitlang.prompts.document import RuleDocuments
 from circuitlang.prompts.files import real_files
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import SPLITS
 from circuitlang.prompts.support import support
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 
 
 def measure(count: int) -> tuple[bool, str]:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from benchmarks.promises.audit import Watch
 from benchmarks.promises.samples import child, command
-from circuitlang.program.load import load
+from circuitlang.language.program.load import load
+from circuitlang.language.syntax.strings import quoted
 from circuitlang.prompts.files import real_files
-from circuitlang.source import CommandError, ProgramError
-from circuitlang.syntax.strings import quoted
+from circuitlang.source.diagnostic import CommandError, ProgramError
 
 SECRET = "a secret that stands outside of the project"
 _UP = (

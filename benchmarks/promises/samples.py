@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.strategies.programs import programs, written_tasks
+from tests.language.generators.programs import programs, written_tasks
 
 CHUNK = 100  # texts whose choices Hypothesis keeps in mind, to make none twice
 

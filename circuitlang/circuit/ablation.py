@@ -22,7 +22,7 @@ from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.encode import Batch
 from circuitlang.prompts.stream import derive
 from circuitlang.site import Place, Site
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 
 Seen = TypeVar("Seen")
 ROWS_AT_ONCE = 16

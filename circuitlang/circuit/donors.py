@@ -21,7 +21,7 @@ from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Datapoint
 from circuitlang.prompts.stream import Stream, derive
 from circuitlang.prompts.tokenizer import Tokenizer
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 
 FAR = 1 << 40
 """Donors are drawn from so many datapoints of the split: from other ones than those that are measured, which are

@@ -12,10 +12,10 @@ from circuitlang.circuit.adversary import attacked, worst_part
 from circuitlang.circuit.compact import compact
 from circuitlang.circuit.mask import Mask, keeping
 from circuitlang.circuit.shared import Shared, in_order, trace
+from circuitlang.language.program.spec import PruneSettings
 from circuitlang.model import score
 from circuitlang.model.config import Config
 from circuitlang.model.transformer import Transformer
-from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.encode import Batch
 from circuitlang.site import Node, Place, Site
 

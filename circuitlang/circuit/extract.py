@@ -18,7 +18,7 @@ from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.encode import NO_FOIL, Batch
 from circuitlang.prompts.tokenizer import Tokenizer
 from circuitlang.site import MATRICES, READS, WRITES, Node, Place, Site
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 
 
 def extract(

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from circuitlang.cache import Cache, key_of
 from circuitlang.circuit.ablation import (
     Ablation,
     FromTask,
@@ -27,13 +26,14 @@ from circuitlang.circuit.extract import bare, extract
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.losses import loss_and_error
 from circuitlang.circuit.prune import Pruned, Stopped, prune
+from circuitlang.language.program.spec import Ablate, PruneSettings
 from circuitlang.model.checkpoint import Checkpoint
-from circuitlang.program.spec import Ablate, PruneSettings
 from circuitlang.prompts.encode import Batch, encode
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Split
 from circuitlang.prompts.relabel import Relabel, as_written
 from circuitlang.site import Node, Site, parse_node
+from circuitlang.storage.cache import Cache, key_of
 
 SELECTED = 512
 """Datapoints of `select` on which circuits are compared."""

@@ -14,7 +14,7 @@ from math import inf, isfinite
 
 from circuitlang.circuit.graph import ANSWER, CircuitGraph
 from circuitlang.circuit.parts import Anatomy, Part
-from circuitlang.program.hypothesis import Arrow, Circuit, Role
+from circuitlang.language.program.hypothesis import Arrow, Circuit, Role
 from circuitlang.site import Node
 
 MOST = 2000  # bindings that are counted; more than that says that the hypothesis names nothing in particular

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from circuitlang.circuit.find import Finder, Found
 from circuitlang.circuit.worker import begin, starting_workers
-from circuitlang.program.spec import PruneSettings
+from circuitlang.language.program.spec import PruneSettings
 from circuitlang.site import Node
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 
 
 @dataclass(frozen=True)

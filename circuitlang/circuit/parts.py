@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from circuitlang.circuit.graph import ANSWER, CircuitGraph
-from circuitlang.program.hypothesis import Role
+from circuitlang.language.program.hypothesis import Role
 from circuitlang.site import HEAD_PORTS, READS, WRITES, Node, Place, Site
 
 STREAM = frozenset({*READS, *WRITES})

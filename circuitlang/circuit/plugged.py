@@ -10,7 +10,7 @@ from torch import Tensor
 
 from circuitlang.prompts.encode import Batch
 from circuitlang.site import Site
-from circuitlang.source import Unmeasurable
+from circuitlang.source.diagnostic import Unmeasurable
 
 
 class PluginFailed(Unmeasurable):

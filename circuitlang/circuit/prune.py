@@ -34,10 +34,10 @@ from circuitlang.circuit.adversary import Adversary, allowed, attacked, worst_pa
 from circuitlang.circuit.eliminate import STEADY, Draw, by_return, eliminate, every_node
 from circuitlang.circuit.losses import loss_and_error, losses_and_errors
 from circuitlang.circuit.mask import Mask, keeping
+from circuitlang.language.program.spec import PruneSettings
 from circuitlang.model import score
 from circuitlang.model.config import Config
 from circuitlang.model.transformer import Transformer
-from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.encode import Batch
 from circuitlang.site import Node, Place, Site
 

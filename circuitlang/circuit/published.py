@@ -1,4 +1,4 @@
-"""A circuit that the authors published, as data (model/foreign/convert.py), to a graph on the imported model."""
+"""A circuit that the authors published, as data (model/interop/convert.py), to a graph on the imported model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from circuitlang.circuit.graph import CircuitGraph, GraphNode, attention_edges, 
 from circuitlang.model.config import Config
 from circuitlang.model.transformer import Transformer
 from circuitlang.site import Node, Place, Site
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 
 PAIR = 2
 """Their losses are sums over the two prompts of a pair; ours are per prompt."""

@@ -28,13 +28,13 @@ from circuitlang.claims.look import Values
 from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS, SCREENED, Plan
 from circuitlang.claims.measure import UNTOUCHED, Meter, Setting
 from circuitlang.claims.metrics import LOOKS, Unbound, View, measured
-from circuitlang.claims.nulls import alive_nodes, random_circuits
+from circuitlang.claims.random_circuits import alive_nodes, random_circuits
 from circuitlang.claims.subject import Subject
 from circuitlang.claims.verdict import Outcome, Verdict
-from circuitlang.program.hypothesis import Circuit
-from circuitlang.program.spec import Claim, Quantity, VerdictSettings
+from circuitlang.language.program.hypothesis import Circuit
+from circuitlang.language.program.spec import Claim, Quantity, VerdictSettings
 from circuitlang.site import Node
-from circuitlang.source import Span
+from circuitlang.source.diagnostic import Span
 
 Pairs = Mapping[str, tuple[View, View | None]]
 """What is compared, by member: the left side, and the right one where it is a quantity."""

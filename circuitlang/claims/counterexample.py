@@ -13,14 +13,14 @@ from random import Random
 
 import numpy as np
 
-from circuitlang.cache import Cache
 from circuitlang.claims.kind import BINARY
 from circuitlang.claims.measure import Meter, Setting
 from circuitlang.claims.metrics import View, measured
 from circuitlang.claims.verdict import Counterexample, Verdict
-from circuitlang.program.spec import Claim, Quantity
+from circuitlang.language.program.spec import Claim, Quantity
 from circuitlang.prompts.encode import encode
 from circuitlang.prompts.prompt import Datapoint
+from circuitlang.storage.cache import Cache
 
 SHOWN = frozenset({"loss", "accuracy", "agreement", "flip", "kl", "rise", "probability", "mass"})
 """Metrics whose number for one prompt says something about that prompt alone."""
@@ -103,7 +103,7 @@ class _Search:
         from hypothesis import HealthCheck, Phase, find, settings
         from hypothesis.errors import HypothesisException
 
-        from circuitlang.strategies import datapoints
+        from circuitlang.prompts.strategies import datapoints
 
         where = {name: (low, high) for name, low, high in self.left.setting.where}
         quiet = settings(

@@ -34,7 +34,7 @@ from scipy.special import bdtrc, betaincinv, stdtrit
 from circuitlang.claims.kind import Kind
 from circuitlang.claims.reach import UNSEEN
 from circuitlang.claims.verdict import Interval
-from circuitlang.source import Unmeasurable
+from circuitlang.source.diagnostic import Unmeasurable
 
 Values = NDArray[np.float64]
 

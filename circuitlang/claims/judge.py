@@ -18,9 +18,9 @@ from circuitlang.claims.interval import Values, exact, interval
 from circuitlang.claims.kind import Kind, of_difference
 from circuitlang.claims.looks import Plan
 from circuitlang.claims.verdict import HYPOTHESIS, UNMEASURED, Interval, Outcome, Verdict, worst
-from circuitlang.program.hypothesis import Circuit
-from circuitlang.program.spec import Claim
-from circuitlang.source import ProgramError
+from circuitlang.language.program.hypothesis import Circuit
+from circuitlang.language.program.spec import Claim
+from circuitlang.source.diagnostic import ProgramError
 
 Pair = tuple[NDArray[np.floating], NDArray[np.floating]]
 Measure = Callable[[int], NDArray[np.floating] | Pair]

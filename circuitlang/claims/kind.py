@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from circuitlang.program.plugins import metric_row
-from circuitlang.program.signature import Metric
-from circuitlang.program.spec import Claim, Quantity
+from circuitlang.language.program.plugins import metric_row
+from circuitlang.language.program.signature import Metric
+from circuitlang.language.program.spec import Claim, Quantity
 
 Kind = Literal["binary", "share", "difference", "loss", "real"]
 """What each is, and its interval: the table in claims/interval.py."""

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from circuitlang.cache import Cache, key_of
 from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.cut import Cut, run_without, without
 from circuitlang.circuit.edge import EdgeCut, rewired
@@ -36,16 +35,17 @@ from circuitlang.claims.look import (
     stands_out,
 )
 from circuitlang.claims.verdict import UNMEASURED
+from circuitlang.language.program.spec import PruneSettings, Quantity
 from circuitlang.model import score
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.transformer import Edit, Transformer
-from circuitlang.program.spec import PruneSettings, Quantity
 from circuitlang.prompts.encode import Batch, encode
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.population import Population, population
 from circuitlang.prompts.prompt import Datapoint, Split
 from circuitlang.prompts.relabel import Relabel, as_written
 from circuitlang.site import Node, Site
+from circuitlang.storage.cache import Cache, key_of
 
 CHUNK = 32
 """Datapoints of one forward pass. Fixed: a datapoint's numbers then never depend on how many were asked for. Of other

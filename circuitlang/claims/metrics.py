@@ -16,13 +16,13 @@ from circuitlang.claims.kind import kind_of_metric
 from circuitlang.claims.look import LACKS_MARK, NO_CHOICE, SCORES, Look, Table, Values
 from circuitlang.claims.measure import Meter, Setting
 from circuitlang.claims.text import exceeds
-from circuitlang.program.hypothesis import Port
-from circuitlang.program.plugins import metric_row
-from circuitlang.program.signature import Metric
-from circuitlang.program.spec import Argument
+from circuitlang.language.program.hypothesis import Port
+from circuitlang.language.program.plugins import metric_row
+from circuitlang.language.program.signature import Metric
+from circuitlang.language.program.spec import Argument
 from circuitlang.prompts.stream import Stream, derive
 from circuitlang.site import Node
-from circuitlang.source import Unmeasurable
+from circuitlang.source.diagnostic import Unmeasurable
 
 Kind = Literal["loss", "share", "real"]
 

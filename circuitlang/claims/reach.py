@@ -12,10 +12,10 @@ from math import cbrt, sqrt
 
 from circuitlang.claims.kind import kind_of_claim
 from circuitlang.claims.looks import Plan
-from circuitlang.program.plugins import metric_row
-from circuitlang.program.spec import Claim, Quantity, Spec, VerdictSettings
-from circuitlang.program.vocabulary import VERDICT
-from circuitlang.source import Diagnostic
+from circuitlang.language.program.plugins import metric_row
+from circuitlang.language.program.spec import Claim, Quantity, Spec, VerdictSettings
+from circuitlang.language.program.vocabulary import VERDICT
+from circuitlang.source.diagnostic import Diagnostic
 
 UNSEEN = 4.0
 """Nats per datapoint: what a datapoint that the sample has not shown may cost, at most (claims/interval.py)."""

@@ -16,9 +16,9 @@ from circuitlang.circuit.parts import Part
 from circuitlang.circuit.plugged import Plugged
 from circuitlang.claims.measure import Setting, where_of
 from circuitlang.claims.metrics import Unbound
-from circuitlang.program.hypothesis import ANSWER, Arrow, Port
-from circuitlang.program.plugins import intervention_row
-from circuitlang.program.spec import Intervention, Quantity
+from circuitlang.language.program.hypothesis import ANSWER, Arrow, Port
+from circuitlang.language.program.plugins import intervention_row
+from circuitlang.language.program.spec import Intervention, Quantity
 from circuitlang.site import Node, Place
 
 Nodes = tuple[Node, ...]

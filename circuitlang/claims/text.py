@@ -18,7 +18,7 @@ from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.prompts.stream import Stream, derive
 from circuitlang.prompts.tokenizer import Tokenizer
 from circuitlang.site import Node, Site
-from circuitlang.source import Unmeasurable
+from circuitlang.source.diagnostic import Unmeasurable
 
 Values = NDArray[np.float64]
 

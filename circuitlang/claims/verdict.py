@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
-from circuitlang.source import CommandError, ProgramError, Unmeasurable
+from circuitlang.source.diagnostic import CommandError, ProgramError, Unmeasurable
 
 Relation = Literal["<", "<=", ">", ">=", "=="]
 HYPOTHESIS = "circuit"

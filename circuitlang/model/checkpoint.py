@@ -18,8 +18,8 @@ from circuitlang.model.locate import CARD, FORMAT, TOKENS, VERSION, WEIGHTS, dig
 from circuitlang.model.probe import Probe, disagreement
 from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.tokenizer import Tokenizer, load_tokenizer
-from circuitlang.source import CommandError
-from circuitlang.storage import write_whole
+from circuitlang.source.diagnostic import CommandError
+from circuitlang.storage.atomic import write_whole
 
 REFERENCE = "reference"
 PROBE = ("probe.tokens", "probe.logits")

@@ -7,12 +7,12 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from circuitlang.language.program.load import project_root
+from circuitlang.language.program.program import Program
+from circuitlang.language.program.spec import Spec
 from circuitlang.model.config import Config
-from circuitlang.program.load import project_root
-from circuitlang.program.program import Program
-from circuitlang.program.spec import Spec
-from circuitlang.source import CommandError, reason_of
-from circuitlang.storage import read_text
+from circuitlang.source.diagnostic import CommandError, reason_of
+from circuitlang.storage.atomic import read_text
 
 FORMAT = "circuitlang-model"
 VERSION = 1

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 
 if TYPE_CHECKING:
     import torch

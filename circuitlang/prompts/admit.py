@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from circuitlang.program.spec import Spec
-from circuitlang.program.task import Task
+from circuitlang.language.program.spec import Spec
+from circuitlang.language.program.task import Task
 from circuitlang.prompts.generate import Generator, SupportError
 from circuitlang.prompts.one_token import TokenError, fitting
 from circuitlang.prompts.prompt import SPLITS
 from circuitlang.prompts.tokenizer import Tokenizer
-from circuitlang.source import Diagnostic, Span
+from circuitlang.source.diagnostic import Diagnostic, Span
 
 CODES = {
     "CIR-201": "A task with too few prompts for its three splits.",
@@ -22,7 +22,8 @@ CODES = {
     "CIR-213": "A surface feature, as the prompt's length, that tells two cases of a task apart (a warning).",
     "CIR-214": "A claim that no measurement can show with so few datapoints (a warning).",
 }
-"""What the diagnostics about prompts mean; those of the language stand in syntax/mistakes.py and program/errors.py."""
+"""What the diagnostics about prompts mean; those of the language stand in
+language/syntax/mistakes.py and language/program/errors.py."""
 
 LOOKED_AT = 48
 """Datapoints of each split that are tried; what they do not show is found while measuring, with the same message."""

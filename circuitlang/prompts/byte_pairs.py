@@ -11,8 +11,8 @@ import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers
 
 from circuitlang.prompts.tokenizer import BYTES, END, PATTERN, THEIR_END, Tokenizer
-from circuitlang.source import CommandError, reason_of
-from circuitlang.storage import read_text
+from circuitlang.source.diagnostic import CommandError, reason_of
+from circuitlang.storage.atomic import read_text
 
 MERGES, IDS = "vocab.bpe", "encoder.json"
 SPECIAL = (THEIR_END, "<|startoftext|>")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from circuitlang.program.expression import Expression, Ref, Sequence
-from circuitlang.program.task import Case, Task
+from circuitlang.language.program.expression import Expression, Ref, Sequence
+from circuitlang.language.program.task import Case, Task
 from circuitlang.prompts.draw import Values
 from circuitlang.prompts.expand import Compiled, Compiler, Page, Part, Step, as_step, labelled
 from circuitlang.prompts.prompt import Mark, Prompt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from circuitlang.program.task import Task
+from circuitlang.language.program.task import Task
 from circuitlang.prompts.prompt import Prompt
 
 Range = tuple[int, int]  # characters [start, end)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from itertools import accumulate, product
 
-from circuitlang.program.expression import Choice, Expression, Number, Ref, Sequence, Text
+from circuitlang.language.program.expression import Choice, Expression, Number, Ref, Sequence, Text
 from circuitlang.prompts.expand import Page, Piece, even
 from circuitlang.prompts.stream import TRIES, WORDS, Stream
 from circuitlang.prompts.unroll import Grammar, label

@@ -13,12 +13,12 @@ from itertools import chain, combinations, pairwise
 from math import log
 from operator import gt, lt
 
-from circuitlang.program.task import Task
+from circuitlang.language.program.task import Task
 from circuitlang.prompts.case_spans import case_spans
 from circuitlang.prompts.features import ENDS, SHAPES, Cut, Feature, Surface, numbers, surface, texts, words
 from circuitlang.prompts.generate import Generator, Where
 from circuitlang.prompts.prompt import Datapoint, Split
-from circuitlang.source import Diagnostic
+from circuitlang.source.diagnostic import Diagnostic
 
 DATAPOINTS = 512  # half to choose rules, half to score them
 CONFIDENCE = 0.99  # of all of a task's intervals together

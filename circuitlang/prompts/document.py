@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from functools import cached_property
 from itertools import accumulate, count
 
-from circuitlang.program.corpus import Corpus
-from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
-from circuitlang.program.task import Draw
+from circuitlang.language.program.corpus import Corpus
+from circuitlang.language.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
+from circuitlang.language.program.task import Draw
 from circuitlang.prompts.choice import Choices, choices
 from circuitlang.prompts.expand import Compiled, Compiler, Page, as_step
 from circuitlang.prompts.stream import Stream, derive, words
 from circuitlang.prompts.unroll import Grammar, label
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 
 
 class RuleDocuments:

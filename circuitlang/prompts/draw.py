@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import accumulate
 from math import ceil, prod
 
-from circuitlang.program.task import Draw, Task
+from circuitlang.language.program.task import Draw, Task
 from circuitlang.prompts.choice import Choices, choices
 from circuitlang.prompts.expand import Compiler, Page, as_step, labelled
 from circuitlang.prompts.stream import HASHED, Source, Stream, derive

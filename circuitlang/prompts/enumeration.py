@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from math import gcd, lcm
 
-from circuitlang.program.task import Task
+from circuitlang.language.program.task import Task
 from circuitlang.prompts.case import Attempt, Cases
 from circuitlang.prompts.draw import Drawer, Where
 from circuitlang.prompts.prompt import Prompt

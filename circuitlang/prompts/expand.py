@@ -13,7 +13,7 @@ from itertools import accumulate, groupby
 from math import gcd, lcm
 from typing import Protocol
 
-from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
+from circuitlang.language.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
 from circuitlang.prompts.prompt import Mark
 from circuitlang.prompts.stream import WORDS, Word
 from circuitlang.prompts.unroll import Grammar, label

@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 
-from circuitlang.program.corpus import Corpus, Files
-from circuitlang.source import CommandError
+from circuitlang.language.program.corpus import Corpus, Files
+from circuitlang.source.diagnostic import CommandError
 
 _NOT_LIBRARY = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test"})
 """Folders of Python's library and of packages whose files are not taken: others' code, and tests."""

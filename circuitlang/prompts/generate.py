@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
-from circuitlang.program.task import Task
+from circuitlang.language.program.task import Task
 from circuitlang.prompts.case import Attempt, Cases
 from circuitlang.prompts.draw import Drawer, Range, Where
 from circuitlang.prompts.prompt import SPLITS, Datapoint, Prompt, Split
 from circuitlang.prompts.split import LONG, PROBES, Feature, choose_feature
 from circuitlang.prompts.stream import Source, derive, numbered
 from circuitlang.prompts.unroll import Grammar
-from circuitlang.source import Diagnostic, ProgramError
+from circuitlang.source.diagnostic import Diagnostic, ProgramError
 
 ATTEMPTS = 50_000  # draws until a split is declared empty; eight cases with nothing in common need 6,561
 

@@ -6,7 +6,7 @@ import re
 
 from circuitlang.prompts.prompt import Prompt
 from circuitlang.prompts.tokenizer import Encoded, Tokenizer
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 
 NOT_ONE_TOKEN, TOO_LONG = "CIR-210", "CIR-211"
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd, lcm
 
-from circuitlang.program.task import Task
+from circuitlang.language.program.task import Task
 from circuitlang.prompts.draw import Where
 from circuitlang.prompts.enumeration import MOST, TooManyError, choice_source
 from circuitlang.prompts.generate import Generator

@@ -10,7 +10,7 @@ import numpy as np
 from circuitlang.prompts.encode import NO_FOIL, Batch, Ids
 from circuitlang.prompts.stream import Stream, derive
 from circuitlang.prompts.tokenizer import Tokenizer
-from circuitlang.source import Unmeasurable
+from circuitlang.source.diagnostic import Unmeasurable
 
 Relabel = Callable[[Batch, str, int], Batch]
 """(batch, place, start) -> batch, of datapoints [start, start + batch.datapoints) of a place: a split with what is

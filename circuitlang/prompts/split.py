@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
-from circuitlang.program.expression import Choice, Expression, Repeat, Text
-from circuitlang.program.expression import Sequence as Juxtaposition
-from circuitlang.program.task import Task
+from circuitlang.language.program.expression import Choice, Expression, Repeat, Text
+from circuitlang.language.program.expression import Sequence as Juxtaposition
+from circuitlang.language.program.task import Task
 from circuitlang.prompts.prompt import SPLITS, Split
 
 _SPACES = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from math import perm
 
-from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
-from circuitlang.program.listing import listed
-from circuitlang.program.task import Case, Draw, Task
+from circuitlang.language.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
+from circuitlang.language.program.listing import listed
+from circuitlang.language.program.task import Case, Draw, Task
 from circuitlang.prompts.choice import Choices, choices
 from circuitlang.prompts.enumeration import TooManyError, every_datapoint
 from circuitlang.prompts.unroll import Grammar
-from circuitlang.source import Diagnostic
+from circuitlang.source.diagnostic import Diagnostic
 
 CAP = 1 << 62
 SMALLEST = 30  # datapoints below which three splits cannot be told from each other's noise

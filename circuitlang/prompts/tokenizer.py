@@ -15,8 +15,8 @@ from typing import Any
 import tokenizers
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
-from circuitlang.source import CommandError, reason_of
-from circuitlang.storage import read_text
+from circuitlang.source.diagnostic import CommandError, reason_of
+from circuitlang.storage.atomic import read_text
 
 END = "<|end|>"
 """The token between documents, and in front of every prompt."""

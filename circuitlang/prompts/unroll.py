@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
-from circuitlang.program.task import Rule
-from circuitlang.source import CommandError
+from circuitlang.language.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
+from circuitlang.language.program.task import Rule
+from circuitlang.source.diagnostic import CommandError
 
 Levels = Mapping[str, int]  # rule with a depth -> how many of its expansions we are inside of
 Cut = tuple[Expression | None, bool]  # what is left of an expression (None: nothing), and whether it recursed

@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report.report import Report
-from circuitlang.visible import columns, visible
+from circuitlang.source.visible import columns, visible
 
 _COLOURS = {
     Outcome.PASS: "#2e7d32",

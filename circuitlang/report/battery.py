@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field
 
-from circuitlang.claims.check import Check
+from circuitlang.claims.battery.check_result import Check
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report.part import Measured, Part, Text
 

@@ -15,8 +15,8 @@ from circuitlang.report.edge_list import edge_list
 from circuitlang.report.escape import no_command, visible
 from circuitlang.report.listing import graph_lines
 from circuitlang.report.neuronpedia import Seen, neuronpedia
-from circuitlang.source import CommandError
-from circuitlang.storage import write_whole
+from circuitlang.source.diagnostic import CommandError
+from circuitlang.storage.atomic import write_whole
 
 if TYPE_CHECKING:
     import networkx

@@ -7,7 +7,8 @@ from math import isclose
 from typing import Literal
 
 from circuitlang.report.drift import ORDER, Changed, CircuitDrift, ClaimDrift, Kind, Reading
-from circuitlang.report.report import ClaimResult, Report, TaskResult, overall_outcome
+from circuitlang.report.report import Report
+from circuitlang.report.results import ClaimResult, TaskResult, overall_outcome
 
 FOUR_DIGITS = 5e-4
 """Relative: numbers of one model that differ by less differ by the kind of processor, not by what was computed."""

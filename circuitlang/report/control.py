@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field
 
-from circuitlang.claims.control import Control
+from circuitlang.claims.controls.control import Control
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report.part import Part, Text
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from circuitlang.program.corpus import Corpus
+from circuitlang.language.program.corpus import Corpus
 from circuitlang.prompts.predictable import Predictable
 from circuitlang.report.escape import visible
 

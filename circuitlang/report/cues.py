@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from circuitlang.program.task import Task
+from circuitlang.language.program.task import Task
 from circuitlang.prompts.cues import CHANCE, CONFIDENCE, Cue, Cues
 from circuitlang.prompts.prompt import Split
 from circuitlang.report.escape import visible

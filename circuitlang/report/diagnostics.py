@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from circuitlang.report.escape import harmless_to_ci, no_command, visible, workflow_command
-from circuitlang.source import Diagnostic, Source, Span
+from circuitlang.source.diagnostic import Diagnostic, Source, Span
 
 SCHEMA = 1
 """Version of the JSON: another number when a field goes away or changes its meaning. docs/diagnostics.schema.json."""

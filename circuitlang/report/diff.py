@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.report.compare import equal
-from circuitlang.report.report import Report, SeedCircuit
+from circuitlang.report.report import Report
+from circuitlang.report.results import SeedCircuit
 from circuitlang.site import Node
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 
 Sign = Literal["+", "-", "~"]
 """In the new one alone, in the old one alone, in both and different."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from circuitlang.visible import no_command, visible
+from circuitlang.source.visible import no_command, visible
 
 __all__ = ["harmless_to_ci", "lone_surrogates_spelled", "no_command", "visible", "workflow_command"]
 

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from importlib.resources import files
 
-from circuitlang.program.codes import codes
+from circuitlang.language.program.codes import codes
 from circuitlang.report.escape import no_command
+from circuitlang.source.diagnostic import CommandError
 
 _PROGRAMS = re.compile(r"```wrong\n(.*?)```\n\n```right\n(.*?)```\n", re.S)
 _WARNING = " (a warning)."
@@ -44,7 +45,7 @@ def explanations() -> Mapping[str, Explanation]:
 
 
 def _explanation(code: str, meaning: str, severity: str) -> Explanation:
-    file = files("circuitlang").joinpath("explanations", f"{code}.md")
+    file = files("circuitlang").joinpath("report", "explanations", f"{code}.md")
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     programs = _PROGRAMS.search(text)
     if programs is None:
@@ -105,3 +106,16 @@ def section(each: Explanation) -> str:
                 f"{word.capitalize()}:\n\n```circuitlang{' wrong' * (word == 'wrong')}\n{program}```"
             )
     return "\n\n".join(part for part in (*parts, each.why) if part) + "\n"
+
+
+def explain(code: str | None) -> list[Explanation]:
+    """`explain`: what a code means, or all codes. CommandError with the nearest codes for an unknown one."""
+    known = explanations()
+    if code is None:
+        return list(known.values())
+    name = normal_code(code)
+    if name not in known:
+        raise CommandError(
+            f"there is no diagnostic {code}; the nearest are {', '.join(nearest(name, known))}"
+        )
+    return [known[name]]

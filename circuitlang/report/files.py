@@ -18,8 +18,8 @@ from circuitlang.report.markdown import markdown
 from circuitlang.report.page.write import page
 from circuitlang.report.render import draw
 from circuitlang.report.report import Report
-from circuitlang.source import CommandError
-from circuitlang.storage import write_all
+from circuitlang.source.diagnostic import CommandError
+from circuitlang.storage.atomic import write_all
 
 REPORT, EXHIBIT, PAGE = "report.json", "exhibit.json", "report.html"
 

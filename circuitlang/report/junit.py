@@ -10,8 +10,9 @@ from circuitlang.report import words
 from circuitlang.report.diagnostics import path as path_of
 from circuitlang.report.diagnostics import sentence
 from circuitlang.report.escape import visible
-from circuitlang.report.report import ClaimResult, Report
-from circuitlang.source import Diagnostic
+from circuitlang.report.report import Report
+from circuitlang.report.results import ClaimResult
+from circuitlang.source.diagnostic import Diagnostic
 
 
 def junit(report: Report, path: str) -> str:

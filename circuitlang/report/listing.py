@@ -8,13 +8,13 @@ from dataclasses import Field, fields, is_dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from circuitlang.names import names
-from circuitlang.program.expression import Template, Text
-from circuitlang.program.task import Task
+from circuitlang.language.program.expression import Template, Text
+from circuitlang.language.program.task import Task
+from circuitlang.model.hook_names import names
 from circuitlang.prompts.prompt import Datapoint
 from circuitlang.report.escape import harmless_to_ci, visible
 from circuitlang.site import Site
-from circuitlang.source import Source, Span
+from circuitlang.source.diagnostic import Source, Span
 
 if TYPE_CHECKING:
     from circuitlang.circuit.graph import CircuitGraph

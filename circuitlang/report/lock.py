@@ -15,8 +15,8 @@ from circuitlang.report.escape import no_command
 from circuitlang.report.json_text import lines_of_json, rounded_floats
 from circuitlang.report.part import Part, Text
 from circuitlang.report.report import Report
-from circuitlang.source import CommandError, reason_of
-from circuitlang.storage import read_text, write_whole
+from circuitlang.source.diagnostic import CommandError, reason_of
+from circuitlang.storage.atomic import read_text, write_whole
 
 SCHEMA = 1
 _ABOUT = "Written by `circuitlang check --update-lock`. A change made by hand is refused."

@@ -10,7 +10,8 @@ from circuitlang.report import drift_lines, words
 from circuitlang.report.battery import BatteryResult
 from circuitlang.report.drift import Drift
 from circuitlang.report.escape import harmless_to_ci, visible
-from circuitlang.report.report import ClaimResult, Report
+from circuitlang.report.report import Report
+from circuitlang.report.results import ClaimResult
 
 _SIGNS = {
     Outcome.PASS: "✅",

@@ -7,17 +7,17 @@ from html import escape
 
 from circuitlang.report import words
 from circuitlang.report.escape import visible
-from circuitlang.report.report import Report
+from circuitlang.report.results import ReportData
 
 _CELL = 'style="text-align:left"'
 
 
-def notebook_html(report: Report) -> str:
+def notebook_html(report: ReportData) -> str:
     """A fragment in which whatever the user wrote is text."""
     return "".join(_parts(report))
 
 
-def _parts(report: Report) -> Iterator[str]:
+def _parts(report: ReportData) -> Iterator[str]:
     yield f"<p><b>{_shown(report.spec)}: {report.verdict.value}</b><br>{_shown(words.meaning(report))}</p>"
     if report.claims:
         yield "<table><tbody>"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from circuitlang.claims.check import Threshold
+from circuitlang.claims.battery.check_result import Threshold
 from circuitlang.claims.verdict import Interval
 from circuitlang.report.escape import lone_surrogates_spelled
 from circuitlang.report.json_text import lines_of_json, untitled

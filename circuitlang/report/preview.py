@@ -9,12 +9,12 @@ from typing import Any
 from rich.cells import cell_len
 from rich.text import Text
 
-from circuitlang.program.task import Task
+from circuitlang.language.program.task import Task
 from circuitlang.prompts.case_spans import Range, case_spans
 from circuitlang.prompts.draw import held_out_texts
 from circuitlang.prompts.prompt import Datapoint, Prompt
 from circuitlang.report.escape import visible
-from circuitlang.visible import RUNNER_COMMAND
+from circuitlang.source.visible import RUNNER_COMMAND
 
 _COLOURS = (
     "cyan",

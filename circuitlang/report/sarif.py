@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from circuitlang import __version__
 from circuitlang.report.diagnostics import path
 from circuitlang.report.escape import no_command, visible
 from circuitlang.report.explanation import Explanation, explanation_lines, section
-from circuitlang.source import Diagnostic, Source, Span
+from circuitlang.source.diagnostic import Diagnostic, Source, Span
 
 if TYPE_CHECKING:
     from circuitlang.report.report import Report
@@ -156,3 +157,11 @@ def _verdict(outcome: str, line: int, said: str, source: Source) -> dict[str, An
             }
         ],
     }
+
+
+def sarif_text(found: Sequence[Diagnostic], judged: Sequence[tuple[Report, Source]] = ()) -> str:
+    """Diagnostics, and the claims of reports that do not hold, as SARIF."""
+    from circuitlang.report.explanation import explanations
+    from circuitlang.report.sarif import sarif
+
+    return sarif(found, explanations() if found else {}, __version__, judged)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from circuitlang.report.lock import read_lock
 from circuitlang.report.report import Report
-from circuitlang.source import CommandError, reason_of
-from circuitlang.storage import read_text
+from circuitlang.source.diagnostic import CommandError, reason_of
+from circuitlang.storage.atomic import read_text
 
 
 def read_reports(path: Path) -> Mapping[str, Report]:

@@ -9,8 +9,8 @@ from circuitlang.report.exhibit import Exhibit
 from circuitlang.report.files import EXHIBIT, PAGE, REPORT, write_files
 from circuitlang.report.page.write import page
 from circuitlang.report.report import Report
-from circuitlang.source import CommandError, reason_of
-from circuitlang.storage import read_whole
+from circuitlang.source.diagnostic import CommandError, reason_of
+from circuitlang.storage.atomic import read_whole
 
 _Kind = TypeVar("_Kind", Report, Exhibit)
 

@@ -9,12 +9,12 @@ from typing import NamedTuple
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report.battery import BatteryResult
 from circuitlang.report.control import ControlResult
-from circuitlang.report.report import (
+from circuitlang.report.results import (
     CircuitResult,
     ClaimResult,
     Measured,
     Overlap,
-    Report,
+    ReportData,
     SeedCircuit,
     SeedVerdict,
     TaskResult,
@@ -36,7 +36,7 @@ ABLATIONS = {
 """What a verdict holds under, by the spec's word."""
 
 
-def under(report: Report) -> str:
+def under(report: ReportData) -> str:
     """What the verdict holds under; empty for a report that does not say."""
     return f"under {ABLATIONS[report.ablation]}" if report.ablation in ABLATIONS else ""
 
@@ -53,7 +53,7 @@ def partners(circuit: CircuitResult) -> str:
     )
 
 
-def meaning(report: Report) -> str:
+def meaning(report: ReportData) -> str:
     """What the verdict rests on, in one sentence without a full stop."""
     if report.task.outcome is Outcome.FAIL:
         return report.note or "the model is not competent at the task"
@@ -92,7 +92,7 @@ class Gate(NamedTuple):
     said: str
 
 
-def gates(report: Report) -> list[Gate]:
+def gates(report: ReportData) -> list[Gate]:
     """In the order of the report."""
     found = [
         Gate(f"control {control.name}", control.verdict, control.note)

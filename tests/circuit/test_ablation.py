@@ -20,13 +20,13 @@ from circuitlang.circuit.ablation import (
 )
 from circuitlang.circuit.donors import Donors, NoDonor, match
 from circuitlang.circuit.mask import Mask
+from circuitlang.language.program.load import load_text
 from circuitlang.model import score
-from circuitlang.program.load import load_text
 from circuitlang.prompts.encode import encode
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Datapoint
 from circuitlang.site import Place, Site
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 
 
 def text(rows: int) -> torch.Tensor:

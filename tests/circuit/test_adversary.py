@@ -11,8 +11,8 @@ from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.adversary import Adversary, attacked, returned, worst_part
 from circuitlang.circuit.eliminate import eliminate, every_node
 from circuitlang.circuit.mask import Mask
+from circuitlang.language.program.spec import PruneSettings
 from circuitlang.model import score
-from circuitlang.program.spec import PruneSettings
 from circuitlang.site import Site
 
 

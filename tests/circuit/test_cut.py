@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from benchmarks.planted.circuits import Planted, brackets, lookup, quotes
-from circuitlang.cache import Cache
 from circuitlang.circuit.cut import Cut, run_without, without
 from circuitlang.circuit.edge import EdgeCut, rewired
 from circuitlang.circuit.extract import weight_edges
@@ -21,6 +20,7 @@ from circuitlang.model.transformer import Transformer, unchanged
 from circuitlang.prompts.encode import Batch
 from circuitlang.prompts.generate import Generator
 from circuitlang.site import Node, Place, Site
+from circuitlang.storage.cache import Cache
 
 DETECTOR, KIND = Node(Site(0, Place.NEURON), 0), Node(Site(0, Place.NEURON), 1)
 KEY, VALUE = Node(Site(1, Place.K), 0), Node(Site(1, Place.V), 0)

@@ -19,7 +19,7 @@ from circuitlang.circuit.extract import (
 from circuitlang.circuit.graph import GraphEdge
 from circuitlang.circuit.mask import keeping
 from circuitlang.model import score
-from circuitlang.model.sparsity import project
+from circuitlang.model.training.sparsity import project
 from circuitlang.prompts.encode import NO_FOIL, Batch
 from circuitlang.site import Node, Place, Site
 

@@ -6,16 +6,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from circuitlang.cache import Cache
 from circuitlang.circuit import find as module
 from circuitlang.circuit.ablation import means_over_text
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.losses import per_prompt_loss
+from circuitlang.language.program.load import load_text
+from circuitlang.language.program.spec import PruneSettings
 from circuitlang.model.checkpoint import Checkpoint
-from circuitlang.program.load import load_text
-from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.generate import Generator
 from circuitlang.site import Node, Place, Site
+from circuitlang.storage.cache import Cache
 
 TASK = """task brackets {
   draw a, b = "rows" | "grid" | "items" | "x" | "y" | "z" | "left" | "right" | "names" | "n"

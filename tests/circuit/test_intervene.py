@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.planted.circuits import Planted, quotes
-from circuitlang.cache import Cache
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.intervene import Act, prepared, run
 from circuitlang.circuit.mask import keeping
@@ -21,6 +20,7 @@ from circuitlang.model import score
 from circuitlang.prompts.encode import Batch
 from circuitlang.prompts.generate import Generator
 from circuitlang.site import Node, Place, Site
+from circuitlang.storage.cache import Cache
 
 
 def some_nodes(config, seed: int, share: float) -> tuple[Node, ...]:

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks.planted.circuits import CIRCUITS, Planted, induction, lookup, quotes
-from circuitlang.cache import Cache
 from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.extract import extract
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.match import match
-from circuitlang.program.hypothesis import ANSWER, Arrow, Circuit, Port, Role
+from circuitlang.language.program.hypothesis import ANSWER, Arrow, Circuit, Port, Role
 from circuitlang.prompts.generate import Generator
+from circuitlang.storage.cache import Cache
 
 
 def graph_of(planted: Planted) -> CircuitGraph:

@@ -14,17 +14,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from circuitlang.cache import Cache
 from circuitlang.circuit import parallel as module
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.parallel import Search, cores, find_all
+from circuitlang.language.program.load import load_text
+from circuitlang.language.program.spec import PruneSettings
 from circuitlang.model.checkpoint import Checkpoint
-from circuitlang.program.load import load_text
-from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.generate import Generator, SupportError
 from circuitlang.prompts.relabel import ShuffledAnswers
 from circuitlang.site import Node, Place, Site
-from circuitlang.source import CommandError, ProgramError
+from circuitlang.source.diagnostic import CommandError, ProgramError
+from circuitlang.storage.cache import Cache
 
 TASK = """task brackets {
   draw a, b = "rows" | "grid" | "items" | "x" | "y" | "z" | "left" | "right" | "names" | "n"

@@ -7,11 +7,11 @@ import math
 import pytest
 
 from benchmarks.planted.circuits import CIRCUITS, Planted
-from circuitlang.cache import Cache
 from circuitlang.circuit.find import Finder
 from circuitlang.claims.measure import UNTOUCHED, Meter, Setting
-from circuitlang.program.spec import PruneSettings
+from circuitlang.language.program.spec import PruneSettings
 from circuitlang.prompts.generate import Generator
+from circuitlang.storage.cache import Cache
 
 SETTINGS = PruneSettings(ablate="mean", loss=0.07, steps=30)
 NOISE = 0.02

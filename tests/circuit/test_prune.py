@@ -13,8 +13,8 @@ from circuitlang.circuit.eliminate import eliminate
 from circuitlang.circuit.losses import per_prompt_loss
 from circuitlang.circuit.mask import keeping
 from circuitlang.circuit.prune import learn, prune, step
+from circuitlang.language.program.spec import PruneSettings
 from circuitlang.model import score
-from circuitlang.program.spec import PruneSettings
 from circuitlang.prompts.encode import NO_FOIL
 from circuitlang.site import Node, Place, Site
 

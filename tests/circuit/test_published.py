@@ -11,11 +11,11 @@ import torch
 
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.published import published_circuit
-from circuitlang.model.foreign import bring as bring_module
-from circuitlang.model.foreign import convert
-from circuitlang.model.foreign.bring import circuit_data
+from circuitlang.model.interop import bring as bring_module
+from circuitlang.model.interop import convert
+from circuitlang.model.interop.bring import circuit_data
 from circuitlang.site import Node, Place, Site
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 
 KEPT = {
     "0.attn.act_in": [3, 15],

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.planted.circuits import INDUCTION, LOOKUP, QUOTES, Planted
 from benchmarks.planted.known import assessor_of
 from circuitlang.claims.verdict import Verdict
-from circuitlang.program.load import load_text
+from circuitlang.language.program.load import load_text
 
 SPEC = """
 spec planted {{

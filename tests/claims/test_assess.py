@@ -7,15 +7,15 @@ import pytest
 
 from benchmarks.planted.circuits import CIRCUITS, LOOKUP, QUOTES, lookup, quotes
 from benchmarks.planted.known import assessor_of
-from circuitlang.cache import Cache
 from circuitlang.circuit.find import Finder
 from circuitlang.claims.assess import Assessor
 from circuitlang.claims.measure import UNTOUCHED, Meter, Setting
 from circuitlang.claims.metrics import View
 from circuitlang.claims.verdict import Outcome, Verdict
-from circuitlang.program.load import load_text
-from circuitlang.program.spec import PruneSettings, Spec
+from circuitlang.language.program.load import load_text
+from circuitlang.language.program.spec import PruneSettings, Spec
 from circuitlang.prompts.generate import Generator
+from circuitlang.storage.cache import Cache
 
 SPEC = """
 spec planted {{

@@ -13,15 +13,16 @@ import torch
 
 from benchmarks.planted.circuits import QUOTES, Planted, lookup, quotes
 from circuitlang import __version__
+from circuitlang.checking.job import Options
+from circuitlang.checking.run import check
 from circuitlang.circuit.ablation import Ablation, means_over_text
 from circuitlang.circuit.extract import extract
 from circuitlang.claims.verdict import Outcome
+from circuitlang.language.program.load import load_text
 from circuitlang.model.checkpoint import save
-from circuitlang.pipeline import Options, check
-from circuitlang.program.load import load_text
 from circuitlang.prompts.encode import encode
 from circuitlang.prompts.generate import Generator
-from circuitlang.source import CommandError, ProgramError
+from circuitlang.source.diagnostic import CommandError, ProgramError
 
 PASS, FAIL, NOT_MEASURED = Outcome.PASS, Outcome.FAIL, Outcome.NOT_MEASURED
 ROLES = """
@@ -303,8 +304,8 @@ WORDS = """
 import math
 import numpy as np
 import torch
-from circuitlang.program.signature import InterventionKind, Metric, Parameter
-from circuitlang.program.vocabulary import AT
+from circuitlang.language.program.signature import InterventionKind, Metric, Parameter
+from circuitlang.language.program.vocabulary import AT
 
 FORMS = ("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE")
 NEGATED = InterventionKind("negated", "turn the sign", FORMS, options=(AT,), change="plugged_bad:negated")

@@ -10,7 +10,7 @@ from benchmarks.planted.circuits import BRACKETS, QUOTES, brackets, quotes
 from benchmarks.planted.known import assessor_of
 from circuitlang.claims.assess import Assessor
 from circuitlang.claims.verdict import Counterexample, Outcome, Verdict
-from circuitlang.program.load import load_text
+from circuitlang.language.program.load import load_text
 from circuitlang.prompts.generate import Generator
 
 SPEC = """

@@ -15,8 +15,8 @@ from circuitlang.claims.judge import Plan
 from circuitlang.claims.measure import Setting
 from circuitlang.claims.metrics import View
 from circuitlang.claims.verdict import Outcome
-from circuitlang.program.load import load_text
-from circuitlang.program.spec import Spec
+from circuitlang.language.program.load import load_text
+from circuitlang.language.program.spec import Spec
 
 CLAIMS = """
 spec few {

@@ -19,7 +19,7 @@ from circuitlang.claims.interval import (
     interval,
     skew_t,
 )
-from circuitlang.source import Unmeasurable
+from circuitlang.source.diagnostic import Unmeasurable
 
 KINDS = {"binary": (0, 1), "share": (0, 1), "difference": (-1, 1), "loss": (0, 50), "real": (-50, 50)}
 

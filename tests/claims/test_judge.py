@@ -13,8 +13,8 @@ from circuitlang.circuit.plugged import PluginFailed
 from circuitlang.claims.judge import Plan, judge, judge_count, judge_each
 from circuitlang.claims.metrics import Unbound
 from circuitlang.claims.verdict import Outcome
-from circuitlang.program.spec import Claim, Intervention, Quantity
-from circuitlang.source import CommandError, Source, Span, Unmeasurable
+from circuitlang.language.program.spec import Claim, Intervention, Quantity
+from circuitlang.source.diagnostic import CommandError, Source, Span, Unmeasurable
 
 PASS, FAIL = Outcome.PASS, Outcome.FAIL
 UNDECIDED, NOT_MEASURED = Outcome.UNDECIDED, Outcome.NOT_MEASURED

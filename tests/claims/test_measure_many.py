@@ -16,9 +16,9 @@ from circuitlang.circuit.extract import weight_edges
 from circuitlang.circuit.intervene import Act, Kind
 from circuitlang.claims.look import SCORES, SHARED_LOOKS
 from circuitlang.claims.measure import Meter, Setting
-from circuitlang.program.load import load_text
+from circuitlang.language.program.load import load_text
 from circuitlang.site import Node, Place, Site
-from circuitlang.source import Unmeasurable
+from circuitlang.source.diagnostic import Unmeasurable
 
 SPEC = QUOTES + '\nspec planted { task = planted  model = "zoo:any"  claim c: nodes >= 1 }\n'
 PLANTED = quotes()

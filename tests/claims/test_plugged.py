@@ -10,11 +10,11 @@ import pytest
 
 from circuitlang.claims.kind import kind_of
 from circuitlang.claims.metrics import METRICS, View, measured
-from circuitlang.program import vocabulary
-from circuitlang.program.spec import Quantity
+from circuitlang.language.program import vocabulary
+from circuitlang.language.program.spec import Quantity
 
 WORDS = """
-from circuitlang.program.signature import Metric
+from circuitlang.language.program.signature import Metric
 
 MARGIN = Metric("margin", "nats", "loss below chance", low=None, measure="plugged_margin:margin")
 HALF = Metric("half", "share", "half of the right choices", measure="plugged_margin:half")

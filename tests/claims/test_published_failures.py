@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 import torch
 
+from circuitlang.checking.bench import prepare
+from circuitlang.checking.job import Options
+from circuitlang.checking.run import check
 from circuitlang.claims.assess import competence, verdict_of_competence
 from circuitlang.claims.verdict import Outcome
+from circuitlang.language.program.load import load_text
+from circuitlang.language.program.spec import Spec
 from circuitlang.model import score
-from circuitlang.pipeline import Options, check, prepare
-from circuitlang.program.load import load_text
-from circuitlang.program.spec import Spec
 
 ROOT = Path(__file__).parents[2]
 QUOTES = """

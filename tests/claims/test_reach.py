@@ -12,8 +12,8 @@ import pytest
 from circuitlang.claims.interval import interval
 from circuitlang.claims.looks import Plan
 from circuitlang.claims.reach import check_reach, short
-from circuitlang.program.load import load_text
-from circuitlang.program.spec import Spec
+from circuitlang.language.program.load import load_text
+from circuitlang.language.program.spec import Spec
 
 SPEC = """
 task t {
@@ -100,7 +100,7 @@ def test_it_needs_no_scipy() -> None:
 
 
 def test_no_shipped_spec_is_hopeless() -> None:
-    from circuitlang.program.load import load
+    from circuitlang.language.program.load import load
 
     for path in (Path(__file__).parents[2] / "specs").glob("*.cir"):
         for each in load(path).specs.values():

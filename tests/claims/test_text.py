@@ -16,7 +16,7 @@ from circuitlang.claims import text
 from circuitlang.claims.verdict import Outcome
 from circuitlang.prompts.tokenizer import END, train_tokenizer
 from circuitlang.site import Node, Place, Site
-from circuitlang.source import Unmeasurable
+from circuitlang.source.diagnostic import Unmeasurable
 
 DETECTOR, KIND = Node(Site(0, Place.NEURON), 0), Node(Site(0, Place.NEURON), 1)
 ROLES = """

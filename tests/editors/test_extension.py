@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from circuitlang import __version__
-from circuitlang.authoring import EXTENSIONS
-from circuitlang.program.load import load_text
+from circuitlang.language.files import EXTENSIONS
+from circuitlang.language.program.load import load_text
 
 FOLDER = Path(__file__).parents[2] / "editors" / "vscode"
 FIELD = re.compile(r"\$\{\d+:((?:[^\\}]|\\.)*)\}|\$\d+")

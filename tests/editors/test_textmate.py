@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lark import Token
 
-from circuitlang.program.vocabulary import METRICS
-from circuitlang.source import Source
-from circuitlang.syntax import tree
-from circuitlang.syntax.parse import grammar, keywords, parse
+from circuitlang.language.program.vocabulary import METRICS
+from circuitlang.language.syntax import tree
+from circuitlang.language.syntax.parse import grammar, keywords, parse
+from circuitlang.source.diagnostic import Source
 from tests.editors import textmate
 
 ROOT = Path(__file__).parents[2]

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from circuitlang.language.program.corpus import Corpus, Document, Files
+from circuitlang.language.program.expression import Choice, Number, Ref, Repeat, Sequence, Text
+from circuitlang.language.program.recipe import Architecture, Recipe, Sparsity, Training
+from circuitlang.language.program.task import Rule
 from circuitlang.model.config import Config
-from circuitlang.model.data import TokenData, prepare
+from circuitlang.model.training.data import TokenData, prepare
 from circuitlang.model.transformer import Transformer
-from circuitlang.program.corpus import Corpus, Document, Files
-from circuitlang.program.expression import Choice, Number, Ref, Repeat, Sequence, Text
-from circuitlang.program.recipe import Architecture, Recipe, Sparsity, Training
-from circuitlang.program.task import Rule
 from circuitlang.prompts.tokenizer import Tokenizer
 
 SIZES = {"layers": 2, "width": 16, "heads": 4, "context": 24, "hidden": 32, "vocabulary": 40}
@@ -34,8 +34,8 @@ def one_thread() -> Iterator[None]:
 def little_text() -> Iterator[None]:
     """The tokenizer sees 20,000 characters instead of twelve million; documents are made by the dozen."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("circuitlang.model.data.TOKENIZER_TEXT", 20_000)
-        patch.setattr("circuitlang.model.data._BLOCK", 12)
+        patch.setattr("circuitlang.model.training.data.TOKENIZER_TEXT", 20_000)
+        patch.setattr("circuitlang.model.training.data._BLOCK", 12)
         yield
 
 

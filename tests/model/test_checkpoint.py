@@ -16,10 +16,10 @@ from safetensors.torch import save as to_bytes
 
 from circuitlang.model.checkpoint import Checkpoint, load, save
 from circuitlang.model.locate import CARD, TOKENS, WEIGHTS, locate, read_card, read_config, zoo
-from circuitlang.model.sparsity import project
+from circuitlang.model.training.sparsity import project
 from circuitlang.prompts.tokenizer import train_tokenizer
 from circuitlang.report.listing import card_lines
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 
 
 @pytest.fixture(scope="session")

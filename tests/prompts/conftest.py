@@ -7,9 +7,18 @@ from fractions import Fraction
 
 import pytest
 
-from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Template, Text
-from circuitlang.program.task import Case, Draw, Param, Rule, Task
-from circuitlang.source import Source, Span
+from circuitlang.language.program.expression import (
+    Choice,
+    Expression,
+    Number,
+    Ref,
+    Repeat,
+    Sequence,
+    Template,
+    Text,
+)
+from circuitlang.language.program.task import Case, Draw, Param, Rule, Task
+from circuitlang.source.diagnostic import Source, Span
 
 SPAN = Span(Source("test.task", "task test {}"), 5, 9)
 

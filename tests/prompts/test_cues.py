@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from circuitlang.program.load import load, load_text
-from circuitlang.program.task import Task
+from circuitlang.language.program.load import load, load_text
+from circuitlang.language.program.task import Task
 from circuitlang.prompts.case_spans import case_spans
 from circuitlang.prompts.cues import (
     BAR,

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
-from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
-from circuitlang.program.task import Rule
+from circuitlang.language.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
+from circuitlang.language.program.task import Rule
 from circuitlang.prompts.expand import TABLE, Compiler, Page, as_step, even, labelled
 from circuitlang.prompts.stream import derive, words
 from circuitlang.prompts.unroll import Grammar
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 
 
 def page(

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from circuitlang.program.corpus import Corpus, Files
+from circuitlang.language.program.corpus import Corpus, Files
 from circuitlang.prompts.files import files_of, real_files
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 
 
 def test_files_are_sorted_and_read_alike_everywhere(tmp_path: Path):

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from circuitlang.program.expression import Choice, Number, Ref, Sequence, Template, Text
-from circuitlang.program.task import Draw, Task
+from circuitlang.language.program.expression import Choice, Number, Ref, Sequence, Template, Text
+from circuitlang.language.program.task import Draw, Task
 from circuitlang.prompts.generate import Generator, SupportError
 from circuitlang.prompts.prompt import SPLITS, Datapoint
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from circuitlang.program.load import load
-from circuitlang.program.task import Task
+from circuitlang.language.program.load import load
+from circuitlang.language.program.task import Task
 from circuitlang.prompts.document import RuleDocuments
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import SPLITS, Datapoint, Prompt

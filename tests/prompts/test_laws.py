@@ -9,12 +9,21 @@ from functools import cache
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from circuitlang.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Template, Text
-from circuitlang.program.task import Case, Draw, Param, Rule, Task
+from circuitlang.language.program.expression import (
+    Choice,
+    Expression,
+    Number,
+    Ref,
+    Repeat,
+    Sequence,
+    Template,
+    Text,
+)
+from circuitlang.language.program.task import Case, Draw, Param, Rule, Task
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Prompt
 from circuitlang.prompts.support import CAP, support
-from circuitlang.source import Source, Span
+from circuitlang.source.diagnostic import Source, Span
 
 SPAN = Span(Source("law.task", "task law {}"), 0, 4)
 EXAMPLES = 100

@@ -7,7 +7,7 @@ from math import sqrt
 
 import pytest
 
-from circuitlang.program.load import load_text
+from circuitlang.language.program.load import load_text
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.population import Population, population
 

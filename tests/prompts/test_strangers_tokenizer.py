@@ -18,8 +18,8 @@ from circuitlang.prompts.encode import encode
 from circuitlang.prompts.one_token import TokenError, fitting
 from circuitlang.prompts.prompt import Datapoint, Mark, Prompt
 from circuitlang.prompts.tokenizer import THEIR_END, Tokenizer, load_tokenizer, read_hugging_face
-from circuitlang.source import CommandError
-from circuitlang.storage import LARGEST
+from circuitlang.source.diagnostic import CommandError
+from circuitlang.storage.atomic import LARGEST
 
 TEXTS = ["x = 'hi' end\n", "x = 'hi' end\n" * 4]
 

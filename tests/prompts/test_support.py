@@ -5,8 +5,8 @@ from itertools import permutations, product
 
 import pytest
 
-from circuitlang.program.expression import Choice, Number, Ref, Repeat, Sequence, Template, Text
-from circuitlang.program.task import Draw, Param, Rule, Task
+from circuitlang.language.program.expression import Choice, Number, Ref, Repeat, Sequence, Template, Text
+from circuitlang.language.program.task import Draw, Param, Rule, Task
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.support import CAP, SMALLEST, check_support, support
 

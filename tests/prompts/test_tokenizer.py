@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from circuitlang.prompts import tokenizer as module
 from circuitlang.prompts.tokenizer import END, Tokenizer, load_tokenizer, train_tokenizer
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 
 NAMES = ("rows", "total", "value", "result")
 TEXTS = [f"{NAMES[i % 4]} = [[{i}, {i * 37}], [{i % 9}]]\n\nprint('{NAMES[i % 3]}')\n" for i in range(300)]

@@ -25,14 +25,14 @@ from circuitlang.report.exhibit import (
     pack_tokens,
     pack_values,
 )
-from circuitlang.report.report import (
+from circuitlang.report.report import Report
+from circuitlang.report.results import (
     CircuitResult,
     ClaimResult,
     ControlResult,
     Counterexample,
     Measured,
     Provenance,
-    Report,
     SeedCircuit,
     TaskResult,
     overall_outcome,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report.badge import _COLOURS, badge
-from circuitlang.visible import visible
+from circuitlang.source.visible import visible
 
 
 def luminance(colour: str) -> float:

@@ -23,7 +23,7 @@ from circuitlang.report.circuit import FORMATS, Circuit
 from circuitlang.report.edge_list import read_edge_list
 from circuitlang.report.neuronpedia import Seen
 from circuitlang.site import PRUNED_PLACES, Node, Place, Site
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=6) | st.sampled_from(
     ["0.q[1]", "\t", "\n", '"', "embedding", ANSWER, "<script>alert(1)</script>", "\x00", '"]\n" (p=1)']

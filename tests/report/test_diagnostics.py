@@ -11,7 +11,7 @@ from circuitlang.report.diagnostics import concise, github, json_text, text
 from circuitlang.report.explanation import explanations
 from circuitlang.report.junit import junit_of_diagnostics
 from circuitlang.report.sarif import sarif
-from circuitlang.source import Diagnostic, Source, Span
+from circuitlang.source.diagnostic import Diagnostic, Source, Span
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "docs" / "diagnostics.schema.json").read_text(encoding="utf-8"))

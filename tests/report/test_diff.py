@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from circuitlang.checking.status import diff
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report.diff import PARTS, diff_reports, same
 from circuitlang.report.diff_lines import diff_data, diff_lines, line
 from circuitlang.report.lock import Lock, LockedSpec
 from circuitlang.report.report import Report
 from circuitlang.report.stored import read_reports
-from circuitlang.source import CommandError
-from circuitlang.standing import diff
+from circuitlang.source.diagnostic import CommandError
 from tests.report.conftest import make_report, random_graph
 
 MIRROR = {"+": "-", "-": "+", "~": "~"}

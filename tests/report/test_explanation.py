@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from circuitlang.authoring import check_text
-from circuitlang.program.load import load_text
+from circuitlang.checking.static import check_text
+from circuitlang.language.program.load import load_text
+from circuitlang.language.syntax.format import format_file
+from circuitlang.language.syntax.parse import parse
 from circuitlang.report.explanation import (
     Explanation,
     explanation_lines,
@@ -18,12 +20,10 @@ from circuitlang.report.explanation import (
     normal_code,
     section,
 )
-from circuitlang.source import Diagnostic, ProgramError, Source
-from circuitlang.syntax.format import format_file
-from circuitlang.syntax.parse import parse
+from circuitlang.source.diagnostic import Diagnostic, ProgramError, Source
 
 ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "circuitlang" / "explanations"
+FOLDER = ROOT / "circuitlang" / "report" / "explanations"
 CANNOT_BE_SHOWN = {
     "CIR-011": "the file would have to be too large",
     "CIR-013": "the file would not be text in UTF-8",
@@ -38,7 +38,7 @@ SHOWN = [each for each in ALL.values() if each.wrong is not None]
 
 def test_every_code_is_explained() -> None:
     missing = sorted(set(ALL) - {path.stem for path in FOLDER.iterdir()})
-    assert not missing, f"write circuitlang/explanations/CODE.md for {', '.join(missing)}"
+    assert not missing, f"write circuitlang/report/explanations/CODE.md for {', '.join(missing)}"
     unknown = sorted({path.stem for path in FOLDER.iterdir()} - set(ALL))
     assert not unknown, f"no message has the code {', '.join(unknown)}"
     assert {code for code, each in ALL.items() if each.wrong is None} == set(CANNOT_BE_SHOWN)

@@ -7,13 +7,13 @@ import stat
 
 import pytest
 
-from circuitlang import storage
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.report import files as module
 from circuitlang.report.files import contents, write_files
 from circuitlang.report.render import Picture
 from circuitlang.report.report import Report
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
+from circuitlang.storage import atomic
 
 
 def test_all_files_of_a_report(make, tmp_path):
@@ -96,9 +96,9 @@ def test_what_the_system_refuses_is_one_sentence_and_leaves_nothing(number, step
 
     (tmp_path / "report.json").write_text("old")
     if step == "fsync":
-        monkeypatch.setattr(storage.os, "fsync", refuse)
+        monkeypatch.setattr(atomic.os, "fsync", refuse)
     else:
-        monkeypatch.setattr(storage.Path, "replace", refuse)
+        monkeypatch.setattr(atomic.Path, "replace", refuse)
     with pytest.raises(CommandError, match=f"cannot write .*report.json: {os.strerror(number)}"):
         write_files(tmp_path, {"report.json": "new"})
     assert (tmp_path / "report.json").read_text() == "old"

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from circuitlang.claims.check import Check
-from circuitlang.claims.control import Control
+from circuitlang.claims.battery.check_result import Check
+from circuitlang.claims.controls.control import Control
 from circuitlang.claims.verdict import Interval, Outcome
 from circuitlang.report.battery import BatteryResult
 from circuitlang.report.concise import concise
@@ -16,10 +16,11 @@ from circuitlang.report.control import ControlResult
 from circuitlang.report.github import github
 from circuitlang.report.junit import junit
 from circuitlang.report.markdown import markdown
-from circuitlang.report.report import Report, overall_outcome
+from circuitlang.report.report import Report
+from circuitlang.report.results import overall_outcome
 from circuitlang.report.sarif import sarif
 from circuitlang.report.terminal import terminal
-from circuitlang.source import Source
+from circuitlang.source.diagnostic import Source
 from tests.report.conftest import Make
 
 CHECK = Check(

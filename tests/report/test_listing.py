@@ -4,7 +4,7 @@ import json
 from fractions import Fraction
 
 from circuitlang.circuit.graph import CircuitGraph
-from circuitlang.program.load import load_text
+from circuitlang.language.program.load import load_text
 from circuitlang.report.listing import card_lines, graph_lines, name_data, name_lines, value_data, value_lines
 from tests.report.test_hostile import HOSTILE, harmless
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from circuitlang.locks import INPUTS, differing
+from circuitlang.checking.lock import INPUTS, differing
 from circuitlang.report.lock import Lock, LockedSpec, beside, read_lock
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 from tests.report.conftest import make_report, random_graph
 
 SIZES = {"layers": 4, "width": 128, "heads": 8, "hidden": 512}

@@ -9,12 +9,12 @@ import jsonschema
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from circuitlang.program.load import load_text
+from circuitlang.language.program.load import load_text
 from circuitlang.report.diagnostics import concise, github, json_text, text
 from circuitlang.report.explanation import explanations
 from circuitlang.report.junit import junit_of_diagnostics
 from circuitlang.report.sarif import sarif
-from circuitlang.source import Diagnostic, ProgramError
+from circuitlang.source.diagnostic import Diagnostic, ProgramError
 
 ROOT = Path(__file__).parents[2]
 LANGUAGE = ROOT / "tests" / "language"

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from circuitlang.program.load import load, load_text
-from circuitlang.program.task import Task
+from circuitlang.language.program.load import load, load_text
+from circuitlang.language.program.task import Task
 from circuitlang.prompts.cues import cues
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Datapoint, Mark, Prompt

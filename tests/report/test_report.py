@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from circuitlang.claims.verdict import Interval, Outcome, Verdict
 from circuitlang.report.exhibit import Exhibit
-from circuitlang.report.report import ClaimResult, Measured, Report, TaskResult, overall_outcome
+from circuitlang.report.report import Report
+from circuitlang.report.results import ClaimResult, Measured, TaskResult, overall_outcome
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -12,7 +12,7 @@ import pytest
 from circuitlang.report.files import contents, write_files
 from circuitlang.report.page.write import page
 from circuitlang.report.view import page_of
-from circuitlang.source import CommandError
+from circuitlang.source.diagnostic import CommandError
 from tests.report.conftest import make_exhibit, make_report
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +87,7 @@ def test_the_command_says_the_path_and_needs_no_torch(folder: Path) -> None:
         "import sys, webbrowser\n"
         "sys.modules['torch'] = None\n"
         "webbrowser.open = lambda address: print('opened', address) or True\n"
-        "from circuitlang.cli import main\n"
+        "from circuitlang.interfaces.cli.main import main\n"
         "sys.argv = ['circuitlang', 'view', *sys.argv[1:]]\n"
         "main()\n"
     )

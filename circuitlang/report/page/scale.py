@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from circuitlang.report.report import ClaimResult
+from circuitlang.report.results import ClaimResult
 from circuitlang.report.words import number
 
 WIDTH = 300.0

@@ -1,0 +1,1 @@
+"""The main job: A SPEC -> ITS REPORT."""

@@ -1,0 +1,1 @@
+"""A CIRCUIT -> WHAT EVERY CIRCUIT GOES THROUGH, whatever is claimed of it."""

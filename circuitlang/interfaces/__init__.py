@@ -1,0 +1,1 @@
+"""OPTIONS IN, ONE CALL, EXIT STATUS OUT: the command, Python, pytest, editors."""

@@ -1,0 +1,141 @@
+"""What all commands share: the app, its options, the two consoles, and the bar for whoever watches."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from math import inf
+from time import monotonic, strftime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from circuitlang import __version__
+from circuitlang.interfaces.cli.console import WRONG, errors, say, tell
+from circuitlang.source.diagnostic import ProgramError
+
+if TYPE_CHECKING:
+    from circuitlang.source.progress import Told
+
+
+app = typer.Typer(
+    name="circuitlang",
+    help="Write down what a circuit is claimed to do; find out whether it is true.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Format(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+class MistakeFormat(StrEnum):
+    """How mistakes and warnings are printed: text on standard error, all others on standard output."""
+
+    TEXT = "text"
+    CONCISE = "concise"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
+class Device(StrEnum):
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+
+LINE_SECONDS = 30.0
+"""Time between two lines of progress in a log."""
+
+DeviceOption = Annotated[
+    Device, typer.Option(help="Where the model runs; auto takes a GPU where there is one.")
+]
+MistakesOption = Annotated[
+    MistakeFormat, typer.Option("--format", help="How mistakes in the program are printed.")
+]
+Native = Annotated[
+    bool,
+    typer.Option(
+        "--native",  # read in `main`, before torch is loaded
+        help="Compute with all that this processor has: last digits differ from other machines'.",
+    ),
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the prompts.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, help="How many searches run at a time; default: as many as there are cores."),
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Ignore the cache of earlier results.")]
+Name = Annotated[
+    str | None, typer.Argument(help="Which block of the file; may be left out where there is one.")
+]
+
+
+@contextmanager
+def mistakes_as(form: str) -> Iterator[None]:
+    """Mistakes in a program are printed in this format, and end the command."""
+    try:
+        yield
+    except ProgramError as error:
+        tell(error.diagnostics, form)
+        raise typer.Exit(WRONG) from None
+
+
+@contextmanager
+def watched(lines: bool = False) -> Iterator[Told]:
+    """A progress bar where somebody watches; where not, silence, or for what takes hours `lines` from time to time.
+    Silence in all but one of the processes of torchrun."""
+    from circuitlang.model.training.processes import speaks
+    from circuitlang.source.progress import quiet
+
+    if not errors().is_terminal or not speaks():
+        yield _line_by_line() if lines and speaks() else quiet
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("starting", total=1.0)
+
+        def told(stage: str, share: float) -> None:
+            progress.update(bar, description=escape(stage), completed=share)
+
+        yield told
+
+
+def _line_by_line() -> Told:
+    """Progress for a log: the first thing told, then one every LINE_SECONDS."""
+    last = -inf
+
+    def told(stage: str, share: float) -> None:
+        nonlocal last
+        if monotonic() - last >= LINE_SECONDS:
+            last = monotonic()
+            sys.stderr.write(f"{strftime('%H:%M:%S')}  {share:4.0%}  {stage}\n")
+            sys.stderr.flush()
+
+    return told
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        say([f"circuitlang {__version__}"])
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...

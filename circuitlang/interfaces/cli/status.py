@@ -1,0 +1,83 @@
+"""The commands about what was found before: status, diff and view. None needs torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from circuitlang.interfaces.cli.app import Format, app
+from circuitlang.interfaces.cli.console import say, say_json
+
+DIFFERS = 1  # the exit status where a lock is out of date, or two reports differ
+
+
+@app.command()
+def status(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Spec files and folders; default the current folder.")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
+) -> None:
+    """Say which locks are out of date, and what differs, without running anything.
+
+    The exit status is 1 where a lock is out of date or cannot be read; a spec without a lock is none of that.
+
+    Example: `circuitlang status specs`
+    """
+    from circuitlang.checking import status as against
+    from circuitlang.report.standing import FINE, standing_data, standing_lines
+
+    found = against.status(paths or [Path()])
+    if format is Format.JSON:
+        say_json(standing_data(found))
+    else:
+        say(standing_lines(found) if found else ["there is no spec here"])
+    if any(each.state not in FINE for each in found):
+        raise typer.Exit(DIFFERS)
+
+
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(help="A report.json, a lock, or the folder of a run.")],
+    new: Annotated[Path, typer.Argument(help="Another one.")],
+    format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
+) -> None:
+    """Say what differs between two reports or locks: nodes, edges, roles, claims, controls, battery.
+
+    The exit status is 1 where something differs.
+
+    Example: `circuitlang diff specs/bracket_depth.cir.lock runs/bracket_depth`
+    """
+    from circuitlang.checking.status import diff as diffs
+    from circuitlang.report.diff_lines import diff_data, diff_lines
+
+    found = diffs(old, new)
+    if format is Format.JSON:
+        say_json(diff_data(found))
+    else:
+        for each in found:
+            say(diff_lines(each))
+    if any(each.changes for each in found):
+        raise typer.Exit(DIFFERS)
+
+
+@app.command()
+def view(
+    report: Annotated[Path, typer.Argument(help="A report.json, a run's folder, or a report.html.")],
+    open: Annotated[bool, typer.Option("--open/--no-open", help="Whether a browser opens it.")] = True,
+) -> None:
+    """Open a report's page in the browser; make it first if need be.
+
+    Example: `circuitlang view runs/bracket_depth`
+    """
+    from circuitlang.report.view import page_of
+
+    page = page_of(report)
+    say([f"page at {page}"])
+    if open:
+        import webbrowser
+
+        if not webbrowser.open(page.resolve().as_uri()):
+            say(["no browser could be started here; open the file in one"])

@@ -1,0 +1,138 @@
+"""A place in a text, however half written -> the blocks around it, the item so far, the keywords that may follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from circuitlang.interfaces.lsp.tokens import Token, scan
+from circuitlang.language.syntax.parse import keywords
+from circuitlang.language.syntax.salvage import accepted, readable
+
+_BLOCKS = frozenset({"task", "corpus", "model", "spec", "bridge"})
+_BEGIN = {
+    "": _BLOCKS | {"use", "circuitlang"},
+    "task": frozenset({"param", "rule", "draw", "hold", "case"}),
+    "corpus": frozenset({"rule", "draw", "files", "document"}),
+    "spec": frozenset({"claim", "circuit"}),
+    "bridge": frozenset({"claim"}),
+    "circuit": frozenset({"role", "never"}),
+}
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where one is.
+
+    blocks    kind and name of those around, outermost first; a section has no name
+    item      the tokens of the item so far, without the word that is being written
+    start     where that word begins
+    string    the quoted text that the place is in
+    """
+
+    blocks: tuple[tuple[str, str], ...]
+    item: tuple[Token, ...]
+    start: int
+    string: Token | None
+    comment: bool
+
+    @property
+    def block(self) -> str:
+        return self.blocks[-1][0] if self.blocks else ""
+
+    @property
+    def place(self) -> str:
+        """The blocks as settings are known by: `spec`, `spec prune`."""
+        return " ".join(kind for kind, _ in self.blocks)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return tuple(token.text for token in self.item)
+
+
+def context(text: str, offset: int) -> Context:
+    """Where an offset is."""
+    tokens = scan(text[:offset])
+    last = tokens[-1] if tokens else None
+    if last is not None and last.kind == "comment":
+        return Context((), (), offset, None, "\n" not in text[last.end : offset])
+    string = None
+    start = offset
+    if last is not None and last.end == offset:
+        if last.kind == "string" and not last.closed:
+            string = tokens.pop()
+        elif last.kind == "word":
+            start = tokens.pop().start
+    blocks, item = _around([token for token in tokens if token.kind != "comment"])
+    return Context(tuple(blocks), tuple(item), start, string, False)
+
+
+def _around(tokens: list[Token]) -> tuple[list[tuple[str, str]], list[Token]]:
+    """The blocks that are open behind the tokens, and the item that is."""
+    blocks: list[tuple[str, str]] = []
+    item: list[Token] = []
+    repeats = parens = 0
+    for place, token in enumerate(tokens):
+        kind = blocks[-1][0] if blocks else ""
+        following = tokens[place + 1].text if place + 1 < len(tokens) else ""
+        if token.text == "{" and kind in ("task", "corpus"):
+            repeats += 1
+        elif token.text == "{":
+            words = [other.text for other in item[-2:]]
+            named = len(words) == 2 and words[0] in _BLOCKS
+            blocks.append((words[0], words[1]) if named else ((words or [""])[-1], ""))
+            item, parens = [], 0
+            continue
+        elif token.text == "}" and repeats:
+            repeats -= 1
+        elif token.text == "}":
+            blocks = blocks[:-1]
+            item, repeats, parens = [], 0, 0
+            continue
+        elif token.text in "()":
+            parens = max(0, parens + (1 if token.text == "(" else -1))
+        elif token.text in _BEGIN.get(kind, ()) and not _goes_on(item, token.text, following):
+            item, repeats, parens = [], 0, 0
+        elif token.kind == "word" and not parens and _setting(kind, item, following):
+            item = []
+        item.append(token)
+    return blocks, item
+
+
+def _goes_on(item: list[Token], word: str, following: str) -> bool:
+    """Whether a word that can begin an item goes on with this one: `for case`, `keep(circuit)`."""
+    if word == "circuit":
+        return following != "{"
+    return bool(item) and item[-1].text in ("for", *_BLOCKS, "role", "claim")
+
+
+def _setting(kind: str, item: list[Token], following: str) -> bool:
+    """Whether a word begins a setting or a section."""
+    if kind in ("", "task", "corpus", "circuit") or following not in ("=", "{"):
+        return False
+    condition = bool(item) and item[0].text == "claim" and item[-1].text in ("where", ",")
+    return not condition
+
+
+def possible(text: str, where: Context) -> frozenset[str]:
+    """The keywords that the grammar allows here."""
+    first = where.item[0].start if where.item else where.start
+    before = readable(text[:first])[:first].ljust(first)
+    found = accepted(before + text[first : where.start])
+    words = frozenset(_word(name) for name in found - _keys_of_settings(found)) & keywords()
+    port = where.block not in ("task", "corpus") and where.words[-1:] not in (("->",), ("~>",))
+    return words - {"answer"} if port else words  # elsewhere `answer` is read as any name is
+
+
+def _word(terminal: str) -> str:
+    return terminal.lstrip("_").lower()
+
+
+@cache
+def _settings() -> frozenset[str]:
+    """What may stand in a section: every keyword too, as the name of a setting."""
+    return accepted("model m { a {")
+
+
+def _keys_of_settings(found: frozenset[str]) -> frozenset[str]:
+    return _settings() if _settings() - {"_CLOSE"} <= found else frozenset()

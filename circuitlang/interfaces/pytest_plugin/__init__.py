@@ -1,0 +1,1 @@
+"""Every claim of a .cir file is a test."""

@@ -1,0 +1,152 @@
+"""Folders as Hugging Face's libraries write them: our exports; GPT-2's shape in the authors' terms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from circuitlang.model.config import Config
+from circuitlang.model.interop import authors
+from circuitlang.model.interop.authors import refuse
+from circuitlang.source.diagnostic import CommandError
+
+CONFIG, WEIGHTS, BESIDES = "config.json", "model.safetensors", "circuitlang.safetensors"
+"""BESIDES holds what the layout has no place for: the text that means are taken over, and a probe."""
+OURS = "circuitlang"
+OWN = "circuitlang"
+"""The key of `config.json` under which our own sizes are."""
+MASKS = (".attn.bias", ".attn.masked_bias")
+
+_ACTIVATIONS = {
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu": "gelu",
+    "relu": "relu",
+}
+_NEEDED = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head")
+_ONLY: dict[str, Any] = {  # what is read of keys that change what is computed
+    "model_type": "gpt2",
+    "layer_norm_epsilon": authors.LAYER_EPSILON,
+    "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False,
+    "add_cross_attention": False,
+    "is_decoder": False,
+    "pruned_heads": {},
+    "quantization_config": None,
+}
+_READ = (*_NEEDED, *_ONLY, "n_inner", "activation_function", "tie_word_embeddings", "n_ctx")
+_WITHOUT_EFFECT = (  # on the logits of a finished model
+    "architectures",
+    "attn_pdrop",
+    "resid_pdrop",
+    "embd_pdrop",
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+    "dtype",
+    "torch_dtype",
+    "initializer_range",
+    "gradient_checkpointing",
+    "reorder_and_upcast_attn",
+    "task_specific_params",
+    "transformers_version",
+    "use_cache",
+    "summary_activation",
+    "summary_first_dropout",
+    "summary_proj_to_labels",
+    "summary_type",
+    "summary_use_proj",
+    "_name_or_path",
+    "_num_labels",
+    "id2label",
+    "label2id",
+    "output_past",
+    "return_dict",
+    "output_attentions",
+    "output_hidden_states",
+)
+
+
+def settled(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A GPT-2's config in the words of the authors', whose layout is GPT-2's but for names. CommandError that names
+    the key and its value where it is unknown or asks for what our model cannot be."""
+    if raw.get("model_type") != "gpt2":
+        refuse("model_type", raw, f"only `gpt2` and `{OURS}` are read")
+    for key in raw:
+        if key not in _READ and key not in _WITHOUT_EFFECT:
+            refuse(key, raw, "this key is not known, so what it does to the model is not, either")
+    for key, value in _ONLY.items():
+        if raw.get(key, value) != value:
+            refuse(key, raw, f"only {value!r} is read")
+    for key in _NEEDED:
+        if type(raw.get(key)) is not int:
+            refuse(key, raw, "it must be a whole number")
+    if raw.get("n_ctx", raw["n_positions"]) != raw["n_positions"]:
+        refuse("n_ctx", raw, f"it must be `n_positions`, {raw['n_positions']}")
+    activation = raw.get("activation_function", "gelu_new")
+    if activation not in _ACTIVATIONS:
+        refuse("activation_function", raw, f"only {', '.join(_ACTIVATIONS)} are read")
+    if type(tied := raw.get("tie_word_embeddings", True)) is not bool:
+        refuse("tie_word_embeddings", raw, "it must be true or false")
+    found = authors.settled(
+        {
+            "block_size": raw["n_positions"],
+            "vocab_size": raw["vocab_size"],
+            "n_layer": raw["n_layer"],
+            "n_head": raw["n_head"],
+            "d_model": raw["n_embd"],
+            "d_mlp": raw.get("n_inner"),
+            "tied_unembed": tied,
+        },
+    )
+    return {**found, "activation_type": _ACTIVATIONS[activation]}
+
+
+def authors_name(name: str) -> str | None:
+    """A GPT-2's tensor in the authors' layout; None for the masks of attention, which are no weights."""
+    if name.endswith(MASKS):
+        return None
+    return name if name.startswith(("transformer.", "lm_head.")) else f"transformer.{name}"
+
+
+def is_turned(name: str) -> bool:
+    """Whether GPT-2 stores this matrix as (in, out)."""
+    return name.endswith((".c_attn.weight", ".c_proj.weight", ".c_fc.weight"))
+
+
+def own_config(raw: Mapping[str, Any]) -> Config:
+    """The sizes of an exported model."""
+    try:
+        return Config.from_json(raw[OWN])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CommandError(f"{CONFIG}: its `{OWN}` cannot be read: {error}") from error
+
+
+def least_parameters(config: Config) -> int:
+    """Of matrices alone."""
+    layer = math.prod((config.width, config.width)) + 3 * config.read_width * config.width
+    layer += (config.read_width + config.width) * config.hidden
+    return 2 * config.vocabulary * config.width + config.layers * layer
+
+
+def export_config(config: Config, end: int, probe_is_kept: bool) -> dict[str, Any]:
+    """`config.json` of an export: the usual names for whoever reads those, and all that our model is."""
+    return {
+        "architectures": ["CircuitlangTransformer"],
+        "model_type": OURS,
+        "vocab_size": config.vocabulary,
+        "hidden_size": config.width,
+        "intermediate_size": config.hidden,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "head_dim": config.head_width,
+        "max_position_embeddings": config.context,
+        "hidden_act": config.nonlinearity,
+        "tie_word_embeddings": False,
+        "bos_token_id": end,
+        "eos_token_id": end,
+        "dtype": "float32",
+        OWN: config.to_json(),
+        "probe_is_kept": probe_is_kept,
+    }

@@ -1,0 +1,1 @@
+"""A RECIPE + TEXT -> A MODEL."""

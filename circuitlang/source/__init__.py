@@ -1,0 +1,1 @@
+"""WHERE a thing was written, and what is wrong with it; progress."""

@@ -1,0 +1,1 @@
+"""FILES written whole or not at all, and the cache of results."""

@@ -1,0 +1,1 @@
+"""The other verbs: train, prune, draft, frontier, show."""

@@ -1,0 +1,151 @@
+"""The main job end to end on the shipped model, with a search short enough for a test."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from circuitlang.checking.job import Options
+from circuitlang.checking.run import check, check_and_write, check_file
+from circuitlang.claims.battery.checks import CHECKS
+from circuitlang.claims.verdict import Outcome
+from circuitlang.language.program.load import load_text
+from circuitlang.language.program.spec import Spec
+from circuitlang.report.report import Report
+
+ROOT = Path(__file__).parents[2]
+SPEC = """
+use "tasks/python.task"
+
+spec quick {
+  task = single_double_quote
+  model = "zoo:python-small"
+  prune { loss = 0.5  ablate = mean  seeds = 0  steps = 40  batch = 4  learning_rate = 0.1  penalty = 0.03 }
+  verdict { samples = 64..128 }
+  claim sufficient: loss given keep(circuit) <= 0.65
+  claim impossible: accuracy given drop(circuit) >= 100%
+  claim counted:    nodes >= 1
+}
+"""
+
+
+def quickly(**options) -> Options:
+    """Without the battery and the nulls, which take longer than a test may."""
+    return Options(battery=False, controls=False, **options)
+
+
+def spec_of(text: str) -> Spec:
+    return load_text(text, "quick.cir", ROOT).specs["quick"]
+
+
+@pytest.fixture(scope="module")
+def quick() -> Spec:
+    return spec_of(SPEC)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for the whole file: the search is what takes long."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def report(quick: Spec, cache: Path) -> Report:
+    return check(quick, ROOT, quickly(cache=cache))
+
+
+def test_the_report_says_what_happened(report: Report) -> None:
+    assert report.task.accuracy is not None
+    assert report.task.accuracy > 0.9
+    assert report.circuit is not None
+    assert report.circuit.seeds == (0,)
+    assert all(circuit.nodes >= 1 for circuit in report.circuit.per_seed)
+    assert [claim.name for claim in report.claims] == ["sufficient", "impossible", "counted"]
+    assert [claim.verdict for claim in report.claims][2] is Outcome.PASS
+    assert report.claims[1].verdict is not Outcome.PASS
+    broken = report.claims[1].counterexample
+    assert (broken is not None) == (report.claims[1].verdict is Outcome.FAIL)
+    assert broken is None or broken.circuit_answer != broken.expected
+    assert report.exit_status in (1, 3)
+
+
+def test_the_same_check_gives_the_same_bytes_with_and_without_the_cache(
+    quick: Spec, report: Report, cache: Path
+) -> None:
+    again = check(quick, ROOT, quickly(cache=cache))
+    afresh = check(quick, ROOT, quickly(fresh=True))
+    assert (report.cached, again.cached, afresh.cached) == (False, True, False)
+    assert again.to_json(timings=False) == report.to_json(timings=False)
+    assert afresh.to_json(timings=False) == report.to_json(timings=False)
+
+
+def test_a_changed_claim_reuses_the_circuit_and_a_changed_search_does_not(
+    quick: Spec, report: Report, cache: Path
+) -> None:
+    assert check(replace(quick, claims=quick.claims[2:]), ROOT, quickly(cache=cache)).cached
+    other = replace(quick, prune=replace(quick.prune, steps=41))
+    assert not check(other, ROOT, quickly(cache=cache)).cached
+
+
+def test_a_model_that_cannot_do_the_task_is_not_pruned(quick: Spec) -> None:
+    hard = replace(quick, verdict=replace(quick.verdict, mass=0.99))
+    found = check(hard, ROOT, quickly(fresh=True))
+    assert found.verdict is Outcome.FAIL
+    assert found.circuit is None
+    assert found.claims == ()
+    assert found.note.startswith("not competent: mass")
+
+
+def test_the_files_are_written_and_fit_the_schema(
+    quick: Spec, report: Report, cache: Path, tmp_path: Path
+) -> None:
+    program = load_text(SPEC, str(ROOT / "quick.cir"), ROOT)
+    folder = tmp_path / "out"
+    written, notes = check_and_write(quick, program, folder, quickly(cache=cache))
+    assert notes[0] == f"files in {folder}"
+    names = {path.name for path in folder.iterdir()}
+    assert {"report.json", "report.md", "report.html", "circuit.json", "circuit.dot", "exhibit.json"} <= names
+    assert {"junit.xml", "badge.svg"} <= names
+    assert "Made without" not in (folder / "report.html").read_text("utf-8")
+    assert not [name for name in names if name.endswith(".part")]
+    data = json.loads((folder / "report.json").read_text())
+    jsonschema.validate(data, json.loads((ROOT / "docs/report.schema.json").read_text()))
+    assert Report.from_json((folder / "report.json").read_text()).verdict is written.verdict
+
+
+def test_from_python(report: Report, cache: Path, tmp_path: Path) -> None:
+    path = tmp_path / "project" / "quick.cir"
+    path.parent.mkdir()
+    (path.parent / "pyproject.toml").write_text("")
+    shutil.copytree(ROOT / "tasks", path.parent, dirs_exist_ok=True)
+    path.write_text(SPEC.replace("tasks/python.task", "python.task"))
+    found = check_file(path, options=quickly(cache=cache))
+    assert found.cached
+    assert found.circuit is not None
+    assert found.circuit.graph().number_of_nodes() >= found.circuit.nodes
+
+
+def test_a_search_that_stopped_early_leaves_nothing_that_could_pass(quick: Spec, cache: Path) -> None:
+    hopeless = replace(quick, prune=replace(quick.prune, loss=1e-4))
+    found = check(hopeless, ROOT, quickly(cache=cache))
+    assert found.circuit is not None
+    assert not any(circuit.reached for circuit in found.circuit.per_seed)
+    assert {claim.verdict for claim in found.claims} == {Outcome.NOT_MEASURED}
+    assert all("stopped after 16 of 40 steps" in claim.note for claim in found.claims)
+
+
+def test_the_battery_is_in_the_report_and_can_be_left_out(quick: Spec, report: Report, cache: Path) -> None:
+    assert report.battery == ()
+    found = check(quick, ROOT, Options(controls=False, cache=cache))
+    assert [one.name for one in found.battery] == list(CHECKS)
+    gates = [one.verdict for one in found.battery if one.gates]
+    assert all(verdict is not None for verdict in gates)
+    assert found.verdict.severity >= max(verdict.severity for verdict in gates if verdict is not None)
+    assert "battery" in found.seconds
+    again = check(quick, ROOT, Options(controls=False, cache=cache))
+    assert again.to_json(timings=False) == found.to_json(timings=False)
