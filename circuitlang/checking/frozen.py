@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from circuitlang.checking.job import Options
 from circuitlang.checking.judge import Judged, Known, judge_circuits, judge_model
 from circuitlang.checking.lock import differing, hashes, misfits
-from circuitlang.circuit.graph import jaccard
+from circuitlang.circuit.graph import WEIGHTS, jaccard
 from circuitlang.claims.verdict import Outcome, void
 from circuitlang.language.program.spec import Spec
 from circuitlang.report.compare import changed, compare, short
@@ -86,8 +86,9 @@ def put_back(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec) -> li
         )
         loss, error = mean_and_error(torch.cat(parts), many.cases)
         if same_model(locked, meter.checkpoint.digest):
-            others = tuple(edge for edge in circuit.graph.edges if edge.kind != "weight")
-            graph = replace(circuit.graph, edges=(*weight_edges(model, nodes), *others))
+            others = tuple(edge for edge in circuit.graph.edges if edge.kind not in WEIGHTS)
+            weights = weight_edges(model, nodes, circuit.graph.unneeded)
+            graph = replace(circuit.graph, edges=(*weights, *others))
         else:
             few = finder.shown(len(nodes))
             graph = extract(model, meter.ablation, nodes, few, finder.checkpoint.tokenizer)

@@ -1,12 +1,13 @@
-"""One weight of the model: what goes through it becomes its mean, what it is in the other case, or a multiple."""
+"""Single weights of the model: what goes through one becomes its mean, what it is in the other case, or a multiple."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from circuitlang.circuit.cut import Kind
@@ -45,82 +46,102 @@ def rewired(
 ) -> Transformer:
     """A model for this batch that shares all weights, in which the target reads another source through the edge.
 
-    Exact: the change is made before AbsTopK and the activation function, and no other weight sees it. A value channel
-    reaches what its head writes through the head's own pattern. Raises ValueError for two nodes between which there is
-    no weight.
+    As `rereading`. Raises ValueError for two nodes between which there is no weight.
     """
-    name = MATRICES.get((edge.source.site.place, edge.target.site.place))
-    if name is None or edge.source.site.layer != edge.target.site.layer:
+    places = (edge.source.site.place, edge.target.site.place)
+    if places not in MATRICES or edge.source.site.layer != edge.target.site.layer:
         raise ValueError(f"there is no weight from {edge.source} to {edge.target}")
-    *path, matrix = name.format(edge.source.site.layer).removesuffix(".weight").split(".")
-    changed = shared = _shallow(model)
-    for step in path:
-        child = _shallow(changed.get_submodule(step))
-        changed._modules[step] = child
-        changed = child
-    inner = changed.get_submodule(matrix)
-    weight = model.get_parameter(name.format(edge.source.site.layer))[edge.target.index, edge.source.index]
-    rise = _rise(model, batch, edit, edge, mean)
-    if edge.source.site.place is Place.V:
-        assert isinstance(changed, Attention)
-        changed.__dict__["mix"] = _mixing(changed.mix, edge.source.index, rise)  # of this copy alone
-        changed._modules[matrix] = _LastUnit(inner, edge.target.index, weight)
-    else:
-        changed._modules[matrix] = _Reading(inner, edge, weight, rise)
-    assert isinstance(shared, Transformer)
-    return shared
+    matrix = model.get_parameter(MATRICES[places].format(edge.source.site.layer))
+    weights = torch.zeros_like(matrix)
+    here = edge.target.index, edge.source.index
+    weights[here] = matrix[here].detach()
+    return rereading(
+        model, [Reread(edge.source.site.layer, *places, weights, _rise(model, batch, edit, edge, mean))]
+    )
 
 
 Rise = Callable[[Tensor], Tensor]
-"""(prompt, position) values of the source -> what the target reads less these."""
+"""(prompt, position, unit) values of a site -> what is read instead, less these; the same shape."""
+
+
+@dataclass(frozen=True)
+class Reread:
+    """Some weights of one matrix, through which another value of their source is read. weights: (target, source), 0 at
+    all others of the matrix."""
+
+    layer: int
+    source: Place
+    target: Place
+    weights: Tensor
+    rise: Rise
+
+
+def rereading(model: Transformer, changes: Iterable[Reread]) -> Transformer:
+    """A model that shares all weights, some of which read other values of their sources; each matrix named once.
+
+    Exact: the change is made before AbsTopK and the activation function, and no other weight sees it. A value channel
+    reaches what its head writes through the head's own pattern.
+    """
+    shared = _shallow(model)
+    own: dict[str, nn.Module] = {}  # by path: the copies, each made once
+    for change in changes:
+        *path, matrix = (
+            MATRICES[change.source, change.target].format(change.layer).removesuffix(".weight").split(".")
+        )
+        changed = shared
+        for depth, step in enumerate(path):
+            at = ".".join(path[: depth + 1])
+            if at not in own:
+                own[at] = changed._modules[step] = _shallow(changed.get_submodule(step))
+            changed = own[at]
+        inner = changed.get_submodule(matrix)
+        if change.source is Place.V:
+            assert isinstance(changed, Attention)
+            changed.__dict__["mix"] = _mixing(changed.mix, change.rise)  # of this copy alone
+            changed._modules[matrix] = _WithChange(inner, change.weights)
+        else:
+            changed._modules[matrix] = _Reading(inner, change.weights, change.rise)
+    assert isinstance(shared, Transformer)
+    return shared
 
 
 def _rise(model: Transformer, batch: Batch, edit: Edit, edge: EdgeCut, mean: Mapping[Site, Tensor]) -> Rise:
     site = edge.source.site
     act = Act(edge.kind, (edge.source,), edge.value, edge.at, edge.to, edge.by)
     other = record(model, batch, ablations(edit), {site}) if edge.kind == "swap" else {}
-    alone = replace(put(act, site, batch, other, mean), units=torch.tensor([0], device=model.embed.device))
-    return lambda x: alone(x[..., None])[..., 0] - x
+    alone = put(act, site, batch, other, mean)
+    return lambda x: alone(x) - x
 
 
 class _Reading(nn.Module):
-    """A linear map, one of whose outputs reads another value of one input."""
+    """A linear map, some of whose weights read other values."""
 
-    def __init__(self, inner: nn.Module, edge: EdgeCut, weight: Tensor, rise: Rise) -> None:
+    def __init__(self, inner: nn.Module, weights: Tensor, rise: Rise) -> None:
         super().__init__()
-        self.inner, self.edge, self.one, self.rise = inner, edge, weight.detach(), rise
+        self.inner, self.weights, self.rise = inner, weights, rise
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.inner(x).clone()
-        y[..., self.edge.target.index] += self.one * self.rise(x[..., self.edge.source.index])
-        return y
+        return self.inner(x) + F.linear(self.rise(x), self.weights)
 
 
-class _LastUnit(nn.Module):
-    """A linear map, to one of whose outputs the last input is added, by a weight."""
+class _WithChange(nn.Module):
+    """A linear map, some of whose weights also read the units that stand behind its input."""
 
-    def __init__(self, inner: nn.Module, target: int, weight: Tensor) -> None:
+    def __init__(self, inner: nn.Module, weights: Tensor) -> None:
         super().__init__()
-        self.inner, self.target, self.one = inner, target, weight.detach()
+        self.inner, self.weights = inner, weights
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.inner(x[..., :-1]).clone()
-        y[..., self.target] += self.one * x[..., -1]
-        return y
+        units = self.weights.shape[1]
+        return self.inner(x[..., :-units].contiguous()) + F.linear(x[..., -units:], self.weights)
 
 
 Mix = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def _mixing(mix: Mix, unit: int, rise: Rise) -> Mix:
-    """A head's mixing of values that also gives, as one unit more, what the change of one value channel comes to."""
-
-    def more(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        change = torch.zeros_like(v)
-        change[..., unit] = rise(v[..., unit])
-        return torch.cat([mix(q, k, v), mix(q, k, change)[..., unit, None]], -1)
-
-    return more
+def _mixing(mix: Mix, rise: Rise) -> Mix:
+    """A head's mixing of values, and behind it that of what the values are changed by."""
+    return lambda q, k, v: torch.cat([mix(q, k, v), mix(q, k, rise(v))[..., : v.shape[-1]]], -1)
 
 
 def _shallow(module: nn.Module) -> nn.Module:

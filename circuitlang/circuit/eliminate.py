@@ -34,6 +34,8 @@ RENEWED = 0.9
 """The part of the complement that comes back is chosen anew when so many of the nodes are left."""
 RANKED = 32
 """Datapoints of `train` that the second stage looks at."""
+ROUGH = 96
+"""Datapoints of `select` that a bisection looks at, before all of them decide."""
 GIVE_UP = 0.6
 """The second stage ends when the loss on `train` is this far above the target, in multiples of it."""
 Draw = Callable[[int, int], Batch]

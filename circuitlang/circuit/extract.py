@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from math import isfinite
 
 import torch
@@ -27,9 +27,10 @@ def extract(
     nodes: Sequence[Node],
     select: Batch,
     tokenizer: Tokenizer,
+    unneeded: Collection[tuple[Node, Node]] = (),
 ) -> CircuitGraph:
-    """The graph of the circuit that keeps `nodes`. Costs are rises of the mean loss on `select`, in nats. Raises
-    CommandError where one is not finite."""
+    """The graph of the circuit that keeps `nodes`. Costs are rises of the mean loss on `select`, in nats. `unneeded`:
+    as in circuit/unneeded.py. Raises CommandError where a cost is not finite."""
     costs = node_costs(model, ablation, nodes, select)
     if not all(map(isfinite, costs.values())):
         raise CommandError(
@@ -42,7 +43,7 @@ def extract(
         for node in sorted(nodes)
     )
     edges = (
-        *weight_edges(model, nodes),
+        *weight_edges(model, nodes, unneeded),
         *embedding_edges(model, nodes, select, tokenizer),
         *unembedding_edges(model, nodes, select, tokenizer),
         *attention_edges(found),
@@ -75,14 +76,19 @@ def node_costs(
     return {node: other - whole for node, other in zip(nodes, others, strict=True)}
 
 
-def weight_edges(model: Transformer, nodes: Sequence[Node]) -> tuple[GraphEdge, ...]:
+def weight_edges(
+    model: Transformer, nodes: Sequence[Node], unneeded: Collection[tuple[Node, Node]] = ()
+) -> tuple[GraphEdge, ...]:
     """Nonzero weights between two kept nodes: what the paper counts (section 4.3 of its appendix's viewer). In the
     order of `nodes`, by target and then by source."""
     found: list[tuple[int, int, float]] = []
     for targets, sources, weights in _between(model, nodes):
         for row, column in weights.nonzero().tolist():
             found.append((targets[row], sources[column], float(weights[row, column])))
-    return tuple(GraphEdge(nodes[s], nodes[t], weight, "weight") for t, s, weight in sorted(found))
+    ends = ((nodes[s], nodes[t], weight) for t, s, weight in sorted(found))
+    return tuple(
+        GraphEdge(s, t, weight, "unneeded" if (s, t) in unneeded else "weight") for s, t, weight in ends
+    )
 
 
 def weight_count(model: Transformer, nodes: Sequence[Node]) -> int:

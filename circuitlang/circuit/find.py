@@ -22,10 +22,12 @@ from circuitlang.circuit.ablation import (
     zeros,
 )
 from circuitlang.circuit.donors import Cases, Donors
+from circuitlang.circuit.eliminate import RANKED
 from circuitlang.circuit.extract import bare, extract
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.losses import loss_and_error
-from circuitlang.circuit.prune import Pruned, Stopped, prune
+from circuitlang.circuit.prune import MARGIN, Pruned, Stopped, prune
+from circuitlang.circuit.unneeded import Edge, Edges, unneeded_edges
 from circuitlang.language.program.spec import Ablate, PruneSettings
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.prompts.encode import Batch, encode
@@ -203,7 +205,15 @@ class Finder:
             pruned = _cut(pruned, budget, self, ablation, select)
         if costs:
             shown = self.shown(len(pruned.nodes))
-            graph = extract(model, ablation, pruned.nodes, shown, self.checkpoint.tokenizer)
+            unneeded: set[Edge] = set()
+            if pruned.reached:
+                edges = bare(model, pruned.nodes).weights
+                train = draw(settings.steps * settings.batch, RANKED)
+                report("leaving out edges", 1.0)
+                unneeded = unneeded_edges(
+                    Edges(model, ablation, pruned.nodes), edges, train, select, settings.loss, MARGIN
+                )
+            graph = extract(model, ablation, pruned.nodes, shown, self.checkpoint.tokenizer, unneeded)
         else:
             graph = bare(model, pruned.nodes)
         key = self._key(settings, seed, budget, without, fallback, costs)

@@ -6,15 +6,16 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from circuitlang.site import OF_HEADS, READS, WRITES, Node, Place, parse_node
 
 if TYPE_CHECKING:
     import networkx
 
-EdgeKind = Literal["weight", "embedding", "unembedding", "attention", "residual"]
-EDGE_KINDS: tuple[EdgeKind, ...] = ("weight", "embedding", "unembedding", "attention", "residual")
+EdgeKind = Literal["weight", "unneeded", "embedding", "unembedding", "attention", "residual"]
+EDGE_KINDS: tuple[EdgeKind, ...] = get_args(EdgeKind)
+WEIGHTS: tuple[EdgeKind, ...] = ("weight", "unneeded")
 ANSWER = "answer"  # the end of every circuit: the unembedding's difference between the answer and its foils
 
 
@@ -49,8 +50,10 @@ class GraphNode:
 class GraphEdge:
     """One connection. An end is a kept node, or a text: a token, "embedding", or `ANSWER`.
 
-    kind `weight`       a nonzero weight between two kept nodes: what `edge_count` counts (Gao et al. 2025);
-                        attn_in -> q, k, v; v -> attn_out; mlp_in -> neuron; neuron -> mlp_out
+    kind `weight`       a nonzero weight between two kept nodes: attn_in -> q, k, v; v -> attn_out; mlp_in -> neuron;
+                        neuron -> mlp_out
+         `unneeded`     the same, but ablated together with all others of this kind the circuit still reaches its
+                        target (circuit/unneeded.py). Not drawn
          `embedding`    a nonzero weight from a token (or "embedding") to the channel that a kept node reads
          `unembedding`  a nonzero weight from the channel that a kept node writes to a token (or `ANSWER`)
          `attention`    the product of a q and a k channel: same head, same channel. Not counted
@@ -93,9 +96,7 @@ class CircuitGraph:
             for end in (edge.source, edge.target):
                 if isinstance(end, Node) and end not in kept:
                     raise ValueError(f"an edge ends at {end}, which is not in the circuit")
-            if edge.kind == "weight" and not (
-                isinstance(edge.source, Node) and isinstance(edge.target, Node)
-            ):
+            if edge.kind in WEIGHTS and not (isinstance(edge.source, Node) and isinstance(edge.target, Node)):
                 raise ValueError(f"{edge.source} -> {edge.target}: a weight edge joins two nodes")
 
     @property
@@ -108,17 +109,33 @@ class CircuitGraph:
         return tuple(found.node for found in self.nodes)
 
     @property
+    def drawn(self) -> tuple[GraphEdge, ...]:
+        """All edges but the unneeded ones."""
+        return tuple(edge for edge in self.edges if edge.kind != "unneeded")
+
+    @property
+    def unneeded(self) -> tuple[tuple[Node, Node], ...]:
+        """The two ends of every edge of this kind, in order."""
+        without = {(edge.source, edge.target) for edge in self.edges if edge.kind == "unneeded"}
+        return tuple(ends for ends in self.weights if ends in without)
+
+    @property
     def weights(self) -> tuple[tuple[Node, Node], ...]:
         """The two ends of every edge that `edge_count` counts, in order."""
         return tuple(
             (edge.source, edge.target)
             for edge in self.edges
-            if edge.kind == "weight" and isinstance(edge.source, Node) and isinstance(edge.target, Node)
+            if edge.kind in WEIGHTS and isinstance(edge.source, Node) and isinstance(edge.target, Node)
         )
 
     @property
     def edge_count(self) -> int:
-        """Nonzero weights between two kept nodes: the paper's measure of a circuit's size."""
+        """Nonzero weights between two kept nodes, needed or not: the measure of a circuit's size of Gao et al. 2025."""
+        return self._count(*WEIGHTS)
+
+    @property
+    def needed_edge_count(self) -> int:
+        """Of these, the ones that are drawn: ablated together, all others leave the loss under the target."""
         return self._count("weight")
 
     @property
@@ -129,8 +146,8 @@ class CircuitGraph:
     def unembedding_edge_count(self) -> int:
         return self._count("unembedding")
 
-    def _count(self, kind: EdgeKind) -> int:
-        return sum(edge.kind == kind and edge.weight != 0 for edge in self.edges)
+    def _count(self, *kinds: EdgeKind) -> int:
+        return sum(edge.kind in kinds and edge.weight != 0 for edge in self.edges)
 
     def to_data(self) -> dict[str, Any]:
         """The graph in terms of JSON, as `GRAPH_SCHEMA` says. `from_data` is its inverse, bit for bit."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from circuitlang.circuit.graph import ANSWER, CircuitGraph
+from circuitlang.circuit.graph import ANSWER, WEIGHTS, CircuitGraph
 from circuitlang.language.program.hypothesis import Role
 from circuitlang.site import HEAD_PORTS, READS, WRITES, Node, Place, Site
 
@@ -66,7 +66,7 @@ class Anatomy:
         for edge in self.graph.edges:
             if not isinstance(edge.source, Node):
                 continue
-            if edge.kind in ("weight", "residual") and isinstance(edge.target, Node):
+            if edge.kind in (*WEIGHTS, "residual") and isinstance(edge.target, Node):
                 after[edge.source].add(edge.target)
             elif edge.kind in ("residual", "unembedding"):
                 after[edge.source].add(ANSWER)

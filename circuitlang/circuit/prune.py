@@ -31,7 +31,7 @@ from torch import Tensor
 
 from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.adversary import Adversary, allowed, attacked, worst_part
-from circuitlang.circuit.eliminate import STEADY, Draw, by_return, eliminate, every_node
+from circuitlang.circuit.eliminate import ROUGH, STEADY, Draw, by_return, eliminate, every_node
 from circuitlang.circuit.losses import loss_and_error, losses_and_errors
 from circuitlang.circuit.mask import Mask, keeping
 from circuitlang.language.program.spec import PruneSettings
@@ -47,8 +47,6 @@ SMOOTH = 0.1
 """Weight of the newest batch in the running mean of the loss that the penalty follows."""
 MARGIN = 3.0
 """The target must be met on `select` by so many standard errors, so that it is met on fresh prompts too."""
-ROUGH = 96
-"""Datapoints of `select` that the bisection looks at, before all of them decide."""
 BESIDE = 3
 """Sizes on each side of the one in question that are measured with it on all of `select`."""
 GROWN = 4

@@ -270,7 +270,7 @@ def _ranks(rows: Sequence[_Row], answered: bool) -> Iterator[str]:
 def _edges(graph: CircuitGraph, read: Mapping[Node, str], written: Mapping[Node, str]) -> Iterator[str]:
     """Between nodes, each edge; from tokens and to the answer, one line by way of the box that has the weights."""
     largest = max((abs(edge.weight) for edge in graph.edges if edge.kind == "weight"), default=0.0) or 1.0
-    for edge in graph.edges:
+    for edge in graph.drawn:
         if isinstance(edge.source, Node) and isinstance(edge.target, Node):
             ends = [quote(str(edge.source)), quote(str(edge.target))]
             if edge.kind == "attention":  # the query stands to the left of its key

@@ -119,7 +119,7 @@ def _circuit(report: Report, diagram: str | None) -> Iterator[str]:
     yield "## The circuit"
     yield ""
     yield (
-        f"{circuit.nodes:,} of {circuit.total_nodes:,} nodes and {circuit.edges:,} edges (seed {circuit.seeds[0]}). "
+        f"{circuit.nodes:,} of {circuit.total_nodes:,} nodes and {words.edges(circuit)} (seed {circuit.seeds[0]}). "
         "Losses are nats per prompt: of the circuit alone on `select` and `test`, and with the circuit ablated; "
         "the answer set is the probability of answer and foils together."
     )

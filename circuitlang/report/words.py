@@ -260,10 +260,17 @@ def _range(shares: list[float]) -> str:
 def circuit_line(circuit: CircuitResult) -> str:
     """The size and the loss of the circuit that is drawn, in one line."""
     return (
-        f"{circuit.nodes:,} of {circuit.total_nodes:,} nodes, {circuit.edges:,} edges; "
+        f"{circuit.nodes:,} of {circuit.total_nodes:,} nodes, {edges(circuit)}; "
         f"loss {optional(circuit.loss)} nats{'' if circuit.target is None else f', target {number(circuit.target)}'}"
         f"; seed{'s' if len(circuit.seeds) > 1 else ''} {', '.join(map(str, circuit.seeds))}"
     )
+
+
+def edges(circuit: CircuitResult) -> str:
+    """How many, and how many of them are drawn."""
+    graph = circuit.per_seed[0].graph
+    needed = "" if graph is None or not graph.unneeded else f", {graph.needed_edge_count:,} of them needed"
+    return f"{circuit.edges:,} edges{needed}"
 
 
 def answer_set(task: TaskResult, circuit: SeedCircuit) -> str:

@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from circuitlang.circuit.norms import logits_with_scales, scales_of
+from circuitlang.circuit.unneeded import Edges
 from circuitlang.claims.battery.check_result import Answer, Threshold
 from circuitlang.claims.battery.runs import HALF, LOOKED, VARIED, Context, counted, over_cases
 from circuitlang.claims.interval import Values
@@ -63,6 +64,22 @@ def agreement(context: Context) -> Answer:
         "loss minus the model's": (">=", -BELOW),
     }
     return Answer(outcome, numbers, "; ".join(said), needs)
+
+
+def needed_edges(context: Context) -> Answer:
+    """2: the circuit without the edges that the search found it reaches its target without."""
+    circuit, out = Edges(context.model, context.meter.ablation, context.nodes), context.graph.unneeded
+    tables = context.tables("needed edges", lambda batch, _: circuit.logits(out, batch), VARIED)
+    over = context.margin(tables)
+    numbers = {
+        "accuracy": context.accuracy(tables),
+        "margin to the threshold": over,
+        "loss": context.loss(tables),
+        "edges": counted(context.graph.edge_count),
+        "edges that are drawn": counted(context.graph.needed_edge_count),
+    }
+    note = f"{context.graph.needed_edge_count:,} of {context.graph.edge_count:,} edges"
+    return Answer(over.outcome(">=", 0.0), numbers, note, {"accuracy": context.accuracy_needed(VARIED)})
 
 
 def norms(context: Context) -> Answer:

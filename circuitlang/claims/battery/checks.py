@@ -1,4 +1,4 @@
-"""A circuit -> the ten checks that every circuit goes through, whatever its spec claims (docs/verdicts.md).
+"""A circuit -> the eleven checks that every circuit goes through, whatever its spec claims (docs/verdicts.md).
 
 Claims ask what the author asks; the battery asks what has gone wrong before: a circuit whose attention is not the
 model's, one that is better than the model, one that works under its own ablation only (Gao et al. 2025, section 7).
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import NamedTuple
 
-from circuitlang.claims.battery.agreement import agreement, calibration, held_out, norms
+from circuitlang.claims.battery.agreement import agreement, calibration, held_out, needed_edges, norms
 from circuitlang.claims.battery.check_result import Answer, Check
 from circuitlang.claims.battery.interchange import attention, interchange
 from circuitlang.claims.battery.necessity import NEGLIGIBLE, idle_nodes, necessity, redundancy
@@ -36,6 +36,11 @@ CHECKS: Mapping[str, _Row] = {
     ),
     "robustness to the ablation": _Row(
         ablations, True, "Does the circuit work however the complement is ablated?"
+    ),
+    "needed edges": _Row(
+        needed_edges,
+        True,
+        "Does it still work where every weight that is not drawn reads the ablation's value?",
     ),
     "frozen norms": _Row(norms, False, "Does it still work where it cannot move the norms?"),
     "interchange": _Row(
@@ -62,7 +67,7 @@ CHECKS: Mapping[str, _Row] = {
 def battery(
     context: Context, report: Callable[[str, float], None] = lambda check, share: None
 ) -> tuple[Check, ...]:
-    """All ten. What was measured before is read from the meter's cache. `report(check, share done)`."""
+    """All eleven. What was measured before is read from the meter's cache. `report(check, share done)`."""
     found = []
     for number, name in enumerate(CHECKS):
         report(name, number / len(CHECKS))
@@ -90,7 +95,10 @@ def _kept(context: Context, name: str) -> Check:
     """From the cache where it is there."""
     settings = repr(asdict(context.settings))
     costs = [f"{found.node} {found.cost!r}" for found in context.graph.nodes]
-    key = key_of("check", context.meter.key, name, costs, settings, context.seed, repr(context.wheres))
+    unneeded = [f"{source} {target}" for source, target in context.graph.unneeded]
+    key = key_of(
+        "check", context.meter.key, name, costs, unneeded, settings, context.seed, repr(context.wheres)
+    )
     known = context.meter.cache.found(key, _read)
     if known is not None:
         return known

@@ -45,7 +45,7 @@ function drawGraph() {
       0,
     ) || 1;
   const writers = new Map();
-  for (const edge of graph.edges) {
+  for (const edge of graph.edges.filter((edge) => edge.kind !== "unneeded")) {
     if (isNode(edge.source) && isNode(edge.target)) drawEdge(root, layout, edge, largest);
     else if (isNode(edge.source)) writers.set(edge.source, [...(writers.get(edge.source) ?? []), edge]);
   }

@@ -85,7 +85,7 @@ def _grouped(nodes: Sequence[GraphNode]) -> list[Group]:
 def _ordered(rows: list[list[Group]], graph: CircuitGraph) -> list[list[Group]]:
     """Groups of each row by the mean place of what they are joined to, from below and from above in turn."""
     joined: dict[Node, list[Node]] = {}
-    for edge in graph.edges:
+    for edge in graph.drawn:
         if isinstance(edge.source, Node) and isinstance(edge.target, Node) and edge.kind != "attention":
             joined.setdefault(edge.source, []).append(edge.target)
             joined.setdefault(edge.target, []).append(edge.source)

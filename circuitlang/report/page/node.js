@@ -307,7 +307,9 @@ function edgesOf(node) {
     for (const edge of found) {
       const other = edge[end];
       const sign =
-        edge.kind === "residual" || edge.kind === "attention" ? edge.kind : number(edge.weight, true);
+        edge.kind === "residual" || edge.kind === "attention"
+          ? edge.kind
+          : number(edge.weight, true) + (edge.kind === "unneeded" ? " (not needed, not drawn)" : "");
       list.append(
         el(
           "li",
