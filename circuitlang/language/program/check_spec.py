@@ -9,6 +9,7 @@ from circuitlang.language.program import errors, errors_spec
 from circuitlang.language.program.check_circuit import check_circuit
 from circuitlang.language.program.check_claim import check_claim
 from circuitlang.language.program.check_settings import first_of_each, section_values, setting_value
+from circuitlang.language.program.expression import Ref
 from circuitlang.language.program.recipe import Recipe
 from circuitlang.language.program.signature import Setting
 from circuitlang.language.program.spec import Claim, PruneSettings, Spec, VerdictSettings
@@ -42,6 +43,9 @@ def check_spec(
     subject = Subject("spec", task, circuit, roles, layers, found)
     claims = check_claims(spec, subject)
     found += _unused(written, subject)
+    if task is not None and PruneSettings(**prune).ablate == "resample" and _one_answer(task):
+        at = _where_ablated(sections.get("prune"), spec)
+        found.append(errors_spec.one_answer(at, task.name))
     if task is None or any(problem.severity == "error" for problem in found):
         return None, found
     doc = spec.doc.text if spec.doc else None
@@ -59,6 +63,19 @@ def check_spec(
         circuit,
     )
     return checked, found
+
+
+def _one_answer(task: Task) -> bool:
+    """Whether the answer is the same whatever is drawn."""
+    return len(task.cases) == 1 and not any(isinstance(part, Ref) for part in task.cases[0].answer.parts)
+
+
+def _where_ablated(prune: tree.Section | None, spec: tree.Spec) -> Span:
+    """Where `ablate` is written; the task's name where it is not."""
+    for setting in prune.items if prune is not None else ():
+        if setting.name.text == "ablate":
+            return setting.value.span
+    return written_value(spec, "task").span
 
 
 def block_settings(

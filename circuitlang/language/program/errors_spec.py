@@ -45,6 +45,13 @@ def floor_too_high(span: Span, allowed: str) -> Diagnostic:
 # --- specs ---
 
 
+def one_answer(span: Span, task: str) -> Diagnostic:
+    """Ablated nodes would become what they are on another prompt of the task, and all prompts have one answer."""
+    message = f"all prompts of `{task}` have one answer, so that values of another prompt leave it in place"
+    hint = "write `ablate = resample(text)` or `ablate = mean`, or give the task a case with another answer"
+    return Diagnostic("CIR-141", message, span, hint)
+
+
 def no_claims(span: Span, block: str) -> Diagnostic:
     """A spec that claims nothing."""
     example = "loss given keep(circuit) <= 0.15" if block == "spec" else "encoder_error <= 0.2"
