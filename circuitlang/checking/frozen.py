@@ -37,6 +37,8 @@ def require_inputs(spec: Spec, locked: LockedSpec, model: str, seed: int, other_
     if not wrong:
         return
     said = "; ".join(f"{c.name} was {short(c.old)} and is {short(c.new)}" for c in wrong)
+    if locked.report.ablation not in ("", spec.prune.ablate):
+        said = f"it was made under `ablate = {locked.report.ablation}`, not `{spec.prune.ablate}`; {said}"
     advice = "check without --frozen, and write a new lock with --update-lock"
     if [c.name for c in wrong] == ["model"]:
         advice += f"; or put the locked circuit into this model: --frozen --model {spec.model}"

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.ablation import Ablation
-from circuitlang.circuit.adversary import attacked, worst_part
+from circuitlang.circuit.adversary import allowed, attacked, worst_part
 from circuitlang.circuit.compact import compact
+from circuitlang.circuit.losses import chance
 from circuitlang.circuit.mask import Mask, keeping
 from circuitlang.circuit.shared import Shared, in_order, trace
 from circuitlang.language.program.spec import PruneSettings
@@ -76,7 +77,10 @@ def eliminate(
     """The second stage: the survivors, the most needed first."""
     batch = draw(settings.steps * settings.batch, RANKED)
     config, stand_ins = model.config, ablation.of(batch)
-    attack = attacked(batch).to(model.embed.device)[:, None, None]
+    attack = attacked(batch).to(model.embed.device)
+    # The loss under attack counts as its share of what is allowed there, so that neither half ends the search alone.
+    lenient = settings.loss / allowed(settings.loss, chance(batch)) if settings.resamples else 1.0
+    weight = torch.where(attack, lenient, 1.0)
     back: dict[Site, Tensor] = {}
     known = 0  # how many nodes were left when the part that comes back was chosen
 
@@ -86,7 +90,11 @@ def eliminate(
         if not back:
             return mask
         return Mask(
-            {s: torch.where(attack, torch.maximum(k, back[s]), k) for s, k in mask.keep.items()}, mask.mean
+            {
+                s: torch.where(attack[:, None, None], torch.maximum(k, back[s]), k)
+                for s, k in mask.keep.items()
+            },
+            mask.mean,
         )
 
     def losses_without(model: Transformer, outs: Sequence[Sequence[int]]) -> list[float]:
@@ -96,7 +104,7 @@ def eliminate(
         losses = [0.0] * len(outs)
         for i in in_order(traces):
             logits = shared.logits(model, masks[i], traces[i])
-            losses[i] = float(score.loss(logits, batch).mean())
+            losses[i] = float((weight * score.loss(logits, batch)).mean())
         return losses
 
     def with_them(out: Sequence[int]) -> list[int]:
@@ -114,7 +122,7 @@ def eliminate(
             known = len(left)
         mask = masked(left)
         small = compact(model, mask)
-        now, effect = effects(small, mask, batch, left)
+        now, effect = effects(small, mask, batch, left, weight)
         if now > settings.loss * (1 + GIVE_UP) and gone:
             break
         ranked = sorted(range(len(left)), key=lambda i: (abs(effect[i]), left[i]))
@@ -158,11 +166,13 @@ def _others(nodes: Sequence[Node], out: Sequence[int]) -> list[Node]:
     return [node for i, node in enumerate(nodes) if i not in gone]
 
 
-def effects(model: Transformer, mask: Mask, batch: Batch, nodes: Sequence[Node]) -> tuple[float, list[float]]:
+def effects(
+    model: Transformer, mask: Mask, batch: Batch, nodes: Sequence[Node], weight: Tensor | float = 1.0
+) -> tuple[float, list[float]]:
     """The loss, and to first order how much it rises when each of the nodes goes: or how much higher it is where a node
-    that the mask does not keep stays away."""
+    that the mask does not keep stays away. weight: (prompt), of each in the mean."""
     keep = {site: part.clone().requires_grad_() for site, part in mask.keep.items()}
-    value = score.loss(score.answer_logits(model, batch, Mask(keep, mask.mean)), batch).mean()
+    value = (weight * score.loss(score.answer_logits(model, batch, Mask(keep, mask.mean)), batch)).mean()
     if not value.requires_grad:  # no kept node is written anywhere: leaving out the others changes nothing
         return float(value), [0.0] * len(nodes)
     slopes = torch.autograd.grad(value, list(keep.values()), allow_unused=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,6 +55,11 @@ def loss_and_error(
 ) -> tuple[float, float]:
     """The circuit's mean loss in nats per prompt, and its standard error over datapoints."""
     return losses_and_errors(model, ablation, [nodes], batch)[0]
+
+
+def chance(batch: Batch) -> float:
+    """Mean nats per prompt of knowing nothing: all candidates alike; an even chance in a one-sided task."""
+    return float(np.log(batch.choices).mean())
 
 
 def mean_and_error(losses: Tensor, cases: int) -> tuple[float, float]:

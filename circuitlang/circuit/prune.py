@@ -12,8 +12,9 @@ instead. That happens in a circuit without redundancy: all taus sink together un
 falls out, and behind a broken chain no gradient says which link it was (benchmarks/planted has four such circuits; they
 are found in this way).
 
-What stands in for the nodes outside the circuit is their mean. In a `robust` search it is what they were at random
-places of text, so that no node is left out because its mean happens to serve; and no head keeps values without a key.
+What stands in for the nodes outside the circuit is what the spec ablates with. Where that is drawn anew (`resample`),
+no node is left out because one value happens to serve; no head keeps values without a key, and half of the datapoints
+are under attack (adversary.py).
 
 Where there is nothing to find, neither stage has an end of its own: without a loss near the target there is no penalty,
 and no node goes. Such a search stops early and says so.
@@ -32,7 +33,7 @@ from torch import Tensor
 from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.adversary import Adversary, allowed, attacked, worst_part
 from circuitlang.circuit.eliminate import ROUGH, STEADY, Draw, by_return, eliminate, every_node
-from circuitlang.circuit.losses import loss_and_error, losses_and_errors
+from circuitlang.circuit.losses import chance, loss_and_error, losses_and_errors
 from circuitlang.circuit.mask import Mask, keeping
 from circuitlang.language.program.spec import PruneSettings
 from circuitlang.model import score
@@ -52,7 +53,7 @@ BESIDE = 3
 GROWN = 4
 """A circuit that misses the target by little is looked for among so many times as many nodes."""
 GENTLE = 0.25
-"""Share of the step size and of the penalty that a robust search has. At the whole of them nodes
+"""Share of the step size and of the penalty that a search under `resample` has. At the whole of them nodes
 go faster than the gradient, which the noise drowns, can say which are needed, and the loss does not come back."""
 PATIENCE = 0.4
 """Share of the steps after which a search that has not come near its target ends. The rate falls to 0, so that the
@@ -77,7 +78,7 @@ class Stopped:
 
     def __str__(self) -> str:
         return (
-            f"stopped after {self.step} of {self.steps} steps at a loss of {self.loss:.3g}, which never came under "
+            f"stopped after {self.step} of {self.steps} steps at a loss of {self.loss:.3g}: it did not converge below "
             f"{self.near:.3g}"
         )
 
@@ -210,11 +211,6 @@ def _nothing(model: Transformer, ablation: Ablation, select: Batch, learnt: Lear
     """What a search that stopped early has found."""
     loss, error = loss_and_error(model, ablation, (), select)
     return Pruned((), loss, error, False, penalty, ((0, loss),), tuple(learnt.nodes), learnt.stopped)
-
-
-def chance(batch: Batch) -> float:
-    """Mean nats per prompt of knowing nothing: all candidates alike; an even chance in a one-sided task."""
-    return float(np.log(batch.choices).mean())
 
 
 def pressure(loss: float, target: float) -> float:
@@ -379,14 +375,12 @@ def _shortest(
             seen.update(zip(wanted, losses_and_errors(model, ablation, circuits, select), strict=True))
         return seen[k][0] + MARGIN * seen[k][1] <= settings.loss
 
-    k = high
+    k, least = high, 0
+    if settings.resamples:
+        k = least = _least_under_attack(model, ablation, select, settings, order, high)
     while not meets(k, up := max(1, k // 16)) and k < len(order):
         k = min(len(order), k + up)
     pace = max(1, k // STEADY) if settings.resamples else 1
-    least = 0
-    if settings.resamples and meets(k, 1):
-        least = _least_under_attack(model, ablation, select, settings, order, k)
-        k = max(k, least)
     while meets(k, pace) and k - pace >= max(1, least) and meets(k - pace, pace):
         k -= pace
     loss, error = seen[k]

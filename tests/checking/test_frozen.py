@@ -406,6 +406,14 @@ def test_the_commands(project: Locked, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = run("check", "quick.cir", "--frozen", cwd=folder)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "error: the lock of spec `quick` is of something else" in refused.stderr
+    assert "it was made under" not in refused.stderr
+    was = project.report.ablation
+    text = project.spec.read_text()
+    project.spec.write_text(text.replace(f"ablate = {was}", "ablate = zero"))
+    assert project.spec.read_text() != text
+    other = run("check", "quick.cir", "--frozen", cwd=folder)
+    assert (other.returncode, other.stdout) == (2, "")
+    assert f"it was made under `ablate = {was}`, not `zero`" in other.stderr
     both = run("check", "quick.cir", "--frozen", "--update-lock", cwd=folder)
     assert (both.returncode, both.stdout) == (2, "")
     assert "it cannot go with --frozen" in both.stderr
