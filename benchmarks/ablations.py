@@ -15,8 +15,8 @@ from time import process_time
 import numpy as np
 import torch
 
-from circuitlang.checking.bench import prepare
-from circuitlang.checking.job import Options
+from circuitlang.checking.bench import Bench
+from circuitlang.checking.job import Job
 from circuitlang.circuit.edge import EdgeCut
 from circuitlang.circuit.intervene import Act
 from circuitlang.claims.measure import Setting
@@ -35,7 +35,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     spec = next(iter(load(options.spec).specs.values()))
-    finder, meter = prepare(spec, project_root(options.spec), Options())
+    bench = Bench.of(Job(spec, project_root(options.spec)))
+    finder, meter = bench.finder, bench.meter
     graph = finder.find(spec.prune, spec.prune.seeds[0]).graph
     nodes = graph.kept
     edges = [EdgeCut(*ends) for ends in graph.weights]

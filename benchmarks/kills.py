@@ -19,18 +19,20 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic, sleep
 
 import torch
 
 from benchmarks.planted.circuits import QUOTES, quotes
-from circuitlang.checking.job import Options
-from circuitlang.checking.run import check_and_write, update_locks
+from circuitlang.checking.job import Job, Options
+from circuitlang.checking.run import check_all
 from circuitlang.checking.static import check_text
 from circuitlang.model.checkpoint import save
 from circuitlang.report.lock import beside, read_lock
 from circuitlang.report.report import Report
+from circuitlang.source.progress import quiet
 
 SPEC = """
 spec killed {
@@ -52,8 +54,8 @@ def whole(place: Path) -> None:
     programs, _ = check_text([path], measure=True)
     spec = programs[0].specs["killed"]
     options = Options(battery=False, controls=False, cache=place / "cache")
-    report, _ = check_and_write(spec, programs[0], place / "runs", options, "renew")
-    update_locks([(spec, programs[0], report)])
+    job = Job.of(programs[0], spec, options, "renew")
+    check_all([replace(job, folder=place / "runs")], quiet)
 
 
 def copied(work: Callable[[], None], after: float | None = None) -> tuple[int, float]:

@@ -19,6 +19,7 @@ import torch
 
 from circuitlang.circuit import prune as search
 from circuitlang.circuit.ablation import Ablation, means_over_text
+from circuitlang.circuit.losses import per_prompt_loss
 from circuitlang.circuit.mask import Mask
 from circuitlang.language.program.load import load as load_program
 from circuitlang.language.program.spec import PruneSettings
@@ -115,7 +116,7 @@ def by_tau(problem: Problem, settings: PruneSettings, seed: int) -> tuple[int, f
     order = [nodes[i] for i in tau.detach().argsort(descending=True, stable=True).tolist()]
 
     def measure(k: int) -> tuple[float, bool]:
-        values = search.per_prompt_loss(model, rest, order[:k], select).double()
+        values = per_prompt_loss(model, rest, order[:k], select).double()
         pairs = values.view(-1, select.cases).mean(1)
         error = float(pairs.std()) / len(pairs) ** 0.5
         return float(values.mean()), float(values.mean()) + search.MARGIN * error <= settings.loss

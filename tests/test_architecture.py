@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import circuitlang
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "circuitlang"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -55,6 +57,13 @@ def test_light_commands_never_import_torch(arguments: list[str]) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "was imported" not in done.stderr
+
+
+def test_no_room_hides_a_public_name() -> None:
+    """`circuitlang.check` is a function: importing a sub-package of that name would put it in its place."""
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+    assert rooms >= {"checking", "claims", "language"}
+    assert not rooms & set(circuitlang.__all__)
 
 
 def tree() -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
 from circuitlang import __version__
-from circuitlang.checking.job import Options
+from circuitlang.checking.bench import Bench
+from circuitlang.checking.job import Job, Options
 from circuitlang.checking.judge import Judged
 from circuitlang.checking.lock import hashes
 from circuitlang.circuit.find import Found
@@ -36,10 +36,9 @@ from circuitlang.storage.cache import code_digest
 LIBRARIES = ("torch", "numpy", "scipy", "tokenizers", "safetensors", "lark")
 
 
-def write_up(
-    spec: Spec, meter: Meter, judged: Judged, options: Options, seconds: Mapping[str, float]
-) -> Report:
+def assemble_report(job: Job, bench: Bench, judged: Judged) -> Report:
     """The report of what was found out."""
+    spec, meter = job.spec, bench.meter
     able, circuits = judged.able, judged.circuits
     competent = verdict_of_competence(able)
     note = ""
@@ -82,8 +81,8 @@ def write_up(
         claims=claims,
         controls=nulls,
         battery=tried,
-        provenance=Provenance(**provenance(spec, meter, options)),  # pyright: ignore[reportArgumentType]
-        seconds=dict(seconds),
+        provenance=Provenance(**provenance(spec, meter, job.options)),  # pyright: ignore[reportArgumentType]
+        seconds=dict(bench.clock.seconds),
         cached=bool(circuits) and all(found.cached for found in circuits),
     )
 

@@ -1,16 +1,16 @@
-"""What a check is asked on: device, checkpoint, prompts, cache -> what finds circuits and what measures them."""
+"""Bench: what a job is asked of: a model with its prompts, ablation values, cache and device."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from circuitlang.checking.job import Options
-from circuitlang.language.program.spec import Spec
+from circuitlang.checking.job import Job
 from circuitlang.model.kernels import in_use
 from circuitlang.model.locate import model_folder
 from circuitlang.model.memory import require_address_space
 from circuitlang.source.diagnostic import CommandError
+from circuitlang.source.progress import Clock
 from circuitlang.storage.cache import Cache, code_digest, default_folder, key_of
 
 if TYPE_CHECKING:
@@ -22,20 +22,37 @@ if TYPE_CHECKING:
     from circuitlang.model.checkpoint import Checkpoint
 
 
-def prepare(spec: Spec, root: Path, options: Options, measure: bool = False) -> tuple[Finder, Meter]:
-    """What finds circuits and what measures them, for one spec. `measure`: by as many threads as torch would use for
-    one pass, each with a pass of its own; the caller lets torch use one, so that no bit depends on their number."""
-    import torch
+@dataclass(frozen=True)
+class Bench:
+    """`finder` finds circuits of the model for the task, `meter` measures what both do, `clock` has the time of each
+    stage. Finder and meter are of one checkpoint, one generator of prompts and one cache."""
 
-    from circuitlang.claims.measure import Meter
-    from circuitlang.model.checkpoint import load as load_model
+    finder: Finder
+    meter: Meter
+    clock: Clock
 
-    device = choose_device(options.device)
-    checkpoint = load_model(model_folder(spec, root), spec.model, device)
-    cache = Cache(None if options.fresh else options.cache or default_folder())
-    finder = finder_of(checkpoint, spec.task, options.seed, cache)
-    workers = torch.get_num_threads() if measure and device.type == "cpu" else 1
-    return finder, Meter.of(finder, spec.prune, workers)
+    @classmethod
+    def of(cls, job: Job, measure: bool = False) -> Bench:
+        """The model loaded. `measure`: by as many threads as torch would use for one pass, each with a pass of its own;
+        the caller lets torch use one, so that no bit depends on their number."""
+        import torch
+
+        from circuitlang.claims.measure import Meter
+        from circuitlang.model.checkpoint import load
+
+        clock, options = Clock(job.options.told), job.options
+        device = choose_device(options.device)
+        checkpoint = load(model_folder(job.spec, job.root), job.spec.model, device)
+        cache = Cache(None if options.fresh else options.cache or default_folder())
+        finder = finder_of(checkpoint, job.spec.task, options.seed, cache)
+        workers = torch.get_num_threads() if measure and device.type == "cpu" else 1
+        meter = Meter.of(finder, job.spec.prune, workers)
+        clock.lap("load")
+        return cls(finder, meter, clock)
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self.meter.checkpoint
 
 
 def finder_of(checkpoint: Checkpoint, task: Task, seed: int, cache: Cache) -> Finder:

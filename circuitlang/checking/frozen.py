@@ -7,7 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from circuitlang.checking.job import Options
+from circuitlang.checking.bench import Bench
+from circuitlang.checking.job import Job, Options
 from circuitlang.checking.judge import Judged, Known, judge_circuits, judge_model
 from circuitlang.checking.lock import differing, hashes, misfits
 from circuitlang.circuit.graph import WEIGHTS, jaccard
@@ -19,7 +20,6 @@ from circuitlang.report.lock import LockedSpec
 from circuitlang.report.report import Report
 from circuitlang.report.results import ClaimResult, overall_outcome
 from circuitlang.source.diagnostic import CommandError
-from circuitlang.source.progress import Clock
 
 if TYPE_CHECKING:
     from circuitlang.circuit.find import Finder, Found
@@ -54,15 +54,15 @@ def require_sizes(spec: Spec, locked: LockedSpec, meter: Meter) -> None:
         raise CommandError(f"the locked circuit cannot be put into {spec.model}: {wrong}")
 
 
-def judge_locked(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec, clock: Clock) -> Judged:
+def judge_locked(job: Job, bench: Bench, locked: LockedSpec) -> Judged:
     """Competence, and the claims on every seed's locked circuit. What a control voided when the lock was made stays
     void, for that null is not run again."""
-    able, goes_on = judge_model(spec, meter, clock)
+    able, goes_on = judge_model(job, bench)
     if not goes_on:
         return Judged(able)
-    circuits = put_back(spec, finder, meter, locked)
-    known = _known(locked) if same_model(locked, meter.checkpoint.digest) else {}
-    bindings, verdicts = judge_circuits(spec, meter, circuits, clock, "locked circuit of ", known)
+    circuits = put_back(job.spec, bench.finder, bench.meter, locked)
+    known = _known(locked) if same_model(locked, bench.checkpoint.digest) else {}
+    bindings, verdicts = judge_circuits(job, bench, circuits, "locked circuit of ", known)
     return Judged(able, circuits, bindings, _voided(verdicts, locked.report.claims))
 
 
@@ -144,19 +144,17 @@ def frozen_report(report: Report, locked: LockedSpec, options: Options) -> Repor
     )
 
 
-def drifted(
-    report: Report, spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec, clock: Clock
-) -> Report:
+def drifted(report: Report, job: Job, bench: Bench, locked: LockedSpec) -> Report:
     """The report of a whole check of another model than the lock's, with what became of the locked circuit in it."""
     from circuitlang.checking.assemble_report import claim_results
 
     fresh = compare(locked.report, report.task, report.claims, "fresh", False)
-    wrong = misfits(locked, meter.checkpoint.model.config)
+    wrong = misfits(locked, bench.checkpoint.model.config)
     if wrong:
         note = f"the locked circuit cannot be put into this model: {wrong}"
         return _with(report, drift=_drift(report, locked, [fresh], False, note))
-    judged = judge_locked(spec, finder, meter, locked, clock)
-    claims = claim_results(spec, meter, judged)
+    judged = judge_locked(job, bench, locked)
+    claims = claim_results(job.spec, bench.meter, judged)
     tried = compare(locked.report, report.task, claims, "locked", False)
     return _with(report, drift=_drift(report, locked, [tried, fresh], False, ""))
 

@@ -1,11 +1,21 @@
-"""Options: how a check runs."""
+"""Job: what was asked of the main job: one spec of one file, how it is checked, and what becomes of its lock."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
+from circuitlang.language.program.load import project_root
+from circuitlang.language.program.program import Program
+from circuitlang.language.program.spec import Spec
+from circuitlang.source.diagnostic import CommandError, Source
 from circuitlang.source.progress import Told, quiet
+from circuitlang.storage.atomic import require_writable
+
+LockMode = Literal["ignore", "look", "freeze", "renew"]
+"""What becomes of the lock beside the spec's file: nothing; it is looked at, judged by, or about to be replaced."""
 
 
 @dataclass(frozen=True)
@@ -27,3 +37,73 @@ class Options:
     jobs: int = 1
     model: str | None = None
     told: Told = field(default=quiet, compare=False)
+
+
+@dataclass(frozen=True)
+class Job:
+    """`root`: of the project, from which the model's path counts. `source`: the spec's file, where it is asked for
+    (by a lock, by the files of a report); `folder`: where the report's files go."""
+
+    spec: Spec
+    root: Path
+    options: Options = Options()
+    source: Source | None = None
+    folder: Path | None = None
+    lock: LockMode = "ignore"
+
+    @classmethod
+    def of(cls, program: Program, spec: Spec, options: Options, lock: LockMode = "ignore") -> Job:
+        """Of a spec of a program's file."""
+        return cls(spec, project_root(Path(program.source.name)), options, program.source, lock=lock)
+
+    @property
+    def path(self) -> Path:
+        """The spec's file."""
+        assert self.source is not None, "a job about a lock or a report's files has a file"
+        return Path(self.source.name)
+
+    def watched(self, told: Told) -> Job:
+        """The same, with its progress told."""
+        return replace(self, options=replace(self.options, told=told))
+
+
+def lock_mode(update: bool, frozen: bool, no_run: bool, model: str | None) -> LockMode:
+    """What `check` is to do with a lock. CommandError where it is asked for what cannot go together."""
+    if update and (frozen or model is not None or no_run):
+        other = "--frozen" if frozen else "--no-run" if no_run else "--model"
+        raise CommandError(
+            f"--update-lock takes what a whole check of the spec finds; it cannot go with {other}"
+        )
+    if frozen and no_run:
+        raise CommandError(
+            "--frozen runs the model; `circuitlang status` says without running what is out of date"
+        )
+    return "freeze" if frozen else "renew" if update else "look"
+
+
+def jobs_of(programs: Sequence[Program], options: Options, lock: LockMode, out: Path | None) -> list[Job]:
+    """A job for every spec of the files. `out`: the folder for the report's files of the only one; by default each has
+    its own under runs/. CommandError, before minutes are spent, where there is no spec, where two would write into one
+    folder, or where a lock that is to be written could not be."""
+    found = [Job.of(program, spec, options, lock) for program in programs for spec in program.specs.values()]
+    if not found:
+        raise CommandError("there is no spec in these files; `check --no-run` checks tasks and corpora")
+    if out is not None and len(found) > 1:
+        raise CommandError(f"--out takes the files of one spec, and there are {len(found)}")
+    jobs = [replace(job, folder=out or _folder(job)) for job in found]
+    folders = [job.folder for job in jobs]
+    twice = next((folder for folder in folders if folders.count(folder) > 1), None)
+    if twice is not None:
+        raise CommandError(
+            f"two of these specs have one name, and would both write {twice}; check one at a time"
+        )
+    if lock == "renew":
+        for program in programs:
+            require_writable(Path(program.source.name).parent)
+    return jobs
+
+
+def _folder(job: Job) -> Path:
+    """What was not a whole check of the spec does not take the place of one."""
+    asked = ((".model", job.options.model is not None), (".frozen", job.lock == "freeze"))
+    return Path("runs") / f"{job.spec.name}{''.join(part for part, said in asked if said)}"

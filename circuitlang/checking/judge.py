@@ -1,4 +1,4 @@
-"""Finder + meter + spec -> everything that is found out: competence, circuits, verdicts, controls, battery."""
+"""A job and its bench -> what is found out, one function a stage: competence, circuits, claims, controls, battery."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from circuitlang.checking.job import Options
+from circuitlang.checking.bench import Bench
+from circuitlang.checking.job import Job
 from circuitlang.language.program.spec import Spec
-from circuitlang.source.progress import Clock, Told
+from circuitlang.source.progress import Told
 
 if TYPE_CHECKING:
-    from circuitlang.circuit.find import Finder, Found
+    from circuitlang.circuit.find import Found
     from circuitlang.circuit.match import Binding
     from circuitlang.claims.battery.check_result import Check
     from circuitlang.claims.controls.control import Control
@@ -41,42 +42,27 @@ class Judged:
     checks: Sequence[Check] = ()
 
 
-def judge(spec: Spec, finder: Finder, meter: Meter, options: Options, clock: Clock) -> Judged:
-    """Competence first; then every seed's circuit and its claims, the nulls, and the battery."""
-    from circuitlang.claims.controls.nulls import make_nulls, voided
-
-    able, goes_on = judge_model(spec, meter, clock)
-    if not goes_on:
-        return Judged(able)
-    made = make_nulls(finder, spec.prune.seeds[0]) if options.controls else []
-    circuits, owns = search(spec, finder, made, options, clock)
-    clock.lap("prune")
-    bindings, verdicts = judge_circuits(spec, meter, circuits, clock)
-    if any(found.pruned.stopped is not None for found in circuits):
-        return Judged(able, circuits, bindings, verdicts)  # no circuit: nothing to hold against a null
-    controls: list[Control] = []
-    if options.controls:
-        controls = run_controls(spec, finder, meter, circuits[0], verdicts, made, owns, clock)
-        verdicts = voided(verdicts, controls)
-    checks = examine(spec, finder, meter, circuits, clock) if options.battery else ()
-    return Judged(able, circuits, bindings, verdicts, controls, checks)
-
-
-def judge_model(spec: Spec, meter: Meter, clock: Clock) -> tuple[Mapping[str, Verdict], bool]:
+def judge_model(job: Job, bench: Bench) -> tuple[Mapping[str, Verdict], bool]:
     """The untouched model's competence, and whether it lets anything be said of a circuit."""
     from circuitlang.claims.assess import competence, verdict_of_competence
     from circuitlang.claims.verdict import Outcome
 
-    able = competence(meter, spec.verdict, spec.span)
-    clock.lap("competence")
+    able = competence(bench.meter, job.spec.verdict, job.spec.span)
+    bench.clock.lap("competence")
     return able, verdict_of_competence(able) in (Outcome.PASS, Outcome.UNDECIDED)
 
 
+def nulls_of(job: Job, bench: Bench) -> list[Made]:
+    """The nulls that are put to the claims; none where the job leaves them out."""
+    from circuitlang.claims.controls.nulls import make_nulls
+
+    return make_nulls(bench.finder, job.spec.prune.seeds[0]) if job.options.controls else []
+
+
 def judge_circuits(
-    spec: Spec,
-    meter: Meter,
+    job: Job,
+    bench: Bench,
     circuits: Sequence[Found],
-    clock: Clock,
     what: str = "",
     known: Mapping[int, Mapping[str, Known]] | None = None,
 ) -> tuple[list[Binding | None], list[Verdict]]:
@@ -84,11 +70,11 @@ def judge_circuits(
     bindings: list[Binding | None] = []
     verdicts: list[Verdict] = []
     for number, found in enumerate(circuits):
-        told = clock.within("judge", f"{what}seed {found.seed}", number, len(circuits))
-        binding, judged = judge_claims(spec, meter, found, told, (known or {}).get(found.seed))
+        told = bench.clock.within("judge", f"{what}seed {found.seed}", number, len(circuits))
+        binding, judged = judge_claims(job.spec, bench.meter, found, told, (known or {}).get(found.seed))
         bindings.append(binding)
         verdicts += judged
-    clock.lap("judge")
+    bench.clock.lap("judge")
     return bindings, verdicts
 
 
@@ -116,47 +102,49 @@ def judge_claims(
     return assessor.match.binding if assessor.match else None, verdicts
 
 
-def search(
-    spec: Spec, finder: Finder, made: Sequence[Made], options: Options, clock: Clock
-) -> tuple[list[Found], list[Found | None]]:
+def search(job: Job, bench: Bench, made: Sequence[Made] = ()) -> tuple[list[Found], list[Found | None]]:
     """One circuit per seed, and one of every null that could be made; at most `options.jobs` searches at a time."""
     from circuitlang.circuit.parallel import Search, find_all
 
-    seeds = spec.prune.seeds
-    searches = [Search(finder, spec.prune, seed, options.budget) for seed in seeds]
+    settings, seeds = job.spec.prune, job.spec.prune.seeds
+    searches = [Search(bench.finder, settings, seed, job.options.budget) for seed in seeds]
     names = [f"seed {seed}" for seed in seeds]
     for null in made:
         if null.finder is not None:
-            searches.append(Search(null.finder, spec.prune, seeds[0], fallback=False, costs=False))
+            searches.append(Search(null.finder, settings, seeds[0], fallback=False, costs=False))
             names.append(f"control {null.null.name}")
     shares = [0.0] * len(searches)
 
     def told(number: int, step: str, share: float) -> None:
         shares[number] = share
-        clock.told(f"prune: {names[number]}, {step}", sum(shares) / len(shares))
+        bench.clock.told(f"prune: {names[number]}, {step}", sum(shares) / len(shares))
 
-    found = find_all(searches, options.jobs, told)
+    found = find_all(searches, job.options.jobs, told)
+    bench.clock.lap("prune")
     rest = iter(found[len(seeds) :])
     owns = [None if null.finder is None else next(rest) for null in made]
     return found[: len(seeds)], owns
 
 
 def run_controls(
-    spec: Spec,
-    finder: Finder,
-    meter: Meter,
+    job: Job,
+    bench: Bench,
     found: Found,
     verdicts: Sequence[Verdict],
     made: Sequence[Made],
     owns: Sequence[Found | None],
-    clock: Clock,
-) -> list[Control]:
-    """Every null, against the first seed's circuit and the claims that pass. `owns`: what the nulls' searches found."""
-    from circuitlang.claims.controls.nulls import Controls
+) -> tuple[list[Control], list[Verdict]]:
+    """Every null, against the first seed's circuit and the claims that pass; and the verdicts, void where a null says
+    so. `owns`: what the nulls' searches found."""
+    from circuitlang.claims.controls.nulls import Controls, voided
     from circuitlang.claims.verdict import Outcome
 
+    if not job.options.controls:
+        return [], list(verdicts)
+    clock = bench.clock
     passed = {v.name for v in verdicts} - {v.name for v in verdicts if v.outcome is not Outcome.PASS}
-    controls = Controls(finder, meter, spec, found, [claim for claim in spec.claims if claim.name in passed])
+    claims = [claim for claim in job.spec.claims if claim.name in passed]
+    controls = Controls(bench.finder, bench.meter, job.spec, found, claims)
     done = []
     for number, (null, own) in enumerate(zip(made, owns, strict=True)):
         clock.told(f"controls: {null.null.name}", number / (len(made) + 1))
@@ -164,19 +152,22 @@ def run_controls(
     clock.told("controls: random circuits", len(made) / (len(made) + 1))
     done.append(controls.run_random())
     clock.lap("controls")
-    return done
+    return done, voided(verdicts, done)
 
 
-def examine(
-    spec: Spec, finder: Finder, meter: Meter, circuits: Sequence[Found], clock: Clock
-) -> tuple[Check, ...]:
+def examine(job: Job, bench: Bench, circuits: Sequence[Found]) -> tuple[Check, ...]:
     """The battery: what every circuit goes through, whatever is claimed of it; of several seeds the worst."""
     from circuitlang.claims.battery.check_result import worst_over_seeds
     from circuitlang.claims.battery.checks import Context, battery, claimed_wheres
 
+    if not job.options.battery:
+        return ()
+    spec, clock = job.spec, bench.clock
     wheres, found = claimed_wheres(spec.claims), {}
     for number, circuit in enumerate(circuits):
-        context = Context(finder, spec.prune.ablate, meter, circuit.graph, spec.verdict, circuit.seed, wheres)
+        context = Context(
+            bench.finder, spec.prune.ablate, bench.meter, circuit.graph, spec.verdict, circuit.seed, wheres
+        )
         found[circuit.seed] = battery(
             context, clock.within("battery", f"seed {circuit.seed}", number, len(circuits))
         )

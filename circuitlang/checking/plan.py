@@ -7,8 +7,8 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from circuitlang.checking.bench import prepare
-from circuitlang.checking.job import Options
+from circuitlang.checking.bench import Bench
+from circuitlang.checking.job import Job, Options
 from circuitlang.checking.static import check_text
 from circuitlang.language.files import choose
 from circuitlang.language.program.load import project_root
@@ -38,7 +38,7 @@ def measure_costs(spec: Spec, root: Path, options: Options) -> Costs:
     from circuitlang.claims.looks import SCREENED
     from circuitlang.claims.measure import Setting
 
-    _, meter = prepare(spec, root, replace(options, fresh=True))
+    meter = Bench.of(Job(spec, root, replace(options, fresh=True))).meter
     setting = Setting(split="select")
     meter.table(setting, "loss", SCREENED)
     meter.prompts("select", (), 1)  # made beforehand: only the model is timed

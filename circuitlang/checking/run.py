@@ -1,6 +1,8 @@
-"""From a spec to its report: each line is one arrow. To learn what an arrow does, open the file it names.
+"""The main job, top to bottom: each line is one arrow. To learn what an arrow does, open the file it names.
 
-What needs torch is imported inside the functions, so that whatever imports this file still starts at once.
+text -> checked program (static.py) -> jobs (job.py) -> competence -> circuits -> roles and claims -> controls ->
+battery (judge.py) -> report (assemble_report.py) -> what a page shows (inspection/) -> files, locks. What needs torch
+is imported inside the functions, so that whatever imports this file still starts at once.
 """
 
 from __future__ import annotations
@@ -8,21 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, NamedTuple
 
-from circuitlang.checking.bench import choose_device, prepare
-from circuitlang.checking.job import Options
-from circuitlang.checking.judge import judge
+from circuitlang.checking import judge as judging
+from circuitlang.checking.bench import Bench, choose_device
+from circuitlang.checking.job import Job, Options
 from circuitlang.checking.lock import locked_spec, look_at_lock, update_lock
 from circuitlang.checking.static import check_text
 from circuitlang.language.files import choose
-from circuitlang.language.program.load import project_root
-from circuitlang.language.program.program import Program
-from circuitlang.language.program.spec import Spec
 from circuitlang.model.kernels import remarks
 from circuitlang.model.locate import digest_of, model_folder
 from circuitlang.source.diagnostic import CommandError
-from circuitlang.source.progress import Clock
+from circuitlang.source.progress import Told
 from circuitlang.storage.atomic import alone_in, require_writable
 from circuitlang.storage.cache import default_folder, distrusted
 
@@ -32,57 +31,126 @@ if TYPE_CHECKING:
     from circuitlang.report.report import Report
 
 
-def check(spec: Spec, root: Path, options: Options, locked: LockedSpec | None = None) -> Report:
-    """`check`: one spec, judged. Nothing is pruned where the model is not competent, or where nobody can tell.
-    `locked`: what the lock has of it; where that is of another model the report says what became of it."""
-    return check_and_exhibit(spec, root, options, locked, show=False)[0]
+class Done(NamedTuple):
+    """A job that is done, and notes for the reader."""
+
+    job: Job
+    report: Report
+    notes: list[str]
 
 
-def check_and_exhibit(
-    spec: Spec, root: Path, options: Options, locked: LockedSpec | None = None, show: bool = True
+def check_all(jobs: Sequence[Job], told: Told) -> tuple[list[Done], list[str]]:
+    """`check`: every job, its files, and at the end the locks; lines about the locks."""
+    done = [check_and_write(job.watched(told)) for job in jobs]
+    return done, update_locks([each for each in done if each.job.lock == "renew"])
+
+
+def check_and_write(job: Job) -> Done:
+    """One job, its files written into its folder, all of them or none."""
+    from circuitlang.report.files import contents, write_files
+
+    assert job.folder is not None
+    choose_device(job.options.device)  # before anything is made on disk
+    require_writable(job.folder)
+    with alone_in(job.folder):
+        if job.lock == "freeze":
+            report, shown, said = check_locked(job), None, []
+        else:
+            locked, said = look_at_lock(job.spec, job.path) if job.lock == "look" else (None, [])
+            report, shown, why = check_and_inspect(job, locked)
+            said = [*why, *said]
+        files, notes = contents(report, shown, str(job.path))
+        write_files(job.folder, files)
+    return Done(job, report, [f"files in {job.folder}", *notes, *said, *remarks(), *_distrust(job.options)])
+
+
+def check(job: Job, locked: LockedSpec | None = None) -> Report:
+    """One spec, judged. `locked`: what the lock has of it; of another model the report says what became of it."""
+    return check_and_inspect(job, locked, inspect=False)[0]
+
+
+def check_and_inspect(
+    job: Job, locked: LockedSpec | None = None, inspect: bool = True
 ) -> tuple[Report, Exhibit | None, list[str]]:
-    """One spec judged, what a page shows of its first seed's circuit, where there is one, and notes for the reader."""
-    from circuitlang.checking.assemble_report import write_up
+    """The report, what a page shows of the first seed's circuit, where there is one, and notes for the reader."""
+    from circuitlang.checking.assemble_report import assemble_report
     from circuitlang.checking.frozen import drifted, same_model
     from circuitlang.checking.inspection.make import exhibit_or_why
     from circuitlang.circuit.find import one_thread
 
-    clock = Clock(options.told)
-    finder, meter = prepare(spec, root, options, measure=True)
-    clock.lap("load")
+    bench = Bench.of(job, measure=True)
     with one_thread():
-        judged = judge(spec, finder, meter, options, clock)
-        report = write_up(spec, meter, judged, options, clock.seconds)
-        if locked is not None and not same_model(locked, meter.checkpoint.digest):
-            report = drifted(report, spec, finder, meter, locked, clock)
-        if not show or not judged.circuits:
+        judged = judge(job, bench)
+        report = assemble_report(job, bench, judged)
+        if locked is not None and not same_model(locked, bench.checkpoint.digest):
+            report = drifted(report, job, bench, locked)
+        if not inspect or not judged.circuits:
             return report, None, []
-        clock.told("page", 0.0)
-        shown, why = exhibit_or_why(spec, finder, judged.circuits[0], report.provenance.hashes)
+        bench.clock.told("page", 0.0)
+        hashes = report.provenance.hashes
+        shown, why = exhibit_or_why(job.spec, bench.finder, judged.circuits[0], hashes)
         return report, shown, [why] if why else []
 
 
-def frozen(spec: Spec, path: Path, options: Options) -> Report:
+def judge(job: Job, bench: Bench) -> judging.Judged:
+    """Competence first: nothing is pruned where the model is not competent, or where nobody can tell. Then every seed's
+    circuit, its roles and claims, the nulls, and the battery."""
+    able, goes_on = judging.judge_model(job, bench)
+    if not goes_on:
+        return judging.Judged(able)
+    nulls = judging.nulls_of(job, bench)
+    circuits, of_nulls = judging.search(job, bench, nulls)
+    bindings, verdicts = judging.judge_circuits(job, bench, circuits)
+    if any(found.pruned.stopped is not None for found in circuits):
+        return judging.Judged(
+            able, circuits, bindings, verdicts
+        )  # no circuit: nothing to hold against a null
+    controls, verdicts = judging.run_controls(job, bench, circuits[0], verdicts, nulls, of_nulls)
+    checks = judging.examine(job, bench, circuits)
+    return judging.Judged(able, circuits, bindings, verdicts, controls, checks)
+
+
+def check_locked(job: Job) -> Report:
     """`check --frozen`: the circuit in the lock beside the spec's file, judged without a search. Controls and battery
     are as the lock has them. CommandError where something else went into the lock than would go into this."""
-    from circuitlang.checking.assemble_report import write_up
+    from circuitlang.checking.assemble_report import assemble_report
     from circuitlang.checking.frozen import frozen_report, judge_locked, require_inputs, require_sizes
     from circuitlang.circuit.find import one_thread
 
-    root, locked = project_root(path), locked_spec(path, spec.name)
+    spec, options, locked = job.spec, job.options, locked_spec(job.path, job.spec.name)
     seed = locked.report.provenance.seed
     if options.seed not in (0, seed):
         raise CommandError(f"the lock of spec `{spec.name}` was made with --seed {seed}, not {options.seed}")
-    options = replace(options, seed=seed)
-    digest = digest_of(model_folder(spec, root))
+    job = replace(job, options=replace(options, seed=seed))
+    digest = digest_of(model_folder(spec, job.root))
     require_inputs(spec, locked, digest, seed, options.model is not None)
-    clock = Clock(options.told)
-    finder, meter = prepare(spec, root, options, measure=True)
-    require_sizes(spec, locked, meter)
-    clock.lap("load")
+    bench = Bench.of(job, measure=True)
+    require_sizes(spec, locked, bench.meter)
     with one_thread():
-        judged = judge_locked(spec, finder, meter, locked, clock)
-        return frozen_report(write_up(spec, meter, judged, options, clock.seconds), locked, options)
+        judged = judge_locked(job, bench, locked)
+        return frozen_report(assemble_report(job, bench, judged), locked, options)
+
+
+def update_locks(done: Sequence[Done]) -> list[str]:
+    """`check --update-lock`: writes the lock of every file, with all its specs. Lines that say so."""
+    lines: list[str] = []
+    for path in dict.fromkeys(each.job.path for each in done):
+        lines += update_lock(path, [(each.job.spec, each.report) for each in done if each.job.path == path])
+    return lines
+
+
+def exit_status(reports: Sequence[Report]) -> int:
+    """Of all of them: 1 where one fails, else 3 where one is undecided, else 0."""
+    return max((report.exit_status for report in reports), key=(0, 3, 1).index)
+
+
+def check_file(path: Path | str, name: str | None = None, options: Options | None = None) -> Report:
+    """From Python: the report of one spec of a file, `name` where there are several. Writes no files but the cache's.
+    Takes minutes, or seconds where it ran before; `Options(controls=False, battery=False)` looks at the claims alone.
+
+    Raises ProgramError with every mistake of the file, or CommandError.
+    """
+    return check(_job(Path(path), name, options or Options()))
 
 
 def check_frozen(path: Path | str, name: str | None = None, options: Options | None = None) -> Report:
@@ -93,64 +161,14 @@ def check_frozen(path: Path | str, name: str | None = None, options: Options | N
     """
     from circuitlang.circuit.parallel import cores
 
-    options = options or Options(jobs=cores())
-    programs, _ = check_text([Path(path)], measure=True, model=options.model)
-    return frozen(choose(programs[0].specs, name, "spec", Path(path)), Path(path), options)
+    return check_locked(_job(Path(path), name, options or Options(jobs=cores())))
 
 
-def check_and_write(
-    spec: Spec,
-    program: Program,
-    folder: Path,
-    options: Options,
-    lock: Literal["look", "freeze", "renew"] = "look",
-) -> tuple[Report, list[str]]:
-    """One spec judged, and its files written into the folder, all of them or none. Also notes for the reader. `lock`:
-    what becomes of the one beside the spec's file: it is looked at, judged by, or about to be replaced."""
-    from circuitlang.report.files import contents, write_files
-
-    path = Path(program.source.name)
-    choose_device(options.device)  # before anything is made on disk
-    require_writable(folder)
-    with alone_in(folder):
-        if lock == "freeze":
-            report, shown, said = frozen(spec, path, options), None, []
-        else:
-            locked, said = look_at_lock(spec, path) if lock == "look" else (None, [])
-            report, shown, why = check_and_exhibit(spec, project_root(path), options, locked)
-            said = [*why, *said]
-        files, notes = contents(report, shown, str(path))
-        write_files(folder, files)
-    return report, [f"files in {folder}", *notes, *said, *remarks(), *_distrust(options)]
+def _job(path: Path, name: str | None, options: Options) -> Job:
+    program = check_text([path], measure=True, model=options.model)[0][0]
+    return Job.of(program, choose(program.specs, name, "spec", path), options)
 
 
 def _distrust(options: Options) -> list[str]:
     said = "" if options.fresh else distrusted(options.cache or default_folder())
     return [said] if said else []
-
-
-def require_lock_writable(found: Sequence[Program]) -> None:
-    """Raises CommandError where the lock of one of the files could not be written."""
-    for program in found:
-        require_writable(Path(program.source.name).parent)
-
-
-def update_locks(found: Sequence[tuple[Spec, Program, Report]]) -> list[str]:
-    """`check --update-lock`: writes the lock of every file, with all its specs. Lines that say so."""
-    lines: list[str] = []
-    for program in dict.fromkeys(program.source.name for _, program, _ in found):
-        own = [(spec, report) for spec, its, report in found if its.source.name == program]
-        lines += update_lock(Path(program), own)
-    return lines
-
-
-def check_file(path: Path | str, name: str | None = None, options: Options | None = None) -> Report:
-    """From Python: the report of one spec of a file, `name` where there are several. Writes no files but the cache's.
-    Takes minutes, or seconds where it ran before; `Options(controls=False, battery=False)` looks at the claims alone.
-
-    Raises ProgramError with every mistake of the file, or CommandError.
-    """
-    options = options or Options()
-    programs, _ = check_text([Path(path)], measure=True, model=options.model)
-    spec = choose(programs[0].specs, name, "spec", Path(path))
-    return check(spec, project_root(Path(path)), options)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from circuitlang.checking.bench import prepare
-from circuitlang.checking.job import Options
+from circuitlang.checking.bench import Bench
+from circuitlang.checking.job import Job, Options
 from circuitlang.checking.judge import search
 from circuitlang.checking.static import check_text
 from circuitlang.language.files import choose
 from circuitlang.language.program.load import project_root
 from circuitlang.language.program.spec import Spec
-from circuitlang.source.progress import Clock
 from circuitlang.storage.atomic import require_writable
 
 if TYPE_CHECKING:
@@ -48,5 +47,5 @@ def prune_and_write(path: Path, name: str | None, out: Path | None, options: Opt
 
 def prune(spec: Spec, root: Path, options: Options) -> list[Found]:
     """`prune`: the circuits only, one per seed."""
-    finder, _ = prepare(spec, root, options)
-    return search(spec, finder, (), options, Clock(options.told))[0]
+    job = Job(spec, root, options)
+    return search(job, Bench.of(job))[0]

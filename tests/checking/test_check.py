@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from circuitlang.checking.job import Options
+from circuitlang.checking.job import Job, Options
 from circuitlang.checking.run import check, check_and_write, check_file
 from circuitlang.claims.battery.checks import CHECKS
 from circuitlang.claims.verdict import Outcome
@@ -56,7 +56,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(quick: Spec, cache: Path) -> Report:
-    return check(quick, ROOT, quickly(cache=cache))
+    return check(Job(quick, ROOT, quickly(cache=cache)))
 
 
 def test_the_report_says_what_happened(report: Report) -> None:
@@ -77,8 +77,8 @@ def test_the_report_says_what_happened(report: Report) -> None:
 def test_the_same_check_gives_the_same_bytes_with_and_without_the_cache(
     quick: Spec, report: Report, cache: Path
 ) -> None:
-    again = check(quick, ROOT, quickly(cache=cache))
-    afresh = check(quick, ROOT, quickly(fresh=True))
+    again = check(Job(quick, ROOT, quickly(cache=cache)))
+    afresh = check(Job(quick, ROOT, quickly(fresh=True)))
     assert (report.cached, again.cached, afresh.cached) == (False, True, False)
     assert again.to_json(timings=False) == report.to_json(timings=False)
     assert afresh.to_json(timings=False) == report.to_json(timings=False)
@@ -87,14 +87,14 @@ def test_the_same_check_gives_the_same_bytes_with_and_without_the_cache(
 def test_a_changed_claim_reuses_the_circuit_and_a_changed_search_does_not(
     quick: Spec, report: Report, cache: Path
 ) -> None:
-    assert check(replace(quick, claims=quick.claims[2:]), ROOT, quickly(cache=cache)).cached
+    assert check(Job(replace(quick, claims=quick.claims[2:]), ROOT, quickly(cache=cache))).cached
     other = replace(quick, prune=replace(quick.prune, steps=41))
-    assert not check(other, ROOT, quickly(cache=cache)).cached
+    assert not check(Job(other, ROOT, quickly(cache=cache))).cached
 
 
 def test_a_model_that_cannot_do_the_task_is_not_pruned(quick: Spec) -> None:
     hard = replace(quick, verdict=replace(quick.verdict, mass=0.99))
-    found = check(hard, ROOT, quickly(fresh=True))
+    found = check(Job(hard, ROOT, quickly(fresh=True)))
     assert found.verdict is Outcome.FAIL
     assert found.circuit is None
     assert found.claims == ()
@@ -106,7 +106,8 @@ def test_the_files_are_written_and_fit_the_schema(
 ) -> None:
     program = load_text(SPEC, str(ROOT / "quick.cir"), ROOT)
     folder = tmp_path / "out"
-    written, notes = check_and_write(quick, program, folder, quickly(cache=cache))
+    job = Job.of(program, quick, quickly(cache=cache), "look")
+    _, written, notes = check_and_write(replace(job, folder=folder))
     assert notes[0] == f"files in {folder}"
     names = {path.name for path in folder.iterdir()}
     assert {"report.json", "report.md", "report.html", "circuit.json", "circuit.dot", "exhibit.json"} <= names
@@ -132,7 +133,7 @@ def test_from_python(report: Report, cache: Path, tmp_path: Path) -> None:
 
 def test_a_search_that_stopped_early_leaves_nothing_that_could_pass(quick: Spec, cache: Path) -> None:
     hopeless = replace(quick, prune=replace(quick.prune, loss=1e-4))
-    found = check(hopeless, ROOT, quickly(cache=cache))
+    found = check(Job(hopeless, ROOT, quickly(cache=cache)))
     assert found.circuit is not None
     assert not any(circuit.reached for circuit in found.circuit.per_seed)
     assert {claim.verdict for claim in found.claims} == {Outcome.NOT_MEASURED}
@@ -141,11 +142,11 @@ def test_a_search_that_stopped_early_leaves_nothing_that_could_pass(quick: Spec,
 
 def test_the_battery_is_in_the_report_and_can_be_left_out(quick: Spec, report: Report, cache: Path) -> None:
     assert report.battery == ()
-    found = check(quick, ROOT, Options(controls=False, cache=cache))
+    found = check(Job(quick, ROOT, Options(controls=False, cache=cache)))
     assert [one.name for one in found.battery] == list(CHECKS)
     gates = [one.verdict for one in found.battery if one.gates]
     assert all(verdict is not None for verdict in gates)
     assert found.verdict.severity >= max(verdict.severity for verdict in gates if verdict is not None)
     assert "battery" in found.seconds
-    again = check(quick, ROOT, Options(controls=False, cache=cache))
+    again = check(Job(quick, ROOT, Options(controls=False, cache=cache)))
     assert again.to_json(timings=False) == found.to_json(timings=False)

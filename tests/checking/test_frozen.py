@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from benchmarks.planted.circuits import QUOTES, quotes
-from circuitlang.checking.job import Options
-from circuitlang.checking.run import check, check_and_write, check_frozen, require_lock_writable, update_locks
+from circuitlang.checking.job import Job, Options, jobs_of
+from circuitlang.checking.run import Done, check, check_and_write, check_frozen, update_locks
 from circuitlang.checking.static import check_text
 from circuitlang.checking.status import status
 from circuitlang.circuit.find import Finder
@@ -86,8 +86,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Locked:
     path.write_text(QUOTES + SPEC)
     program = check_text([path], measure=True)[0][0]
     spec = program.specs["quick"]
-    report = check(spec, folder, Options(cache=cache))
-    assert update_locks([(spec, program, report)]) == [f"lock in {beside(path)}"]
+    job = Job.of(program, spec, Options(cache=cache))
+    report = check(job)
+    assert update_locks([Done(job, report, [])]) == [f"lock in {beside(path)}"]
     return Locked(path, report, cache)
 
 
@@ -315,7 +316,7 @@ def test_a_whole_check_of_another_model_tells_of_both_circuits(
 ) -> None:
     options = Options(cache=project.cache, model=str(another(scaled(1.0001))))
     program = check_text([project.spec], measure=True, model=options.model)[0][0]
-    found = check(program.specs["quick"], project.spec.parent, options, project.entry())
+    found = check(Job.of(program, program.specs["quick"], options), project.entry())
     assert found.drift is not None
     assert not found.drift.frozen
     locked, fresh = found.drift.circuits
@@ -325,7 +326,9 @@ def test_a_whole_check_of_another_model_tells_of_both_circuits(
     assert numbers == [claim.value for claim in found.claims if claim.name == "sufficient"]
     (shared,) = found.drift.overlap
     assert 0 < shared.nodes <= 1
-    same = check(project_spec(project), project.spec.parent, quickly(cache=project.cache), project.entry())
+    same = check(
+        Job(project_spec(project), project.spec.parent, quickly(cache=project.cache)), project.entry()
+    )
     assert same.drift is None
 
 
@@ -337,9 +340,10 @@ def test_a_spec_without_a_circuit_is_not_locked(project: Locked) -> None:
     program = check_text([project.spec], measure=True)[0][0]
     spec = program.specs["quick"]
     hard = replace(spec, verdict=replace(spec.verdict, mass=0.99))
-    report = check(hard, project.spec.parent, quickly(cache=project.cache))
+    job = Job.of(program, hard, quickly(cache=project.cache))
+    report = check(job)
     before = project.lock.read_bytes()
-    assert update_locks([(hard, program, report)]) == [
+    assert update_locks([Done(job, report, [])]) == [
         "spec quick is not locked: it has no circuit",
         f"{project.lock} was not written",
     ]
@@ -349,19 +353,20 @@ def test_a_spec_without_a_circuit_is_not_locked(project: Locked) -> None:
 def test_a_whole_check_says_that_the_lock_is_out_of_date(project: Locked, tmp_path: Path) -> None:
     project.spec.write_text(project.spec.read_text().replace("<= 0.2", "<= 0.21"))
     program = check_text([project.spec], measure=True)[0][0]
-    arguments = (program.specs["quick"], program, tmp_path / "out", quickly(cache=project.cache))
-    _, notes = check_and_write(*arguments)
+    job = Job.of(program, program.specs["quick"], quickly(cache=project.cache), "look")
+    job = replace(job, folder=tmp_path / "out")
+    _, _, notes = check_and_write(job)
     assert notes[-1].startswith(f"{project.lock} is out of date (spec)")
     project.lock.write_text("x")
-    _, notes = check_and_write(*arguments)
+    _, _, notes = check_and_write(job)
     assert notes[-1].startswith(f"the lock was left aside: {project.lock} is not a lock")
-    _, notes = check_and_write(*arguments, "renew")
+    _, _, notes = check_and_write(replace(job, lock="renew"))
     assert not [note for note in notes if "lock" in note]
     with (
         alone_in(tmp_path / "out"),
         pytest.raises(CommandError, match=f"another check is writing into {tmp_path / 'out'}"),
     ):
-        check_and_write(*arguments)
+        check_and_write(job)
 
 
 def test_where_no_lock_can_be_written_it_is_said_before_anything_is_computed(
@@ -374,9 +379,9 @@ def test_where_no_lock_can_be_written_it_is_said_before_anything_is_computed(
     monkeypatch.setattr(os, "fsync", refuse)
     before = project.lock.read_bytes()
     with pytest.raises(CommandError, match="Read-only file system"):
-        require_lock_writable([program])
+        jobs_of([program], Options(), "renew", None)
     with pytest.raises(CommandError, match=f"cannot write {project.lock}: Read-only file system"):
-        update_locks([(program.specs["quick"], program, project.report)])
+        update_locks([Done(Job.of(program, program.specs["quick"], Options()), project.report, [])])
     assert project.lock.read_bytes() == before
     assert not list(project.spec.parent.glob("*.part"))
 

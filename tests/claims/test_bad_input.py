@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.planted.circuits import QUOTES, Planted, lookup, quotes
 from circuitlang import __version__
-from circuitlang.checking.job import Options
+from circuitlang.checking.job import Job, Options
 from circuitlang.checking.run import check
 from circuitlang.circuit.ablation import Ablation, means_over_text
 from circuitlang.circuit.extract import extract
@@ -142,7 +142,7 @@ def test_a_model_whose_logits_are_no_numbers_is_neither_competent_nor_pruned(tmp
     model.mlp[0].down.bias.fill_(3e38)  # each is a finite number; the residual stream is their sum
     save(tmp_path / "model", model, planted.checkpoint.tokenizer, planted.checkpoint.reference, {})
     spec = load_text(QUOTES + SPEC, str(tmp_path / "s.cir")).specs["s"]
-    report = check(spec, tmp_path, Options(fresh=True))
+    report = check(Job(spec, tmp_path, Options(fresh=True)))
     assert report.verdict is NOT_MEASURED
     assert report.exit_status == 3
     assert report.circuit is None
@@ -163,7 +163,7 @@ def test_a_report_does_not_fail_where_a_package_has_no_metadata(tmp_path: Path, 
         {},
     )
     spec = load_text(QUOTES + SPEC, str(tmp_path / "s.cir")).specs["s"]
-    made = check(spec, tmp_path, Options(fresh=True)).provenance
+    made = check(Job(spec, tmp_path, Options(fresh=True))).provenance
     assert made.versions["circuitlang"] == __version__
     assert made.versions["torch"] == "unknown"
 
@@ -175,7 +175,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "model", model, planted.checkpoint.tokenizer, planted.checkpoint.reference, {})
     spec = load_text(QUOTES + SPEC, str(tmp_path / "s.cir")).specs["s"]
     with pytest.raises(CommandError, match="not a finite"):
-        check(spec, tmp_path, Options(fresh=True))
+        check(Job(spec, tmp_path, Options(fresh=True)))
 
 
 # --- roles and marks --------------------------------------------------------------------------------

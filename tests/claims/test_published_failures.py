@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from circuitlang.checking.bench import prepare
-from circuitlang.checking.job import Options
+from circuitlang.checking.bench import Bench
+from circuitlang.checking.job import Job, Options
 from circuitlang.checking.run import check
 from circuitlang.claims.assess import competence, verdict_of_competence
 from circuitlang.claims.verdict import Outcome
@@ -51,7 +51,7 @@ def spec_of(double: str, single: str) -> Spec:
 
 def test_a_map_from_cases_to_tokens_with_nothing_in_it_is_not_competent() -> None:
     """Gao et al.'s critics let pruning find a circuit for it; here nothing is pruned."""
-    found = check(spec_of('" in"', '" is"'), ROOT, Options(fresh=True))
+    found = check(Job(spec_of('" in"', '" is"'), ROOT, Options(fresh=True)))
     assert found.verdict is Outcome.FAIL
     assert found.note.startswith("not competent")
     assert found.circuit is None
@@ -60,7 +60,7 @@ def test_a_map_from_cases_to_tokens_with_nothing_in_it_is_not_competent() -> Non
 @pytest.fixture(scope="module")
 def accident() -> tuple[str, str]:
     """Two tokens that the untouched model tells apart as the quotes do, and never says here. Searched on `train`."""
-    finder, _ = prepare(spec_of("'\")'", '"\')"'), ROOT, Options(fresh=True))
+    finder = Bench.of(Job(spec_of("'\")'", '"\')"'), ROOT, Options(fresh=True))).finder
     batch = finder.prompts("train", 0, 128)
     with torch.no_grad():
         logits = score.answer_logits(finder.checkpoint.model, batch)
@@ -89,12 +89,12 @@ def test_two_tokens_told_apart_by_accident_are_not_what_the_model_says(accident:
     """The trap: "right" on nearly all prompts, at next to no probability. Accuracy alone would let it pass."""
     double, single = (f'"{text}"' for text in accident)
     spec = spec_of(double, single)
-    found = check(spec, ROOT, Options(fresh=True))
+    found = check(Job(spec, ROOT, Options(fresh=True)))
     assert found.task.accuracy is not None
     assert found.task.accuracy > spec.verdict.competence
     assert found.verdict is Outcome.FAIL
     assert found.note.startswith("not competent: mass")
     assert found.circuit is None
-    _, meter = prepare(spec, ROOT, Options(fresh=True))
+    meter = Bench.of(Job(spec, ROOT, Options(fresh=True))).meter
     blind = competence(meter, replace(spec.verdict, mass=0.0), spec.span)
     assert verdict_of_competence(blind) is Outcome.PASS  # what would have happened without a bar on the mass

@@ -88,7 +88,7 @@ def test_whatever_computes_is_in_the_code_s_hash(package: Path, file: str, old: 
         ("site.py", "Raises ValueError for anything else", "ValueError otherwise"),  # a docstring
         ("claims/measure.py", "# both are plain data", "# plain data"),  # a comment
         ("report/terminal.py", "return ", "return 0 or "),  # computes nothing
-        ("interfaces/cli/run.py", "return ", "return 0 or "),
+        ("interfaces/cli/write.py", "return ", "return 0 or "),
     ],
 )
 def test_a_reworded_message_voids_nothing(package: Path, file: str, old: str, new: str) -> None:

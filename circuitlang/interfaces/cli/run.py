@@ -26,10 +26,10 @@ from circuitlang.interfaces.cli.app import (
     watched,
 )
 from circuitlang.interfaces.cli.console import WRONG, output, say, say_checked, say_json, tell
-from circuitlang.source.diagnostic import CommandError, Source
 
 if TYPE_CHECKING:
-    from circuitlang.report.report import Report
+    from circuitlang.checking.run import Done
+    from circuitlang.source.diagnostic import Diagnostic
 
 
 class Precision(StrEnum):
@@ -101,17 +101,10 @@ def check(
 
     Example: `circuitlang check specs/bracket_depth.cir`
     """
-    if update_lock and (frozen or model is not None or no_run):
-        other = "--frozen" if frozen else "--no-run" if no_run else "--model"
-        raise CommandError(
-            f"--update-lock takes what a whole check of the spec finds; it cannot go with {other}"
-        )
-    if frozen and no_run:
-        raise CommandError(
-            "--frozen runs the model; `circuitlang status` says without running what is out of date"
-        )
+    from circuitlang.checking.job import Options, jobs_of, lock_mode
     from circuitlang.checking.static import check_text
 
+    lock = lock_mode(update_lock, frozen, no_run, model)
     with mistakes_as(format):
         programs, warnings = check_text(
             specs, measure=not no_run, cues=cues or not (no_run or frozen), model=model
@@ -121,85 +114,55 @@ def check(
         if format is ReportFormat.TEXT:
             say_checked(programs)
         return
-    from circuitlang.checking import run
-    from circuitlang.checking.job import Options
+    from circuitlang.checking.run import check_all, exit_status
     from circuitlang.circuit.parallel import cores
 
-    found = [(spec, program) for program in programs for spec in program.specs.values()]
-    if not found:
-        raise CommandError("there is no spec in these files; `check --no-run` checks tasks and corpora")
-    if out is not None and len(found) > 1:
-        raise CommandError(f"--out takes the files of one spec, and there are {len(found)}")
-    folders = [_folder(spec.name, out, frozen, model) for spec, _ in found]
-    twice = next((folder for folder in folders if folders.count(folder) > 1), None)
-    if twice is not None:
-        raise CommandError(
-            f"two of these specs have one name, and would both write {twice}; check one at a time"
-        )
-    if update_lock:
-        run.require_lock_writable(programs)  # before minutes are spent
+    command, searches = tuple(sys.argv[1:]), jobs or cores()
+    options = Options(
+        device.value,
+        seed,
+        fresh,
+        battery=battery,
+        controls=controls,
+        command=command,
+        jobs=searches,
+        model=model,
+    )
+    asked = jobs_of(programs, options, lock, out)
     if format is not ReportFormat.SARIF:  # which has them in its one document
         tell(warnings, format if format in _LISTS else "text")
     with watched() as told, mistakes_as(format):
-        options = Options(
-            device.value,
-            seed,
-            fresh,
-            battery=battery,
-            controls=controls,
-            command=tuple(sys.argv[1:]),
-            jobs=jobs or cores(),
-            model=model,
-            told=told,
-        )
-        lock = "freeze" if frozen else "renew" if update_lock else "look"
-        reports = [
-            run.check_and_write(spec, program, folder, options, lock)
-            for (spec, program), folder in zip(found, folders, strict=True)
-        ]
-    lines: list[str] = []
-    if update_lock:  # before anything is printed, which may not go
-        rows = [(spec, program, report) for (spec, program), (report, _) in zip(found, reports, strict=True)]
-        lines = run.update_locks(rows)
-    judged = [(report, program.source) for (report, _), (_, program) in zip(reports, found, strict=True)]
-    if format is ReportFormat.SARIF:
-        from circuitlang.report.sarif import sarif_text
-
-        sys.stdout.write(sarif_text(warnings, judged))
-    else:
-        for (report, source), (_, notes) in zip(judged, reports, strict=True):
-            _print(report, source, notes, format)
+        done, lines = check_all(asked, told)
+    _print(done, warnings, format)
     if format is ReportFormat.TEXT:
         say(lines)
-    raise typer.Exit(max((report.exit_status for report, _ in reports), key=(0, 3, 1).index))
-
-
-def _folder(name: str, out: Path | None, frozen: bool, model: str | None) -> Path:
-    """Of a report's files. What was not a whole check of the spec does not take the place of one."""
-    asked = "".join(part for part, said in ((".model", model is not None), (".frozen", frozen)) if said)
-    return out or Path("runs") / f"{name}{asked}"
+    raise typer.Exit(exit_status([each.report for each in done]))
 
 
 _LISTS = (ReportFormat.CONCISE, ReportFormat.GITHUB)  # of lines: warnings stand among them
 
 
-def _print(report: Report, source: Source, notes: Sequence[str], format: ReportFormat) -> None:
+def _print(done: Sequence[Done], warnings: Sequence[Diagnostic], format: ReportFormat) -> None:
     from circuitlang.report.concise import concise
     from circuitlang.report.diagnostics import path
     from circuitlang.report.github import github
     from circuitlang.report.junit import junit
+    from circuitlang.report.sarif import sarif_text
     from circuitlang.report.terminal import terminal
 
-    if format is ReportFormat.TEXT:
-        sys.stdout.write(terminal(report, width=min(output().width, 100), colour=output().is_terminal))
-        say(notes)
-    elif format is ReportFormat.JSON:
-        sys.stdout.write(report.to_json())
-    else:
-        write = {ReportFormat.GITHUB: github, ReportFormat.JUNIT: junit, ReportFormat.CONCISE: concise}[
-            format
-        ]
-        sys.stdout.write(write(report, path(source)))
+    judged = [(each.report, each.job.source) for each in done if each.job.source is not None]
+    if format is ReportFormat.SARIF:
+        sys.stdout.write(sarif_text(warnings, judged))
+        return
+    write = {ReportFormat.GITHUB: github, ReportFormat.JUNIT: junit, ReportFormat.CONCISE: concise}
+    for (report, source), (_, _, notes) in zip(judged, done, strict=True):
+        if format is ReportFormat.TEXT:
+            sys.stdout.write(terminal(report, width=min(output().width, 100), colour=output().is_terminal))
+            say(notes)
+        elif format is ReportFormat.JSON:
+            sys.stdout.write(report.to_json())
+        else:
+            sys.stdout.write(write[format](report, path(source)))
 
 
 @app.command()

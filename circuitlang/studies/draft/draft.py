@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from circuitlang.checking.bench import prepare
-from circuitlang.checking.job import Options
+from circuitlang.checking.bench import Bench
+from circuitlang.checking.job import Job, Options
 from circuitlang.checking.judge import search
 from circuitlang.checking.static import check_text
 from circuitlang.circuit.find import SELECTED, Found
@@ -26,7 +26,6 @@ from circuitlang.language.program.spec import PruneSettings, Spec, VerdictSettin
 from circuitlang.language.program.task import Task
 from circuitlang.language.starter import check_name
 from circuitlang.source.diagnostic import CommandError, Diagnostic, ProgramError
-from circuitlang.source.progress import Clock
 from circuitlang.storage.atomic import create_whole, require_writable, write_whole
 from circuitlang.studies.draft.claim import (
     CONFIDENCE,
@@ -103,12 +102,14 @@ def draft(
         raise CommandError(f"{place.path} exists already; --force writes over it, --out says another file")
     require_writable(next(folder for folder in place.path.absolute().parents if folder.exists()))
     spec, _ = place.check(draft_text(place.frame, claims=[_PROBE]))
-    finder, meter = prepare(spec, project_root(place.path), options)
+    job = Job(spec, project_root(place.path), options)
+    bench = Bench.of(job)
+    meter = bench.meter
     own = require_competent(meter, spec.verdict, task.name)
     if loss is None:
         place = replace(place, frame=replace(place.frame, target=target_for(own)))
         spec, _ = place.check(draft_text(place.frame, claims=[_PROBE]))
-    (found,), _ = search(spec, finder, (), options, Clock(options.told))
+    (found,), _ = search(replace(job, spec=spec), bench)
     if found.pruned.stopped is not None:
         raise CommandError(
             f"no circuit was found, and nothing is written: the search {found.pruned.stopped}; "

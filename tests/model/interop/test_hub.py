@@ -48,7 +48,7 @@ def test_without_network_that_is_said(tmp_path: Path):
     command = [
         sys.executable,
         "-m",
-        "circuitlang.cli",
+        "circuitlang",
         "models",
         "import",
         f"hub:one/two@{COMMIT}",

@@ -27,7 +27,7 @@ import os, pickle, sys
 from pathlib import Path
 import torch
 from safetensors import safe_open
-from circuitlang.model import data, train
+from circuitlang.model.training import data, train
 torch.set_num_threads(1)
 recipe, folder, state, kills = pickle.loads(Path(sys.argv[1]).read_bytes())
 train.SAVE_SECONDS = 0.0

@@ -28,7 +28,7 @@ import torch
 import torch.distributed as dist
 import torch.distributed.fsdp
 from torch.nn.parallel import DistributedDataParallel
-from circuitlang.model import data, train
+from circuitlang.model.training import data, train
 from circuitlang.model.training.machine import Machine
 from circuitlang.model.training.processes import Processes
 from circuitlang.source.diagnostic import CommandError
