@@ -218,8 +218,11 @@ def preview(
 ) -> tuple[Task, list[Datapoint]]:
     """`preview`: a task and its first datapoints."""
     from circuitlang.prompts.generate import Generator
+    from circuitlang.prompts.support import check_support, support
 
     task = pinned(path, name, where)
+    if not support(task, where, enough=1):  # which the generator would look for
+        raise ProgramError(check_support(task, where))
     return task, list(Generator(task, seed).datapoints(split, range(count), where))
 
 

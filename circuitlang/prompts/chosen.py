@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from math import gcd, lcm
 
-from circuitlang.prompts.stream import Source, Stream, Word
+from circuitlang.prompts.stream import Source, Stream, Word, always
 
 _COARSE = 16  # bits of a share that are chosen first
 
@@ -64,17 +64,17 @@ class _Chosen(Stream):
         return word % len(cumulative) if self._weigh is None else self._weigh(cumulative)
 
 
-def chosen(choose: Choose, weigh: Weigh | None = None) -> Source:
+def chosen(choose: Choose, weigh: Weigh | None = None, again: Callable[[], bool] = always) -> Source:
     """The streams of one attempt at a datapoint, their numbers chosen in the order in which they are first read.
     Weights count for nothing, unless they are so fine that a share is chosen. Where some choices are taken, one of
     the rest is chosen at once: passing one over would be a choice too. `weigh` makes the weighted choices, for whoever
-    needs to know how likely each was."""
+    needs to know how likely each was. `again`: as in `Source`."""
     known: dict[bytes, list[_Open]] = {}
 
     def words(key: bytes) -> Word:
         return _words(known.setdefault(key, []), choose).__next__
 
-    return Source(lambda key: _Chosen(words(key), weigh), words, 0)
+    return Source(lambda key: _Chosen(words(key), weigh), words, 0, again)
 
 
 def _words(known: list[_Open], choose: Choose) -> Iterator[int]:

@@ -32,9 +32,9 @@ Counts = Mapping[str, int]  # the params' values
 Lists = Mapping[tuple[str, ...], Choices | None]  # a draw's names -> its choices
 
 
-def check_support(task: Task) -> list[Diagnostic]:
+def check_support(task: Task, where: Where | None = None) -> list[Diagnostic]:
     """What is wrong with the number of a task's datapoints."""
-    count = support(task, enough=SMALLEST)
+    count = support(task, where, enough=SMALLEST)
     if count >= SMALLEST:
         return []
     message = (

@@ -69,7 +69,7 @@ def too_deep(span: Span, limit: int) -> Diagnostic:
 
 
 def too_large(span: Span, limit: int) -> Diagnostic:
-    """A file of more than a megabyte."""
+    """A file of more than a quarter of a megabyte."""
     return Diagnostic("CIR-011", f"the file has more than {limit} bytes", span, "split it into several files")
 
 
