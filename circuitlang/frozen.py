@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from circuitlang.circuit.graph import jaccard
 from circuitlang.claims.verdict import Outcome, void
 from circuitlang.judging import Clock, Judged, Known, Options, judge_circuits, judge_model
-from circuitlang.locks import differing, hashes, misfits
+from circuitlang.locks import UnusableLock, differing, hashes, misfits
 from circuitlang.program.spec import Spec
 from circuitlang.report.compare import changed, compare, short
 from circuitlang.report.drift import CircuitDrift, Drift, Shared
 from circuitlang.report.lock import LockedSpec
 from circuitlang.report.report import ClaimResult, Report, overall_outcome
-from circuitlang.source import CommandError
 
 if TYPE_CHECKING:
     from circuitlang.circuit.find import Finder, Found
@@ -27,7 +26,7 @@ HELD = "held"
 
 
 def require_inputs(spec: Spec, locked: LockedSpec, model: str, seed: int, other_model: bool) -> None:
-    """Raises CommandError, naming each, where something else went into the lock than would go into this check. `model`:
+    """Raises UnusableLock, naming each, where something else went into the lock than would go into this check. `model`:
     the digest of the model's files; `other_model`: it is meant to be another."""
     found = differing(locked, hashes(spec, model), seed)
     wrong = [c for c in found if not (c.name == "model" and other_model)]
@@ -37,16 +36,16 @@ def require_inputs(spec: Spec, locked: LockedSpec, model: str, seed: int, other_
     advice = "check without --frozen, and write a new lock with --update-lock"
     if [c.name for c in wrong] == ["model"]:
         advice += f"; or put the locked circuit into this model: --frozen --model {spec.model}"
-    raise CommandError(
+    raise UnusableLock(
         f"the lock of spec `{spec.name}` is of something else than what is to be checked: {said}; {advice}"
     )
 
 
 def require_sizes(spec: Spec, locked: LockedSpec, meter: Meter) -> None:
-    """Raises CommandError where a locked node would be another thing, or nothing, in this model."""
+    """Raises UnusableLock where a locked node would be another thing, or nothing, in this model."""
     wrong = misfits(locked, meter.checkpoint.model.config)
     if wrong:
-        raise CommandError(f"the locked circuit cannot be put into {spec.model}: {wrong}")
+        raise UnusableLock(f"the locked circuit cannot be put into {spec.model}: {wrong}")
 
 
 def judge_locked(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec, clock: Clock) -> Judged:

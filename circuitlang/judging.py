@@ -8,7 +8,8 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from circuitlang.program.spec import Spec
+from circuitlang.program.hypothesis import Port
+from circuitlang.program.spec import Claim, Spec
 
 if TYPE_CHECKING:
     from circuitlang.circuit.find import Finder, Found
@@ -127,12 +128,17 @@ def judge_claims(
     from circuitlang.claims.assess import Assessor
     from circuitlang.claims.judge import not_measured
 
-    if found.pruned.stopped is not None:  # no circuit: none of its counts or losses may pass for one
-        why = f"there is no circuit: the search {found.pruned.stopped}"
-        return None, [not_measured(claim, why, found.seed) for claim in spec.claims]
     known = known or {}
     hardest = {name: before.hardest for name, before in known.items()}
     assessor = Assessor(meter, found.graph, spec.verdict, found.seed, spec.circuit, hardest)
+    if found.pruned.stopped is not None:  # no circuit: none of its counts or losses may pass for one
+        why = f"there is no circuit: the search {found.pruned.stopped}"
+        return None, [
+            assessor.explained(claim, assessor.judge(claim))
+            if about_the_model(claim)
+            else not_measured(claim, why, found.seed)
+            for claim in spec.claims
+        ]
     fits = assessor.judge_hypothesis()
     verdicts = [fits] if fits else []
     for number, claim in enumerate(spec.claims):
@@ -141,6 +147,16 @@ def judge_claims(
         failed = claim.name in known and known[claim.name].failed  # where it breaks is known then, too
         verdicts.append(verdict if failed else assessor.explained(claim, verdict))
     return assessor.match.binding if assessor.match else None, verdicts
+
+
+def about_the_model(claim: Claim) -> bool:
+    """Whether it speaks of the untouched model alone, whatever the circuit is."""
+    return not any(
+        side.interventions
+        or side.metric in ("nodes", "edges")
+        or any(isinstance(argument, Port) for argument in side.arguments.values())
+        for side in claim.quantities
+    )
 
 
 def search(

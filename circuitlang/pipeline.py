@@ -15,7 +15,7 @@ from circuitlang.authoring import Shown, check_text, choose, show_light
 from circuitlang.cache import Cache, code_digest, default_folder, distrusted, key_of
 from circuitlang.judging import Clock, Options, judge, search
 from circuitlang.kernels import in_use, remarks
-from circuitlang.locks import locked_spec, look_at_lock, update_lock
+from circuitlang.locks import UnusableLock, locked_spec, look_at_lock, update_lock
 from circuitlang.model.locate import digest_of, model_folder
 from circuitlang.model.memory import require_address_space
 from circuitlang.program.load import load, project_root
@@ -69,25 +69,33 @@ def check_and_exhibit(
 
 def frozen(spec: Spec, path: Path, options: Options) -> Report:
     """`check --frozen`: the circuit in the lock beside the spec's file, judged without a search. Controls and battery
-    are as the lock has them. CommandError where something else went into the lock than would go into this."""
+    are as the lock has them. UnusableLock where something else went into the lock than would go into this."""
     from circuitlang.circuit.find import one_thread
-    from circuitlang.frozen import frozen_report, judge_locked, require_inputs, require_sizes
+    from circuitlang.frozen import frozen_report, judge_locked, require_sizes
     from circuitlang.write_up import write_up
 
-    root, locked = project_root(path), locked_spec(path, spec.name)
-    seed = locked.report.provenance.seed
-    if options.seed not in (0, seed):
-        raise CommandError(f"the lock of spec `{spec.name}` was made with --seed {seed}, not {options.seed}")
-    options = replace(options, seed=seed)
-    digest = digest_of(model_folder(spec, root))
-    require_inputs(spec, locked, digest, seed, options.model is not None)
+    locked = usable_lock(spec, path, options)
+    options = replace(options, seed=locked.report.provenance.seed)
     clock = Clock(options.told)
-    finder, meter = prepare(spec, root, options, measure=True)
+    finder, meter = prepare(spec, project_root(path), options, measure=True)
     require_sizes(spec, locked, meter)
     clock.lap("load")
     with one_thread():
         judged = judge_locked(spec, finder, meter, locked, clock)
         return frozen_report(write_up(spec, meter, judged, options, clock.seconds), locked, options)
+
+
+def usable_lock(spec: Spec, path: Path, options: Options) -> LockedSpec:
+    """What the lock beside the spec's file has of it; UnusableLock where something else went in."""
+    from circuitlang.frozen import require_inputs
+
+    locked = locked_spec(path, spec.name)
+    seed = locked.report.provenance.seed
+    if options.seed not in (0, seed):
+        raise UnusableLock(f"the lock of spec `{spec.name}` was made with --seed {seed}, not {options.seed}")
+    digest = digest_of(model_folder(spec, project_root(path)))
+    require_inputs(spec, locked, digest, seed, options.model is not None)
+    return locked
 
 
 def check_frozen(path: Path | str, name: str | None = None, options: Options | None = None) -> Report:
@@ -116,6 +124,8 @@ def check_and_write(
 
     path = Path(program.source.name)
     choose_device(options.device)  # before anything is made on disk
+    if lock == "freeze":
+        usable_lock(spec, path, options)
     require_writable(folder)
     with alone_in(folder):
         if lock == "freeze":
@@ -179,13 +189,25 @@ def prune_and_write(path: Path, name: str | None, out: Path | None, options: Opt
     if drawn.data is not None:
         files["circuit.svg"] = drawn.data
     write_files(folder, files)
-    lines = [
-        f"seed {c.seed}: {c.graph.node_count} nodes, {c.graph.edge_count} edges, loss {c.pruned.loss:.4f} on select"
-        + ("" if c.pruned.reached else f", above the target of {spec.prune.loss:g}")
-        + (f"; {c.pruned.stopped}" if c.pruned.stopped else "")
-        for c in circuits
-    ]
+    lines = [_found(circuit, spec.prune.loss, options.budget) for circuit in circuits]
     return [*lines, f"files in {folder}", *([drawn.note] if drawn.data is None else [])]
+
+
+def _found(circuit: Found, target: float, budget: int | None) -> str:
+    """A line on what a search found: its size, its loss, and what of these is not as it was asked for."""
+    nodes, pruned = circuit.graph.node_count, circuit.pruned
+    said = [
+        f"seed {circuit.seed}: {nodes} nodes, {circuit.graph.edge_count} edges, loss {pruned.loss:.4f} on select"
+    ]
+    if budget is not None and nodes < budget:
+        said.append(f"fewer than {budget}: the search ranks no more of them")
+    if pruned.loss > target:
+        said.append(f"above the target of {target:g}")
+    elif not pruned.reached and budget is None:
+        said.append(f"which may be above the target of {target:g}: it is within the error of the mean")
+    if pruned.stopped:
+        said.append(str(pruned.stopped))
+    return "; ".join(said)
 
 
 def prune(spec: Spec, root: Path, options: Options) -> list[Found]:

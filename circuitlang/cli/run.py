@@ -26,7 +26,8 @@ from circuitlang.cli.app import (
     watched,
 )
 from circuitlang.cli.console import WRONG, output, say, say_checked, say_json, tell
-from circuitlang.source import CommandError, Source
+from circuitlang.source import CommandError, Diagnostic, Source
+from circuitlang.visible import visible
 
 if TYPE_CHECKING:
     from circuitlang.report.report import Report
@@ -92,6 +93,16 @@ def check(
             "--frozen", help="Judge the circuit in the lock, without a search; refuse where inputs differ."
         ),
     ] = False,
+    baseline: Annotated[
+        bool,
+        typer.Option(
+            "--baseline",
+            help="With --frozen: exit 0 where nothing is worse than in the lock, also where a claim fails.",
+        ),
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="With --baseline: exit 1 also where something is better.")
+    ] = False,
     model: Annotated[
         str | None,
         typer.Option(help="Judge the specs of this model: zoo:NAME, a folder, or the name of a model block."),
@@ -110,6 +121,8 @@ def check(
         raise CommandError(
             "--frozen runs the model; `circuitlang status` says without running what is out of date"
         )
+    if (baseline and not frozen) or (strict and not baseline):
+        raise CommandError("--baseline goes with --frozen, and --strict with --baseline")
     from circuitlang.authoring import check_text
 
     with mistakes_as(format):
@@ -123,6 +136,7 @@ def check(
         return
     from circuitlang import pipeline
     from circuitlang.circuit.parallel import cores
+    from circuitlang.locks import UnusableLock
 
     found = [(spec, program) for program in programs for spec in program.specs.values()]
     if not found:
@@ -152,25 +166,45 @@ def check(
             told=told,
         )
         lock = "freeze" if frozen else "renew" if update_lock else "look"
-        reports = [
-            pipeline.check_and_write(spec, program, folder, options, lock)
-            for (spec, program), folder in zip(found, folders, strict=True)
-        ]
+        reports: list[tuple[Report, list[str]]] = []
+        sources: list[Source] = []
+        unlocked: list[Diagnostic] = []
+        for (spec, program), folder in zip(found, folders, strict=True):
+            try:
+                reports.append(pipeline.check_and_write(spec, program, folder, options, lock))
+                sources.append(program.source)
+            except UnusableLock as error:  # the others are judged
+                unlocked.append(Diagnostic("CIR-215", str(error), spec.span.head))
     lines: list[str] = []
     if update_lock:  # before anything is printed, which may not go
         rows = [(spec, program, report) for (spec, program), (report, _) in zip(found, reports, strict=True)]
         lines = pipeline.update_locks(rows)
-    judged = [(report, program.source) for (report, _), (_, program) in zip(reports, found, strict=True)]
+    judged = [(report, source) for (report, _), source in zip(reports, sources, strict=True)]
     if format is ReportFormat.SARIF:
         from circuitlang.authoring import sarif_text
 
-        sys.stdout.write(sarif_text(warnings, judged))
+        sys.stdout.write(sarif_text([*warnings, *unlocked], judged))
     else:
         for (report, source), (_, notes) in zip(judged, reports, strict=True):
             _print(report, source, notes, format)
+        if unlocked:
+            tell(unlocked, format if format in _LISTS else "text")
     if format is ReportFormat.TEXT:
         say(lines)
-    raise typer.Exit(max((report.exit_status for report, _ in reports), key=(0, 3, 1).index))
+    statuses = [_against_lock(report, strict) if baseline else report.exit_status for report, _ in reports]
+    raise typer.Exit(max([*statuses, *(WRONG for _ in unlocked)], key=(0, 3, WRONG, 1).index))
+
+
+def _against_lock(report: Report, strict: bool) -> int:
+    """The exit status of a frozen check where the lock is what counts, and a line on standard error that says how."""
+    from circuitlang.report.compare import against_lock
+
+    kind = against_lock(report)
+    said = {"worse": "worse than", "better": "better than", "same": "as"}[kind]
+    sys.stderr.write(f"{visible(report.spec)}: {said} when it was locked\n")
+    if kind == "worse":
+        return report.exit_status or 1
+    return int(strict and kind == "better")
 
 
 def _folder(name: str, out: Path | None, frozen: bool, model: str | None) -> Path:
