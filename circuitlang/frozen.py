@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from circuitlang.circuit.graph import jaccard
+from circuitlang.circuit.graph import CircuitGraph, jaccard
 from circuitlang.claims.verdict import Outcome, void
 from circuitlang.judging import Clock, Judged, Known, Options, judge_circuits, judge_model
 from circuitlang.locks import UnusableLock, differing, hashes, misfits
@@ -16,11 +16,13 @@ from circuitlang.report.compare import changed, compare, short
 from circuitlang.report.drift import CircuitDrift, Drift, Shared
 from circuitlang.report.lock import LockedSpec
 from circuitlang.report.report import ClaimResult, Report, overall_outcome
+from circuitlang.source import CommandError
 
 if TYPE_CHECKING:
     from circuitlang.circuit.find import Finder, Found
     from circuitlang.claims.measure import Meter
     from circuitlang.claims.verdict import Verdict
+    from circuitlang.model.config import Config
 
 HELD = "held"
 
@@ -61,8 +63,27 @@ def judge_locked(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec, c
 
 
 def put_back(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec) -> list[Found]:
-    """Every seed's locked circuit in the model at hand: the same nodes, with the losses, edges and costs that they have
-    there. Of the lock's own model costs are the lock's: they take as long as all claims, and decide nothing."""
+    """Every seed's locked circuit in the model at hand. Of the lock's own model costs are the lock's: they take as long
+    as all claims, and decide nothing."""
+    same = same_model(locked, meter.checkpoint.digest)
+    done: list[Found] = []
+    for circuit in locked.report.per_seed:
+        assert circuit.graph is not None, "a lock holds no circuit without its nodes"
+        done.append(put_in(spec, finder, meter, circuit.graph, circuit.seed, circuit.penalty or 0.0, same))
+    return done
+
+
+def put_in(
+    spec: Spec,
+    finder: Finder,
+    meter: Meter,
+    known: CircuitGraph,
+    seed: int,
+    penalty: float = 0.0,
+    costs: bool = False,
+) -> Found:
+    """A circuit in the model at hand: the same nodes, with the losses, edges and costs that they have there. `costs`:
+    those that are known are of this model, and so are the edges that are no weights."""
     import torch
 
     from circuitlang.circuit.extract import extract, weight_edges
@@ -71,26 +92,35 @@ def put_back(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec) -> li
     from circuitlang.circuit.prune import MARGIN, Pruned
     from circuitlang.model.score import PROMPTS_AT_ONCE
 
-    model = finder.checkpoint.model
+    model, nodes = finder.checkpoint.model, known.kept
     many = finder.prompts("select", 0, SELECTED)
-    done: list[Found] = []
-    for circuit in locked.report.per_seed:
-        assert circuit.graph is not None, "a lock holds no circuit without its nodes"
-        nodes = circuit.graph.kept
-        parts = meter.each(
-            partial(per_prompt_loss, model, meter.ablation, nodes), many.parts(PROMPTS_AT_ONCE)
+    parts = meter.each(partial(per_prompt_loss, model, meter.ablation, nodes), many.parts(PROMPTS_AT_ONCE))
+    loss, error = mean_and_error(torch.cat(parts), many.cases)
+    if costs:
+        others = tuple(edge for edge in known.edges if edge.kind != "weight")
+        graph = replace(known, edges=(*weight_edges(model, nodes), *others))
+    else:
+        few = finder.shown(len(nodes))
+        graph = extract(model, meter.ablation, nodes, few, finder.checkpoint.tokenizer)
+    reached = loss + MARGIN * error <= spec.prune.loss
+    return Found(
+        seed, Pruned(nodes, loss, error, reached, penalty, ((len(nodes), loss),), nodes), graph, True
+    )
+
+
+def require_nodes(circuit: CircuitGraph, model: str, config: Config) -> None:
+    """Raises CommandError, naming them, where nodes of a circuit are none of this model."""
+    sites = set(config.sites())
+    wrong = [n for n in circuit.kept if n.site not in sites or not 0 <= n.index < config.size(n.site)]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise CommandError(
+            f"the circuit cannot be put into {model}, which has no {', '.join(map(str, wrong[:3]))}{more}"
         )
-        loss, error = mean_and_error(torch.cat(parts), many.cases)
-        if same_model(locked, meter.checkpoint.digest):
-            others = tuple(edge for edge in circuit.graph.edges if edge.kind != "weight")
-            graph = replace(circuit.graph, edges=(*weight_edges(model, nodes), *others))
-        else:
-            few = finder.shown(len(nodes))
-            graph = extract(model, meter.ablation, nodes, few, finder.checkpoint.tokenizer)
-        reached = loss + MARGIN * error <= spec.prune.loss
-        pruned = Pruned(nodes, loss, error, reached, circuit.penalty or 0.0, ((len(nodes), loss),), nodes)
-        done.append(Found(circuit.seed, pruned, graph, True))
-    return done
+    if circuit.total_nodes != config.total_nodes:
+        raise CommandError(
+            f"the circuit is of a model with {circuit.total_nodes:,} nodes, and {model} has {config.total_nodes:,}"
+        )
 
 
 def _known(locked: LockedSpec) -> dict[int, dict[str, Known]]:

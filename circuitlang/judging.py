@@ -13,6 +13,7 @@ from circuitlang.program.spec import Claim, Spec
 
 if TYPE_CHECKING:
     from circuitlang.circuit.find import Finder, Found
+    from circuitlang.circuit.graph import CircuitGraph
     from circuitlang.circuit.match import Binding
     from circuitlang.claims.check import Check
     from circuitlang.claims.control import Control
@@ -33,6 +34,7 @@ class Options:
     `controls`: whether the nulls are run, without which no claim can be void; `battery`: whether the circuits go
     through it. `jobs`: how many searches run at a time, each in a process of its own; more than 1 only from a main
     module that can be imported without doing anything. `model`: in place of the spec's own (as `with_model` takes it).
+    `circuit`: judged in place of one that a search would find.
     """
 
     device: str = "auto"
@@ -45,6 +47,7 @@ class Options:
     controls: bool = True
     jobs: int = 1
     model: str | None = None
+    circuit: CircuitGraph | None = None
     told: Told = field(default=quiet, compare=False)
 
 
@@ -69,15 +72,18 @@ class Judged:
     checks: Sequence[Check] = ()
 
 
-def judge(spec: Spec, finder: Finder, meter: Meter, options: Options, clock: Clock) -> Judged:
-    """Competence first; then every seed's circuit and its claims, the nulls, and the battery."""
+def judge(
+    spec: Spec, finder: Finder, meter: Meter, options: Options, clock: Clock, given: Found | None = None
+) -> Judged:
+    """Competence first; then every seed's circuit and its claims, the nulls, and the battery. `given`: the circuit, of
+    which then only the nulls' are searched for."""
     from circuitlang.claims.controls import make_nulls, voided
 
     able, goes_on = judge_model(spec, meter, clock)
     if not goes_on:
         return Judged(able)
     made = make_nulls(finder, spec.prune.seeds[0]) if options.controls else []
-    circuits, owns = search(spec, finder, made, options, clock)
+    circuits, owns = search(spec, finder, made, options, clock, given)
     clock.lap("prune")
     bindings, verdicts = judge_circuits(spec, meter, circuits, clock)
     if any(found.pruned.stopped is not None for found in circuits):
@@ -160,17 +166,23 @@ def about_the_model(claim: Claim) -> bool:
 
 
 def search(
-    spec: Spec, finder: Finder, made: Sequence[Made], options: Options, clock: Clock
+    spec: Spec,
+    finder: Finder,
+    made: Sequence[Made],
+    options: Options,
+    clock: Clock,
+    given: Found | None = None,
 ) -> tuple[list[Found], list[Found | None]]:
-    """One circuit per seed, and one of every null that could be made; at most `options.jobs` searches at a time."""
+    """One circuit per seed, or the given one, and one of every null that could be made; at most `options.jobs` searches
+    at a time."""
     from circuitlang.circuit.parallel import Search, find_all
 
-    seeds = spec.prune.seeds
+    seeds = () if given else spec.prune.seeds
     searches = [Search(finder, spec.prune, seed, options.budget) for seed in seeds]
     names = [f"seed {seed}" for seed in seeds]
     for null in made:
         if null.finder is not None:
-            searches.append(Search(null.finder, spec.prune, seeds[0], fallback=False, costs=False))
+            searches.append(Search(null.finder, spec.prune, spec.prune.seeds[0], fallback=False, costs=False))
             names.append(f"control {null.null.name}")
     shares = [0.0] * len(searches)
 
@@ -181,7 +193,7 @@ def search(
     found = find_all(searches, options.jobs, told)
     rest = iter(found[len(seeds) :])
     owns = [None if null.finder is None else next(rest) for null in made]
-    return found[: len(seeds)], owns
+    return [given] if given else found[: len(seeds)], owns
 
 
 def run_controls(

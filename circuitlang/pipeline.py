@@ -49,14 +49,18 @@ def check_and_exhibit(
     """One spec judged, what a page shows of its first seed's circuit, where there is one, and notes for the reader."""
     from circuitlang.circuit.find import one_thread
     from circuitlang.exhibits.make import exhibit_or_why
-    from circuitlang.frozen import drifted, same_model
+    from circuitlang.frozen import drifted, put_in, require_nodes, same_model
     from circuitlang.write_up import write_up
 
     clock = Clock(options.told)
     finder, meter = prepare(spec, root, options, measure=True)
     clock.lap("load")
+    given = None
     with one_thread():
-        judged = judge(spec, finder, meter, options, clock)
+        if options.circuit is not None:
+            require_nodes(options.circuit, spec.model, meter.checkpoint.model.config)
+            given = replace(put_in(spec, finder, meter, options.circuit, spec.prune.seeds[0]), cached=False)
+        judged = judge(spec, finder, meter, options, clock, given)
         report = write_up(spec, meter, judged, options, clock.seconds)
         if locked is not None and not same_model(locked, meter.checkpoint.digest):
             report = drifted(report, spec, finder, meter, locked, clock)
@@ -134,6 +138,8 @@ def check_and_write(
             locked, said = look_at_lock(spec, path) if lock == "look" else (None, [])
             report, shown, why = check_and_exhibit(spec, project_root(path), options, locked)
             said = [*why, *said]
+        if options.circuit is not None:
+            said.append("the circuit was given; none was searched for")
         files, notes = contents(report, shown, str(path))
         write_files(folder, files)
     return report, [f"files in {folder}", *notes, *said, *remarks(), *_distrust(options)]

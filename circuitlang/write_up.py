@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from circuitlang import __version__
-from circuitlang.cache import code_digest
+from circuitlang.cache import code_digest, key_of
 from circuitlang.circuit.find import Found
 from circuitlang.circuit.match import Binding
 from circuitlang.claims.assess import verdict_of_competence
@@ -126,6 +126,7 @@ def seed_circuit(found: Found, binding: Binding | None, meter: Meter, spec: Spec
 
 def provenance(spec: Spec, meter: Meter, options: Options) -> dict[str, object]:
     """What is needed to make the report again."""
+    given = {} if options.circuit is None else {"circuit": key_of(options.circuit.to_json())}
     return {
         "command": options.command,
         "versions": {
@@ -134,7 +135,7 @@ def provenance(spec: Spec, meter: Meter, options: Options) -> dict[str, object]:
             "kernels": in_use(),
             **{name: _version(name) for name in LIBRARIES},
         },
-        "hashes": {**hashes(spec, meter.checkpoint.digest), "code": code_digest()},
+        "hashes": {**hashes(spec, meter.checkpoint.digest), "code": code_digest(), **given},
         "seed": options.seed,
         "device": str(meter.checkpoint.model.embed.device),
         "threads": max(meter.workers, torch.get_num_threads()),

@@ -11,12 +11,16 @@ from types import SimpleNamespace
 import jsonschema
 import pytest
 
+from circuitlang.circuit.find import Finder
+from circuitlang.circuit.graph import CircuitGraph, GraphNode
 from circuitlang.claims.battery import CHECKS
 from circuitlang.claims.verdict import Outcome
 from circuitlang.pipeline import Options, _found, check, check_and_write, check_file
 from circuitlang.program.load import load_text
 from circuitlang.program.spec import Claim, Quantity, Spec
 from circuitlang.report.report import Report
+from circuitlang.site import Node, Place, Site
+from circuitlang.source import CommandError
 
 ROOT = Path(__file__).parents[1]
 SPEC = """
@@ -144,6 +148,27 @@ def test_a_search_that_stopped_early_leaves_nothing_that_could_pass(quick: Spec,
     assert {claim.verdict for claim in others} == {Outcome.NOT_MEASURED}
     assert all("stopped after 16 of 40 steps" in claim.note for claim in others)
     assert (more.verdict, less.verdict, found.verdict) == (Outcome.FAIL, Outcome.PASS, Outcome.FAIL)
+
+
+def test_a_given_circuit_is_judged_without_a_search(
+    quick: Spec, report: Report, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the one that was found, where it is that one: with its claims' numbers, and nothing searched for."""
+    assert report.circuit is not None
+    graph = report.circuit.per_seed[0].graph
+    assert graph is not None
+    monkeypatch.setattr(Finder, "_search", None)
+    found = check(quick, ROOT, quickly(fresh=True, circuit=graph))
+    assert found.circuit is not None
+    assert [claim.value for claim in found.claims] == [claim.value for claim in report.claims]
+    assert found.circuit.per_seed[0].nodes == report.circuit.per_seed[0].nodes
+    assert "circuit" in found.provenance.hashes
+    assert "circuit" not in report.provenance.hashes
+    stranger = GraphNode(Node(Site(99, Place.ATTN_OUT), 0), 0.0, 0.0, None, None)
+    with pytest.raises(CommandError, match=r"which has no 99\.attn_out\[0\]"):
+        check(quick, ROOT, quickly(circuit=CircuitGraph((stranger,), (), 9)))
+    with pytest.raises(CommandError, match="the circuit is of a model with 9 nodes"):
+        check(quick, ROOT, quickly(circuit=CircuitGraph((), (), 9)))
 
 
 @pytest.mark.parametrize(

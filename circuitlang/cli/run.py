@@ -93,6 +93,10 @@ def check(
             "--frozen", help="Judge the circuit in the lock, without a search; refuse where inputs differ."
         ),
     ] = False,
+    circuit: Annotated[
+        Path | None,
+        typer.Option(help="Judge this circuit, of a circuit.json or a report, without searching for one."),
+    ] = None,
     baseline: Annotated[
         bool,
         typer.Option(
@@ -121,6 +125,8 @@ def check(
         raise CommandError(
             "--frozen runs the model; `circuitlang status` says without running what is out of date"
         )
+    if circuit is not None and (frozen or no_run or update_lock):
+        raise CommandError("--circuit is judged in place of one that is found or locked; it goes by itself")
     if (baseline and not frozen) or (strict and not baseline):
         raise CommandError("--baseline goes with --frozen, and --strict with --baseline")
     from circuitlang.authoring import check_text
@@ -143,7 +149,12 @@ def check(
         raise CommandError("there is no spec in these files; `check --no-run` checks tasks and corpora")
     if out is not None and len(found) > 1:
         raise CommandError(f"--out takes the files of one spec, and there are {len(found)}")
-    folders = [_folder(spec.name, out, frozen, model) for spec, _ in found]
+    if circuit is not None and len(found) > 1:
+        raise CommandError(f"--circuit is of one spec, and there are {len(found)}")
+    from circuitlang.api.export import read_circuit
+
+    given = None if circuit is None else read_circuit(circuit).plain
+    folders = [_folder(spec.name, out, frozen, model, given is not None) for spec, _ in found]
     twice = next((folder for folder in folders if folders.count(folder) > 1), None)
     if twice is not None:
         raise CommandError(
@@ -163,6 +174,7 @@ def check(
             command=tuple(sys.argv[1:]),
             jobs=jobs or cores(),
             model=model,
+            circuit=given,
             told=told,
         )
         lock = "freeze" if frozen else "renew" if update_lock else "look"
@@ -207,9 +219,13 @@ def _against_lock(report: Report, strict: bool) -> int:
     return int(strict and kind == "better")
 
 
-def _folder(name: str, out: Path | None, frozen: bool, model: str | None) -> Path:
+def _folder(name: str, out: Path | None, frozen: bool, model: str | None, given: bool) -> Path:
     """Of a report's files. What was not a whole check of the spec does not take the place of one."""
-    asked = "".join(part for part, said in ((".model", model is not None), (".frozen", frozen)) if said)
+    asked = "".join(
+        part
+        for part, said in ((".model", model is not None), (".circuit", given), (".frozen", frozen))
+        if said
+    )
     return out or Path("runs") / f"{name}{asked}"
 
 
