@@ -59,7 +59,7 @@ class Run:
     arguments: Sequence[str]
     soon: bool = True
     environment: Mapping[str, str | None] = field(default_factory=dict)
-    before: Callable[[], None] = lambda: None
+    before: Callable[[], object] = lambda: None
     kill: tuple[float, int] | None = None
     statuses: Sequence[int] = STATUSES
 
@@ -243,7 +243,7 @@ def environments(place: Path, draw: random.Random, number: int) -> Run:
         ["explain"],
         ["fmt", "--check", "a.task"],
     )
-    return Run(draw.choice(verbs), environment=environment, before=lambda: before() and None)
+    return Run(draw.choice(verbs), environment=environment, before=before)
 
 
 def signals(place: Path, draw: random.Random, number: int) -> Run:

@@ -25,7 +25,7 @@ from circuitlang.cli.app import (
     mistakes_as,
     watched,
 )
-from circuitlang.cli.console import WRONG, output, say, say_checked, say_json, tell
+from circuitlang.cli.console import WRONG, in_colour, output, say, say_checked, say_json, tell
 from circuitlang.source import CommandError, Diagnostic, Source
 from circuitlang.visible import visible
 
@@ -240,7 +240,7 @@ def _print(report: Report, source: Source, notes: Sequence[str], format: ReportF
     from circuitlang.report.terminal import terminal
 
     if format is ReportFormat.TEXT:
-        sys.stdout.write(terminal(report, width=min(output().width, 100), colour=output().is_terminal))
+        sys.stdout.write(terminal(report, width=min(output().width, 100), colour=in_colour()))
         say(notes)
     elif format is ReportFormat.JSON:
         sys.stdout.write(report.to_json())

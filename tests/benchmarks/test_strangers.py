@@ -57,6 +57,6 @@ def test_what_may_not_happen_is_seen(
     monkeypatch.setattr(strangers, "GONE", 0.5)
     monkeypatch.setattr(strangers, "SOON", 4.0 if before is work else 60.0)
     (tmp_path / "place").mkdir()
-    found = done(Run(["--version"], before=lambda: before() and None), tmp_path / "place")
+    found = done(Run(["--version"], before=before), tmp_path / "place")
     assert seen in found[0]
     assert len(found) == 1 or before is fail  # which says why, too
