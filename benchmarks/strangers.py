@@ -99,6 +99,9 @@ def _become(run: Run, place: Path, out: Path) -> None:
     # of its own, whatever the one that it is copied from has put in their place
     sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))  # noqa: SIM115
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
+    sys.modules["__main__"] = sys.modules[
+        "circuitlang.cli"
+    ]  # which a worker imports first, and not all of this
     sys.argv = ["circuitlang", *run.arguments]
     status = 70
     try:
@@ -123,7 +126,7 @@ def _wrong(run: Run, status: int, used: resource.struct_rusage, limit: float, pr
         found.append(f"{took:.1f} s")
     if used.ru_maxrss > MEMORY:
         found.append(f"{used.ru_maxrss >> 10} MiB")
-    if any(c not in "\n" and unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in printed):
+    if any(c not in "\n\t" and unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in printed):
         found.append("a control character")
     if re.search(r"^\s*::|##\w*\[", printed, re.M):
         found.append("a command to a runner")
