@@ -263,13 +263,14 @@ def signals(place: Path, draw: random.Random, number: int) -> Run:
 KINDS: Mapping[str, Callable[[Path, random.Random, int], Run]] = {
     each.__name__: each for each in (programs, models, results, names, environments, signals)
 }
-_FOLDERS: list[Path] = []
+_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def _made() -> Path:
     """A planted model, and a report, a lock and a circuit, made once."""
     if not _FOLDERS:
-        place = Path(tempfile.mkdtemp(prefix="strangers-"))
+        folder = tempfile.TemporaryDirectory(prefix="strangers-")  # removed when this process ends
+        place = Path(folder.name)
         checkpoint = quotes().checkpoint
         save(place / "model", checkpoint.model, checkpoint.tokenizer, checkpoint.reference, {})
         report = make_report()
@@ -277,8 +278,8 @@ def _made() -> Path:
         Lock(specs={"one": LockedSpec.of(report, {"layers": 4})}).write(place / "a.cir.lock")
         assert report.circuit is not None
         (place / "circuit.json").write_text(report.circuit.plain_graph().to_json())
-        _FOLDERS.append(place)
-    return _FOLDERS[0]
+        _FOLDERS.append(folder)
+    return Path(_FOLDERS[0].name)
 
 
 def tried(kind: str, number: int, seed: int, keep: Path | None = None) -> list[str]:
