@@ -31,7 +31,7 @@ from circuitlang.report.results import (
     TaskResult,
     overall_outcome,
 )
-from circuitlang.storage.cache import code_digest
+from circuitlang.storage.cache import code_digest, key_of
 
 LIBRARIES = ("torch", "numpy", "scipy", "tokenizers", "safetensors", "lark")
 
@@ -126,6 +126,7 @@ def seed_circuit(found: Found, binding: Binding | None, meter: Meter, spec: Spec
 
 def provenance(spec: Spec, meter: Meter, options: Options) -> dict[str, object]:
     """What is needed to make the report again."""
+    given = {} if options.circuit is None else {"circuit": key_of(options.circuit.to_json())}
     return {
         "command": options.command,
         "versions": {
@@ -134,7 +135,7 @@ def provenance(spec: Spec, meter: Meter, options: Options) -> dict[str, object]:
             "kernels": in_use(),
             **{name: _version(name) for name in LIBRARIES},
         },
-        "hashes": {**hashes(spec, meter.checkpoint.digest), "code": code_digest()},
+        "hashes": {**hashes(spec, meter.checkpoint.digest), "code": code_digest(), **given},
         "seed": options.seed,
         "device": str(meter.checkpoint.model.embed.device),
         "threads": max(meter.workers, torch.get_num_threads()),

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from circuitlang.checking.bench import Bench
 from circuitlang.checking.job import Job, Options
 from circuitlang.checking.judge import Judged, Known, judge_circuits, judge_model
-from circuitlang.checking.lock import differing, hashes, misfits
-from circuitlang.circuit.graph import WEIGHTS, jaccard
+from circuitlang.checking.lock import UnusableLock, differing, hashes, misfits
+from circuitlang.circuit.graph import WEIGHTS, CircuitGraph, jaccard
 from circuitlang.claims.verdict import Outcome, void
 from circuitlang.language.program.spec import Spec
 from circuitlang.report.compare import changed, compare, short
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from circuitlang.circuit.find import Finder, Found
     from circuitlang.claims.measure import Meter
     from circuitlang.claims.verdict import Verdict
+    from circuitlang.model.config import Config
 
 HELD = "held"
 
 
 def require_inputs(spec: Spec, locked: LockedSpec, model: str, seed: int, other_model: bool) -> None:
-    """Raises CommandError, naming each, where something else went into the lock than would go into this check. `model`:
+    """Raises UnusableLock, naming each, where something else went into the lock than would go into this check. `model`:
     the digest of the model's files; `other_model`: it is meant to be another."""
     found = differing(locked, hashes(spec, model), seed)
     wrong = [c for c in found if not (c.name == "model" and other_model)]
@@ -42,16 +43,16 @@ def require_inputs(spec: Spec, locked: LockedSpec, model: str, seed: int, other_
     advice = "check without --frozen, and write a new lock with --update-lock"
     if [c.name for c in wrong] == ["model"]:
         advice += f"; or put the locked circuit into this model: --frozen --model {spec.model}"
-    raise CommandError(
+    raise UnusableLock(
         f"the lock of spec `{spec.name}` is of something else than what is to be checked: {said}; {advice}"
     )
 
 
 def require_sizes(spec: Spec, locked: LockedSpec, meter: Meter) -> None:
-    """Raises CommandError where a locked node would be another thing, or nothing, in this model."""
+    """Raises UnusableLock where a locked node would be another thing, or nothing, in this model."""
     wrong = misfits(locked, meter.checkpoint.model.config)
     if wrong:
-        raise CommandError(f"the locked circuit cannot be put into {spec.model}: {wrong}")
+        raise UnusableLock(f"the locked circuit cannot be put into {spec.model}: {wrong}")
 
 
 def judge_locked(job: Job, bench: Bench, locked: LockedSpec) -> Judged:
@@ -67,8 +68,37 @@ def judge_locked(job: Job, bench: Bench, locked: LockedSpec) -> Judged:
 
 
 def put_back(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec) -> list[Found]:
-    """Every seed's locked circuit in the model at hand: the same nodes, with the losses, edges and costs that they have
-    there. Of the lock's own model costs are the lock's: they take as long as all claims, and decide nothing."""
+    """Every seed's locked circuit in the model at hand. Of the lock's own model costs are the lock's: they take as long
+    as all claims, and decide nothing."""
+    same = same_model(locked, meter.checkpoint.digest)
+    done: list[Found] = []
+    for circuit in locked.report.per_seed:
+        assert circuit.graph is not None, "a lock holds no circuit without its nodes"
+        done.append(put_in(spec, finder, meter, circuit.graph, circuit.seed, circuit.penalty or 0.0, same))
+    return done
+
+
+def put_given(job: Job, bench: Bench) -> Found | None:
+    """The job's given circuit in the model at hand, or None. CommandError where it is of another model."""
+    given = job.options.circuit
+    if given is None:
+        return None
+    require_nodes(given, job.spec.model, bench.checkpoint.model.config)
+    found = put_in(job.spec, bench.finder, bench.meter, given, job.spec.prune.seeds[0])
+    return replace(found, cached=False)
+
+
+def put_in(
+    spec: Spec,
+    finder: Finder,
+    meter: Meter,
+    known: CircuitGraph,
+    seed: int,
+    penalty: float = 0.0,
+    costs: bool = False,
+) -> Found:
+    """A circuit in the model at hand: the same nodes, with the losses, edges and costs that they have there. `costs`:
+    those that are known are of this model, and so are the edges that are no weights."""
     import torch
 
     from circuitlang.circuit.extract import extract, weight_edges
@@ -77,27 +107,36 @@ def put_back(spec: Spec, finder: Finder, meter: Meter, locked: LockedSpec) -> li
     from circuitlang.circuit.prune import MARGIN, Pruned
     from circuitlang.model.score import PROMPTS_AT_ONCE
 
-    model = finder.checkpoint.model
+    model, nodes = finder.checkpoint.model, known.kept
     many = finder.prompts("select", 0, SELECTED)
-    done: list[Found] = []
-    for circuit in locked.report.per_seed:
-        assert circuit.graph is not None, "a lock holds no circuit without its nodes"
-        nodes = circuit.graph.kept
-        parts = meter.each(
-            partial(per_prompt_loss, model, meter.ablation, nodes), many.parts(PROMPTS_AT_ONCE)
+    parts = meter.each(partial(per_prompt_loss, model, meter.ablation, nodes), many.parts(PROMPTS_AT_ONCE))
+    loss, error = mean_and_error(torch.cat(parts), many.cases)
+    if costs:
+        others = tuple(edge for edge in known.edges if edge.kind not in WEIGHTS)
+        weights = weight_edges(model, nodes, known.unneeded)
+        graph = replace(known, edges=(*weights, *others))
+    else:
+        few = finder.shown(len(nodes))
+        graph = extract(model, meter.ablation, nodes, few, finder.checkpoint.tokenizer)
+    reached = loss + MARGIN * error <= spec.prune.loss
+    return Found(
+        seed, Pruned(nodes, loss, error, reached, penalty, ((len(nodes), loss),), nodes), graph, True
+    )
+
+
+def require_nodes(circuit: CircuitGraph, model: str, config: Config) -> None:
+    """Raises CommandError, naming them, where nodes of a circuit are none of this model."""
+    sites = set(config.sites())
+    wrong = [n for n in circuit.kept if n.site not in sites or not 0 <= n.index < config.size(n.site)]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise CommandError(
+            f"the circuit cannot be put into {model}, which has no {', '.join(map(str, wrong[:3]))}{more}"
         )
-        loss, error = mean_and_error(torch.cat(parts), many.cases)
-        if same_model(locked, meter.checkpoint.digest):
-            others = tuple(edge for edge in circuit.graph.edges if edge.kind not in WEIGHTS)
-            weights = weight_edges(model, nodes, circuit.graph.unneeded)
-            graph = replace(circuit.graph, edges=(*weights, *others))
-        else:
-            few = finder.shown(len(nodes))
-            graph = extract(model, meter.ablation, nodes, few, finder.checkpoint.tokenizer)
-        reached = loss + MARGIN * error <= spec.prune.loss
-        pruned = Pruned(nodes, loss, error, reached, circuit.penalty or 0.0, ((len(nodes), loss),), nodes)
-        done.append(Found(circuit.seed, pruned, graph, True))
-    return done
+    if circuit.total_nodes != config.total_nodes:
+        raise CommandError(
+            f"the circuit is of a model with {circuit.total_nodes:,} nodes, and {model} has {config.total_nodes:,}"
+        )
 
 
 def _known(locked: LockedSpec) -> dict[int, dict[str, Known]]:

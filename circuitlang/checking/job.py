@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from circuitlang.language.program.load import project_root
 from circuitlang.language.program.program import Program
@@ -13,6 +13,9 @@ from circuitlang.language.program.spec import Spec
 from circuitlang.source.diagnostic import CommandError, Source
 from circuitlang.source.progress import Told, quiet
 from circuitlang.storage.atomic import require_writable
+
+if TYPE_CHECKING:
+    from circuitlang.circuit.graph import CircuitGraph
 
 LockMode = Literal["ignore", "look", "freeze", "renew"]
 """What becomes of the lock beside the spec's file: nothing; it is looked at, judged by, or about to be replaced."""
@@ -24,6 +27,7 @@ class Options:
     `controls`: whether the nulls are run, without which no claim can be void; `battery`: whether the circuits go
     through it. `jobs`: how many searches run at a time, each in a process of its own; more than 1 only from a main
     module that can be imported without doing anything. `model`: in place of the spec's own (as `with_model` takes it).
+    `circuit`: judged in place of one that a search would find.
     """
 
     device: str = "auto"
@@ -36,6 +40,7 @@ class Options:
     controls: bool = True
     jobs: int = 1
     model: str | None = None
+    circuit: CircuitGraph | None = None
     told: Told = field(default=quiet, compare=False)
 
 
@@ -67,7 +72,7 @@ class Job:
         return replace(self, options=replace(self.options, told=told))
 
 
-def lock_mode(update: bool, frozen: bool, no_run: bool, model: str | None) -> LockMode:
+def lock_mode(update: bool, frozen: bool, no_run: bool, model: str | None, circuit: Path | None) -> LockMode:
     """What `check` is to do with a lock. CommandError where it is asked for what cannot go together."""
     if update and (frozen or model is not None or no_run):
         other = "--frozen" if frozen else "--no-run" if no_run else "--model"
@@ -78,6 +83,8 @@ def lock_mode(update: bool, frozen: bool, no_run: bool, model: str | None) -> Lo
         raise CommandError(
             "--frozen runs the model; `circuitlang status` says without running what is out of date"
         )
+    if circuit is not None and (frozen or no_run or update):
+        raise CommandError("--circuit is judged in place of one that is found or locked; it goes by itself")
     return "freeze" if frozen else "renew" if update else "look"
 
 
@@ -90,6 +97,8 @@ def jobs_of(programs: Sequence[Program], options: Options, lock: LockMode, out: 
         raise CommandError("there is no spec in these files; `check --no-run` checks tasks and corpora")
     if out is not None and len(found) > 1:
         raise CommandError(f"--out takes the files of one spec, and there are {len(found)}")
+    if options.circuit is not None and len(found) > 1:
+        raise CommandError(f"--circuit is of one spec, and there are {len(found)}")
     jobs = [replace(job, folder=out or _folder(job)) for job in found]
     folders = [job.folder for job in jobs]
     twice = next((folder for folder in folders if folders.count(folder) > 1), None)
@@ -105,5 +114,9 @@ def jobs_of(programs: Sequence[Program], options: Options, lock: LockMode, out: 
 
 def _folder(job: Job) -> Path:
     """What was not a whole check of the spec does not take the place of one."""
-    asked = ((".model", job.options.model is not None), (".frozen", job.lock == "freeze"))
+    asked = (
+        (".model", job.options.model is not None),
+        (".circuit", job.options.circuit is not None),
+        (".frozen", job.lock == "freeze"),
+    )
     return Path("runs") / f"{job.spec.name}{''.join(part for part, said in asked if said)}"

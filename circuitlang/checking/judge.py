@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from circuitlang.checking.bench import Bench
 from circuitlang.checking.job import Job
-from circuitlang.language.program.spec import Spec
+from circuitlang.language.program.hypothesis import Port
+from circuitlang.language.program.spec import Claim, Spec
 from circuitlang.source.progress import Told
 
 if TYPE_CHECKING:
@@ -86,12 +87,17 @@ def judge_claims(
     from circuitlang.claims.assess import Assessor
     from circuitlang.claims.judge import not_measured
 
-    if found.pruned.stopped is not None:  # no circuit: none of its counts or losses may pass for one
-        why = f"there is no circuit: the search {found.pruned.stopped}"
-        return None, [not_measured(claim, why, found.seed) for claim in spec.claims]
     known = known or {}
     hardest = {name: before.hardest for name, before in known.items()}
     assessor = Assessor(meter, found.graph, spec.verdict, found.seed, spec.circuit, hardest)
+    if found.pruned.stopped is not None:  # no circuit: none of its counts or losses may pass for one
+        why = f"there is no circuit: the search {found.pruned.stopped}"
+        return None, [
+            assessor.explained(claim, assessor.judge(claim))
+            if about_the_model(claim)
+            else not_measured(claim, why, found.seed)
+            for claim in spec.claims
+        ]
     fits = assessor.judge_hypothesis()
     verdicts = [fits] if fits else []
     for number, claim in enumerate(spec.claims):
@@ -102,16 +108,29 @@ def judge_claims(
     return assessor.match.binding if assessor.match else None, verdicts
 
 
-def search(job: Job, bench: Bench, made: Sequence[Made] = ()) -> tuple[list[Found], list[Found | None]]:
-    """One circuit per seed, and one of every null that could be made; at most `options.jobs` searches at a time."""
+def about_the_model(claim: Claim) -> bool:
+    """Whether it speaks of the untouched model alone, whatever the circuit is."""
+    return not any(
+        side.interventions
+        or side.metric in ("nodes", "edges")
+        or any(isinstance(argument, Port) for argument in side.arguments.values())
+        for side in claim.quantities
+    )
+
+
+def search(
+    job: Job, bench: Bench, made: Sequence[Made] = (), given: Found | None = None
+) -> tuple[list[Found], list[Found | None]]:
+    """One circuit per seed, or the given one, and one of every null that could be made; at most `options.jobs` searches
+    at a time."""
     from circuitlang.circuit.parallel import Search, find_all
 
-    settings, seeds = job.spec.prune, job.spec.prune.seeds
+    settings, seeds = job.spec.prune, () if given else job.spec.prune.seeds
     searches = [Search(bench.finder, settings, seed, job.options.budget) for seed in seeds]
     names = [f"seed {seed}" for seed in seeds]
     for null in made:
         if null.finder is not None:
-            searches.append(Search(null.finder, settings, seeds[0], fallback=False, costs=False))
+            searches.append(Search(null.finder, settings, settings.seeds[0], fallback=False, costs=False))
             names.append(f"control {null.null.name}")
     shares = [0.0] * len(searches)
 
@@ -123,7 +142,7 @@ def search(job: Job, bench: Bench, made: Sequence[Made] = ()) -> tuple[list[Foun
     bench.clock.lap("prune")
     rest = iter(found[len(seeds) :])
     owns = [None if null.finder is None else next(rest) for null in made]
-    return found[: len(seeds)], owns
+    return [given] if given else found[: len(seeds)], owns
 
 
 def run_controls(

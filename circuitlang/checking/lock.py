@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from circuitlang.model.config import Config
     from circuitlang.report.report import Report
 
+
+class UnusableLock(CommandError):
+    """A spec has no lock by which it could be judged: none, one that cannot be read, or one of something else."""
+
+
 INPUTS = ("spec", "task", "model", "prune", "verdict", "seed")
 """What a check's numbers follow from, but for the code and its libraries; a lock holds for these alone."""
 
@@ -47,12 +52,15 @@ def differing(locked: LockedSpec, found: Mapping[str, str], seed: int) -> tuple[
 
 
 def locked_spec(path: Path, name: str) -> LockedSpec:
-    """A spec's entry in the lock beside its file. CommandError where there is none that can be used."""
+    """A spec's entry in the lock beside its file. UnusableLock where there is none that can be used."""
     place = beside(path)
-    lock = read_lock(place)
+    try:
+        lock = read_lock(place)
+    except CommandError as error:
+        raise UnusableLock(str(error)) from None
     if name not in lock.specs:
         known = ", ".join(lock.specs) or "nothing"
-        raise CommandError(f"{place} has no spec `{name}`, only {known}; write a new one: {remedy(place)}")
+        raise UnusableLock(f"{place} has no spec `{name}`, only {known}; write a new one: {remedy(place)}")
     return lock.specs[name]
 
 

@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from circuitlang.checking import judge as judging
 from circuitlang.checking.bench import Bench, choose_device
 from circuitlang.checking.job import Job, Options
-from circuitlang.checking.lock import locked_spec, look_at_lock, update_lock
+from circuitlang.checking.lock import UnusableLock, locked_spec, look_at_lock, update_lock
 from circuitlang.checking.static import check_text
 from circuitlang.language.files import choose
 from circuitlang.model.kernels import remarks
 from circuitlang.model.locate import digest_of, model_folder
-from circuitlang.source.diagnostic import CommandError
+from circuitlang.source.diagnostic import Diagnostic
 from circuitlang.source.progress import Told
 from circuitlang.storage.atomic import alone_in, require_writable
 from circuitlang.storage.cache import default_folder, distrusted
 
 if TYPE_CHECKING:
+    from circuitlang.circuit.find import Found
     from circuitlang.report.exhibit import Exhibit
     from circuitlang.report.lock import LockedSpec
     from circuitlang.report.report import Report
@@ -39,10 +40,17 @@ class Done(NamedTuple):
     notes: list[str]
 
 
-def check_all(jobs: Sequence[Job], told: Told) -> tuple[list[Done], list[str]]:
-    """`check`: every job, its files, and at the end the locks; lines about the locks."""
-    done = [check_and_write(job.watched(told)) for job in jobs]
-    return done, update_locks([each for each in done if each.job.lock == "renew"])
+def check_all(jobs: Sequence[Job], told: Told) -> tuple[list[Done], list[Diagnostic], list[str]]:
+    """`check`: every job, its files, and at the end the locks. What has no lock to be judged by is said at its place,
+    and the others are judged; lines about the locks."""
+    done: list[Done] = []
+    unlocked: list[Diagnostic] = []
+    for job in jobs:
+        try:
+            done.append(check_and_write(job.watched(told)))
+        except UnusableLock as error:
+            unlocked.append(Diagnostic("CIR-215", str(error), job.spec.span.head))
+    return done, unlocked, update_locks([each for each in done if each.job.lock == "renew"])
 
 
 def check_and_write(job: Job) -> Done:
@@ -51,6 +59,8 @@ def check_and_write(job: Job) -> Done:
 
     assert job.folder is not None
     choose_device(job.options.device)  # before anything is made on disk
+    if job.lock == "freeze":
+        usable_lock(job)
     require_writable(job.folder)
     with alone_in(job.folder):
         if job.lock == "freeze":
@@ -59,6 +69,8 @@ def check_and_write(job: Job) -> Done:
             locked, said = look_at_lock(job.spec, job.path) if job.lock == "look" else (None, [])
             report, shown, why = check_and_inspect(job, locked)
             said = [*why, *said]
+        if job.options.circuit is not None:
+            said.append("the circuit was given; none was searched for")
         files, notes = contents(report, shown, str(job.path))
         write_files(job.folder, files)
     return Done(job, report, [f"files in {job.folder}", *notes, *said, *remarks(), *_distrust(job.options)])
@@ -74,13 +86,13 @@ def check_and_inspect(
 ) -> tuple[Report, Exhibit | None, list[str]]:
     """The report, what a page shows of the first seed's circuit, where there is one, and notes for the reader."""
     from circuitlang.checking.assemble_report import assemble_report
-    from circuitlang.checking.frozen import drifted, same_model
+    from circuitlang.checking.frozen import drifted, put_given, same_model
     from circuitlang.checking.inspection.make import exhibit_or_why
     from circuitlang.circuit.find import one_thread
 
     bench = Bench.of(job, measure=True)
     with one_thread():
-        judged = judge(job, bench)
+        judged = judge(job, bench, put_given(job, bench))
         report = assemble_report(job, bench, judged)
         if locked is not None and not same_model(locked, bench.checkpoint.digest):
             report = drifted(report, job, bench, locked)
@@ -92,14 +104,15 @@ def check_and_inspect(
         return report, shown, [why] if why else []
 
 
-def judge(job: Job, bench: Bench) -> judging.Judged:
+def judge(job: Job, bench: Bench, given: Found | None = None) -> judging.Judged:
     """Competence first: nothing is pruned where the model is not competent, or where nobody can tell. Then every seed's
-    circuit, its roles and claims, the nulls, and the battery."""
+    circuit, its roles and claims, the nulls, and the battery. `given`: the circuit, of which then only the nulls' are
+    searched for."""
     able, goes_on = judging.judge_model(job, bench)
     if not goes_on:
         return judging.Judged(able)
     nulls = judging.nulls_of(job, bench)
-    circuits, of_nulls = judging.search(job, bench, nulls)
+    circuits, of_nulls = judging.search(job, bench, nulls, given)
     bindings, verdicts = judging.judge_circuits(job, bench, circuits)
     if any(found.pruned.stopped is not None for found in circuits):
         return judging.Judged(
@@ -112,23 +125,31 @@ def judge(job: Job, bench: Bench) -> judging.Judged:
 
 def check_locked(job: Job) -> Report:
     """`check --frozen`: the circuit in the lock beside the spec's file, judged without a search. Controls and battery
-    are as the lock has them. CommandError where something else went into the lock than would go into this."""
+    are as the lock has them. UnusableLock where something else went into the lock than would go into this."""
     from circuitlang.checking.assemble_report import assemble_report
-    from circuitlang.checking.frozen import frozen_report, judge_locked, require_inputs, require_sizes
+    from circuitlang.checking.frozen import frozen_report, judge_locked, require_sizes
     from circuitlang.circuit.find import one_thread
+
+    locked = usable_lock(job)
+    job = replace(job, options=replace(job.options, seed=locked.report.provenance.seed))
+    bench = Bench.of(job, measure=True)
+    require_sizes(job.spec, locked, bench.meter)
+    with one_thread():
+        judged = judge_locked(job, bench, locked)
+        return frozen_report(assemble_report(job, bench, judged), locked, job.options)
+
+
+def usable_lock(job: Job) -> LockedSpec:
+    """What the lock beside the spec's file has of it; UnusableLock where something else went in."""
+    from circuitlang.checking.frozen import require_inputs
 
     spec, options, locked = job.spec, job.options, locked_spec(job.path, job.spec.name)
     seed = locked.report.provenance.seed
     if options.seed not in (0, seed):
-        raise CommandError(f"the lock of spec `{spec.name}` was made with --seed {seed}, not {options.seed}")
-    job = replace(job, options=replace(options, seed=seed))
+        raise UnusableLock(f"the lock of spec `{spec.name}` was made with --seed {seed}, not {options.seed}")
     digest = digest_of(model_folder(spec, job.root))
     require_inputs(spec, locked, digest, seed, options.model is not None)
-    bench = Bench.of(job, measure=True)
-    require_sizes(spec, locked, bench.meter)
-    with one_thread():
-        judged = judge_locked(job, bench, locked)
-        return frozen_report(assemble_report(job, bench, judged), locked, options)
+    return locked
 
 
 def update_locks(done: Sequence[Done]) -> list[str]:
@@ -137,11 +158,6 @@ def update_locks(done: Sequence[Done]) -> list[str]:
     for path in dict.fromkeys(each.job.path for each in done):
         lines += update_lock(path, [(each.job.spec, each.report) for each in done if each.job.path == path])
     return lines
-
-
-def exit_status(reports: Sequence[Report]) -> int:
-    """Of all of them: 1 where one fails, else 3 where one is undecided, else 0."""
-    return max((report.exit_status for report in reports), key=(0, 3, 1).index)
 
 
 def check_file(path: Path | str, name: str | None = None, options: Options | None = None) -> Report:

@@ -82,7 +82,7 @@ def admitted(spec: Spec, root: Path) -> list[Diagnostic]:
         config, _ = read_config(folder)
         return [*fit_layers(spec, config.layers), *_asked(spec, folder / TOKENS, config.context)]
     except CommandError as error:
-        return [Diagnostic("CIR-212", str(error), spec.span.head)]
+        return [Diagnostic("CIR-212", str(error), spec.model_at or spec.span.head)]
 
 
 def _asked(spec: Spec, tokens: Path, context: int) -> list[Diagnostic]:

@@ -72,6 +72,9 @@ def find_all(
     try:
         with starting_workers():
             running = {pool.submit(Search.run, searches[number]): number for number in left}
+            # The pool looks again at whom it watches with what is handed in, before it starts a process for that: the
+            # process of the last one would be lost without a word. So one more, which does nothing.
+            pool.submit(int)
         found: dict[int, Found] = {}
         for future in as_completed(running):
             number = running[future]

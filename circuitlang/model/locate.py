@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from circuitlang.language.program.load import project_root
@@ -37,7 +38,9 @@ def locate(name: str, root: Path, trained: bool = False) -> Path:
     if name.startswith("zoo:"):
         folder = ZOO / name.removeprefix("zoo:").replace("-", "_")
         if name not in zoo():
-            raise CommandError(f"there is no model `{name}`; known: {', '.join(zoo()) or 'none'}")
+            near = get_close_matches(name, zoo(), n=1)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise CommandError(f"there is no model `{name}`; {meant}known: {', '.join(zoo()) or 'none'}")
         return folder
     folder = root / TRAINED / name if trained else root / name
     folder = folder.parent if folder.name == WEIGHTS else folder

@@ -21,6 +21,7 @@ CODES = {
     "CIR-212": "A spec whose model is not there or cannot be read.",
     "CIR-213": "A surface feature, as the prompt's length, that tells two cases of a task apart (a warning).",
     "CIR-214": "A claim that no measurement can show with so few datapoints (a warning).",
+    "CIR-215": "A spec that has no lock by which a frozen check could judge it.",
 }
 """What the diagnostics about prompts mean; those of the language stand in
 language/syntax/mistakes.py and language/program/errors.py."""

@@ -18,6 +18,7 @@ from circuitlang.prompts.case_spans import case_spans
 from circuitlang.prompts.features import ENDS, SHAPES, Cut, Feature, Surface, numbers, surface, texts, words
 from circuitlang.prompts.generate import Generator, Where
 from circuitlang.prompts.prompt import Datapoint, Split
+from circuitlang.prompts.split import LONG
 from circuitlang.source.diagnostic import Diagnostic
 
 DATAPOINTS = 512  # half to choose rules, half to score them
@@ -83,8 +84,17 @@ def cues(
     split: Split = "train",
     where: Where | None = None,
 ) -> Cues:
-    """The cues of the first `count` datapoints (two at least) of a split. `cut` makes a text's tokens."""
-    return find(task, list(Generator(task, seed).datapoints(split, range(max(2, count)), where)), cut)
+    """The cues of the first `count` datapoints (two at least; fewer where they are LONG together) of a split. `cut`
+    makes a text's tokens."""
+    datapoints: list[Datapoint] = []
+    length = 0
+    for datapoint in Generator(task, seed).datapoints(split, range(max(2, count)), where):
+        datapoints.append(datapoint)
+        length += sum(len(prompt.text) for prompt in datapoint.prompts)
+        length += sum(map(len, datapoint.prompts[0].draws.values()))
+        if length > LONG and len(datapoints) >= 2:
+            break
+    return find(task, datapoints, cut)
 
 
 def find(task: Task, datapoints: Sequence[Datapoint], cut: Cut = words) -> Cues:

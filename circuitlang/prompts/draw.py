@@ -114,7 +114,7 @@ class Plan:
                 drawn = pool.pick(stream, taken, source.tries if taken else 1)
             else:
                 own = own or source.stream(key + self.tag)
-                drawn = self._expand(values, own, taken)
+                drawn = self._expand(values, own, taken, source)
             if drawn is None:
                 return False
             texts[name], values.pages[name] = drawn
@@ -128,13 +128,17 @@ class Plan:
             return self.shared
         return self.held if after == 0 else self.all
 
-    def _expand(self, values: Values, stream: Stream, taken: set[str]) -> tuple[str, Page] | None:
+    def _expand(
+        self, values: Values, stream: Stream, taken: set[str], source: Source
+    ) -> tuple[str, Page] | None:
         for _ in range(REDRAWS):
             page = Page(values.pages, values.counts)
             self._step(page.pieces.append, stream.word, page)
             text = page.text()
             if text not in taken:
                 return text, page
+            if not source.again():
+                break
         return None
 
 

@@ -13,7 +13,7 @@ from circuitlang.language.program.task import Task
 from circuitlang.prompts.case import Attempt, Cases
 from circuitlang.prompts.draw import Drawer, Where
 from circuitlang.prompts.prompt import Prompt
-from circuitlang.prompts.stream import Source, Stream, Word
+from circuitlang.prompts.stream import Source, Stream, Word, always
 from circuitlang.prompts.unroll import Grammar
 
 _COARSE = 16  # bits of a share that are chosen first
@@ -70,17 +70,17 @@ class _Chosen(Stream):
         return word % len(cumulative) if self._weigh is None else self._weigh(cumulative)
 
 
-def choice_source(choose: Choose, weigh: Weigh | None = None) -> Source:
+def choice_source(choose: Choose, weigh: Weigh | None = None, again: Callable[[], bool] = always) -> Source:
     """The streams of one attempt at a datapoint, their numbers chosen in the order in which they are first read.
     Weights count for nothing, unless they are so fine that a share is chosen. Where some choices are taken, one of
     the rest is chosen at once: passing one over would be a choice too. `weigh` makes the weighted choices, for whoever
-    needs to know how likely each was."""
+    needs to know how likely each was. `again`: as in `Source`."""
     known: dict[bytes, list[_Open]] = {}
 
     def words(key: bytes) -> Word:
         return _words(known.setdefault(key, []), choose).__next__
 
-    return Source(lambda key: _Chosen(words(key), weigh), words, 0)
+    return Source(lambda key: _Chosen(words(key), weigh), words, 0, again)
 
 
 def _words(known: list[_Open], choose: Choose) -> Iterator[int]:
@@ -94,34 +94,41 @@ def _words(known: list[_Open], choose: Choose) -> Iterator[int]:
 
 
 MOST = 1 << 20  # alternatives of one choice, beyond which it cannot be meant to be listed
+WORK = 1 << 18  # choices in all, a long list counting more: about a second
+_LONG = 32  # alternatives that take about as long to look through as a choice itself
 
 
 class TooManyError(Exception):
-    """A choice has more alternatives than anyone would list."""
+    """There are more choices, or alternatives of one, than anyone would list."""
 
 
 def every_datapoint(task: Task, where: Where | None = None) -> Iterator[tuple[Prompt, ...]]:
     """The prompts of every datapoint, splits together, in the order of its choices: the first alternatives first,
     the last name's fastest. A datapoint that several choices lead to comes as often. TooManyError where there is
-    a choice of more than MOST, as weights of many digits make."""
+    a choice of more than MOST, as weights of many digits make, and where WORK choices were not enough."""
     grammar = Grammar(task.rules)
     drawer, cases = Drawer(task, grammar), Cases(task, grammar)
     ranges = drawer.ranges(where or {})
     path: list[tuple[int, int]] = []  # the choices of the datapoint: (index, of how many)
-    made = 0
+    made = work = 0
 
     def choose(count: int) -> int:
-        nonlocal made
-        if count > MOST:
+        nonlocal made, work
+        work += 1 + count // _LONG
+        if count > MOST or work > WORK:
             raise TooManyError
         if made == len(path):
             path.append((0, count))
         made += 1
         return path[made - 1][0]
 
+    def never() -> bool:
+        """What could be drawn in place of a taken text is made in its own turn."""
+        return False
+
     while True:
         made = 0
-        source = choice_source(choose)
+        source = choice_source(choose, again=never)
         values = drawer.values(b"", ranges, None, source)
         prompts = None if values is None else Attempt(b"", values, cases, source).prompts()
         if prompts is not None:

@@ -22,17 +22,19 @@ from circuitlang.prompts.unroll import Grammar
 from circuitlang.source.diagnostic import Diagnostic, ProgramError
 
 ATTEMPTS = 50_000  # draws until a split is declared empty; eight cases with nothing in common need 6,561
+FEWEST = 200  # of them, where texts are long
+WORK = 20_000_000  # characters of their prompts and values; some ten seconds
 
 
 class SupportError(ProgramError):
     """The task has no datapoint of this kind, or so few that none was found."""
 
-    def __init__(self, task: Task, wanted: str) -> None:
+    def __init__(self, task: Task, wanted: str, attempts: int = ATTEMPTS) -> None:
         super().__init__(
             [
                 Diagnostic(
                     "CIR-203",
-                    f"no {wanted} of task `{task.name}` was found in {ATTEMPTS:,} draws",
+                    f"no {wanted} of task `{task.name}` was found in {attempts:,} draws",
                     task.span.head,
                     hint="give its draws, params or rules more choices, so that every split has prompts",
                 )
@@ -61,30 +63,36 @@ class Generator:
     @cached_property
     def feature(self) -> Feature:
         """What of a prompt decides its split; it depends on the task only, not on its wording or the seed."""
+        return choose_feature(self.task, self._probes[0])
+
+    @cached_property
+    def _probes(self) -> tuple[list[tuple[str, ...]], int]:
+        """The prompts of some draws, and the characters of one of them on average, values that no prompt shows
+        included."""
         probes: list[tuple[str, ...]] = []
-        texts: list[str] = []
         length = 0
-
-        def gather(text: str) -> bool:
-            texts.append(text)
-            return True
-
         for number in range(PROBES):
-            texts.clear()
-            self._attempt(derive("probe", number), self._ranges, None, gather)
-            if texts:
-                probes.append(tuple(texts))
-                length += sum(map(len, probes[-1]))
+            key = derive("probe", number)
+            values = self._drawer.values(key, self._ranges, None)
+            if values is not None:
+                made = Attempt(key, values, self._cases)
+                probes.append(tuple(map(made.text, range(len(self.task.cases)))))
+                length += sum(map(len, (*probes[-1], *values.texts.values())))
             if length > LONG and len(probes) >= 8:
                 break
-        return choose_feature(self.task, probes)
+        return probes, length // max(1, len(probes))
+
+    @cached_property
+    def _attempts(self) -> int:
+        """Draws until a split is declared empty."""
+        return min(ATTEMPTS, max(FEWEST, WORK // max(1, self._probes[1])))
 
     def datapoint(self, split: Split, index: int, where: Where | None = None) -> Datapoint:
         """Datapoint `index` of a split: a pure function of (task text, seed, split, index, where)."""
         held_out = self._held_out(split, index)
         prompts = self._first(self._keys[split](index), where, held_out, self._belongs[split])
         if prompts is None:
-            raise SupportError(self.task, _wanted(split, held_out))
+            raise SupportError(self.task, _wanted(split, held_out), self._attempts)
         return Datapoint(split, index, prompts, bool(held_out))
 
     def datapoints(
@@ -99,7 +107,7 @@ class Generator:
         measurements."""
         prompts = self._first(self._keys["unsplit"](index), where, None, _always)
         if prompts is None:
-            raise SupportError(self.task, "datapoint whose answers differ")
+            raise SupportError(self.task, "datapoint whose answers differ", self._attempts)
         return prompts
 
     @cached_property
@@ -128,6 +136,8 @@ class Generator:
         """The prompts of the first attempt that succeeds."""
         ranges = self._ranges if where is None else self._pinned(where)
         for attempt in range(ATTEMPTS):
+            if attempt >= FEWEST and attempt >= self._attempts:
+                break
             prompts = self._attempt(start + attempt.to_bytes(4, "little"), ranges, held_out, belongs)
             if prompts is not None:
                 return prompts

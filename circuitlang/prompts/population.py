@@ -115,10 +115,14 @@ def _ways(most: int) -> Iterator[tuple[Source, Callable[[], Fraction]]]:
             product *= chance
         return product
 
+    def unknown() -> bool:
+        """How likely a text is that is drawn in place of a taken one: as many numbers as it can be drawn again."""
+        raise TooManyError
+
     for _ in range(most):
         made = 0
         chances.clear()
-        yield choice_source(choose, weigh), probability
+        yield choice_source(choose, weigh, unknown), probability
         while path and path[-1][0] + 1 == path[-1][1]:
             path.pop()
         if not path:

@@ -27,7 +27,7 @@ _BYTES = bytes(32 if code in _SPACES else code for code in range(256))
 _BEGUN = blake2b(b"split ", digest_size=8)
 
 PROBES = 256  # datapoints on which features are compared; fewer, but 8, where they are long
-LONG = 2_000_000  # characters of all their prompts
+LONG = 2_000_000  # characters of all their prompts and values
 _LITERALS = 6  # literals of the cases tried as the place to cut at
 _COARSER = 1.5  # how many times as often as whole prompts a feature may coincide
 _FINE = 1 / 4000  # coincidences that do not matter: thousands of groups to deal out

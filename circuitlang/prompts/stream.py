@@ -109,12 +109,18 @@ class Stream:
 
 class Source(NamedTuple):
     """Where a datapoint's randomness comes from: a key -> its stream, or that stream's bare words. `tries`: picks
-    that may hit a taken choice before the rest is listed; any number gives the same chances."""
+    that may hit a taken choice before the rest is listed; any number gives the same chances. `again`: whether a text
+    that is taken, of a body that cannot be listed, may be drawn again."""
 
     stream: Callable[[bytes], Stream]
     words: Open
     tries: int
+    again: Callable[[], bool]
+
+
+def always() -> bool:
+    return True
 
 
 TRIES = 8
-HASHED = Source(Stream, words, TRIES)  # choices of somebody else are another (chosen.py)
+HASHED = Source(Stream, words, TRIES, always)  # choices of somebody else are another (enumeration.py)

@@ -33,11 +33,11 @@ Counts = Mapping[str, int]  # the params' values
 Lists = Mapping[tuple[str, ...], Choices | None]  # a draw's names -> its choices
 
 
-def check_support(task: Task) -> list[Diagnostic]:
+def check_support(task: Task, where: Where | None = None) -> list[Diagnostic]:
     """What is wrong with the number of a task's datapoints."""
-    if _surely(task, SMALLEST):
+    if where is None and _surely(task, SMALLEST):
         return []
-    count = support(task, enough=SMALLEST)
+    count = support(task, where, enough=SMALLEST)
     if count >= SMALLEST:
         return []
     message = (

@@ -37,6 +37,17 @@ def compare(
     )
 
 
+def against_lock(report: Report) -> Literal["worse", "same", "better"]:
+    """A frozen check's verdicts, held against the lock's. A number that moved within its verdict is the same."""
+    drift = report.drift
+    assert drift is not None, "a frozen check says what moved"
+    kinds = {claim.drift for circuit in drift.circuits for claim in circuit.claims}
+    now, then = report.verdict.severity, drift.locked_verdict.severity
+    if "broken" in kinds or now > then:
+        return "worse"
+    return "better" if "mended" in kinds or now < then else "same"
+
+
 def same_number(old: Reading, new: Reading, same_model: bool) -> bool:
     """Of one model: equal to four digits, with the interval. Of two: neither interval leaves out the other's mean."""
     if old.value is None or new.value is None:

@@ -36,13 +36,25 @@ def prune_and_write(path: Path, name: str | None, out: Path | None, options: Opt
     if drawn.data is not None:
         files["circuit.svg"] = drawn.data
     write_files(folder, files)
-    lines = [
-        f"seed {c.seed}: {c.graph.node_count} nodes, {c.graph.edge_count} edges, loss {c.pruned.loss:.4f} on select"
-        + ("" if c.pruned.reached else f", above the target of {spec.prune.loss:g}")
-        + (f"; {c.pruned.stopped}" if c.pruned.stopped else "")
-        for c in circuits
-    ]
+    lines = [_found(circuit, spec.prune.loss, options.budget) for circuit in circuits]
     return [*lines, f"files in {folder}", *([drawn.note] if drawn.data is None else [])]
+
+
+def _found(circuit: Found, target: float, budget: int | None) -> str:
+    """A line on what a search found: its size, its loss, and what of these is not as it was asked for."""
+    nodes, pruned = circuit.graph.node_count, circuit.pruned
+    said = [
+        f"seed {circuit.seed}: {nodes} nodes, {circuit.graph.edge_count} edges, loss {pruned.loss:.4f} on select"
+    ]
+    if budget is not None and nodes < budget:
+        said.append(f"fewer than {budget}: the search ranks no more of them")
+    if pruned.loss > target:
+        said.append(f"above the target of {target:g}")
+    elif not pruned.reached and budget is None:
+        said.append(f"which may be above the target of {target:g}: it is within the error of the mean")
+    if pruned.stopped:
+        said.append(str(pruned.stopped))
+    return "; ".join(said)
 
 
 def prune(spec: Spec, root: Path, options: Options) -> list[Found]:

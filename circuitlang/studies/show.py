@@ -10,7 +10,7 @@ from circuitlang.checking.static import tokens_of
 from circuitlang.language.files import choose
 from circuitlang.language.program.load import load, project_root
 from circuitlang.model.locate import model_folder
-from circuitlang.source.diagnostic import CommandError
+from circuitlang.source.diagnostic import CommandError, ProgramError
 from circuitlang.studies.prune import prune
 
 if TYPE_CHECKING:
@@ -41,8 +41,11 @@ def preview(
 ) -> tuple[Task, list[Datapoint]]:
     """`preview`: a task and its first datapoints."""
     from circuitlang.prompts.generate import Generator
+    from circuitlang.prompts.support import check_support, support
 
     task = pinned(path, name, where)
+    if not support(task, where, enough=1):  # which the generator would look for
+        raise ProgramError(check_support(task, where))
     return task, list(Generator(task, seed).datapoints(split, range(count), where))
 
 

@@ -6,17 +6,23 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
 
 from circuitlang.checking.job import Job, Options
 from circuitlang.checking.run import check, check_and_write, check_file
+from circuitlang.circuit.find import Finder
+from circuitlang.circuit.graph import CircuitGraph, GraphNode
 from circuitlang.claims.battery.checks import CHECKS
 from circuitlang.claims.verdict import Outcome
 from circuitlang.language.program.load import load_text
-from circuitlang.language.program.spec import Spec
+from circuitlang.language.program.spec import Claim, Quantity, Spec
 from circuitlang.report.report import Report
+from circuitlang.site import Node, Place, Site
+from circuitlang.source.diagnostic import CommandError
+from circuitlang.studies.prune import _found
 
 ROOT = Path(__file__).parents[2]
 SPEC = """
@@ -132,12 +138,63 @@ def test_from_python(report: Report, cache: Path, tmp_path: Path) -> None:
 
 
 def test_a_search_that_stopped_early_leaves_nothing_that_could_pass(quick: Spec, cache: Path) -> None:
-    hopeless = replace(quick, prune=replace(quick.prune, loss=1e-4))
+    """What speaks of the untouched model alone needs no circuit, and is judged."""
+    own = [
+        Claim(name, Quantity("accuracy"), relation, 1.0, f"accuracy {relation} 1", quick.span)
+        for name, relation in (("more", ">"), ("less", "<="))
+    ]
+    hopeless = replace(quick, prune=replace(quick.prune, loss=1e-4), claims=(*quick.claims, *own))
     found = check(Job(hopeless, ROOT, quickly(cache=cache)))
     assert found.circuit is not None
     assert not any(circuit.reached for circuit in found.circuit.per_seed)
-    assert {claim.verdict for claim in found.claims} == {Outcome.NOT_MEASURED}
-    assert all("stopped after 16 of 40 steps" in claim.note for claim in found.claims)
+    *others, more, less = found.claims
+    assert {claim.verdict for claim in others} == {Outcome.NOT_MEASURED}
+    assert all("stopped after 16 of 40 steps" in claim.note for claim in others)
+    assert (more.verdict, less.verdict, found.verdict) == (Outcome.FAIL, Outcome.PASS, Outcome.FAIL)
+
+
+def test_a_given_circuit_is_judged_without_a_search(
+    quick: Spec, report: Report, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the one that was found, where it is that one: with its claims' numbers, and nothing searched for."""
+    assert report.circuit is not None
+    graph = report.circuit.per_seed[0].graph
+    assert graph is not None
+    monkeypatch.setattr(Finder, "_search", None)
+    found = check(Job(quick, ROOT, quickly(fresh=True, circuit=graph)))
+    assert found.circuit is not None
+    assert [claim.value for claim in found.claims] == [claim.value for claim in report.claims]
+    assert found.circuit.per_seed[0].nodes == report.circuit.per_seed[0].nodes
+    assert "circuit" in found.provenance.hashes
+    assert "circuit" not in report.provenance.hashes
+    stranger = GraphNode(Node(Site(99, Place.ATTN_OUT), 0), 0.0, 0.0, None, None)
+    with pytest.raises(CommandError, match=r"which has no 99\.attn_out\[0\]"):
+        check(Job(quick, ROOT, quickly(circuit=CircuitGraph((stranger,), (), 9))))
+    with pytest.raises(CommandError, match="the circuit is of a model with 9 nodes"):
+        check(Job(quick, ROOT, quickly(circuit=CircuitGraph((), (), 9))))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "loss", "reached", "budget", "said"),
+    [
+        (109, 0.0659, False, 300, ["fewer than 300: the search ranks no more of them"]),
+        (5, 0.8841, True, 5, ["above the target of 0.1"]),
+        (5, 0.05, True, 5, []),
+        (5, 0.05, True, None, []),
+        (5, 0.0999, False, None, ["within the error of the mean"]),
+    ],
+)
+def test_what_prune_says_of_a_circuit_is_so(
+    nodes: int, loss: float, reached: bool, budget: int | None, said: list[str]
+) -> None:
+    graph = SimpleNamespace(node_count=nodes, edge_count=3)
+    found = SimpleNamespace(
+        seed=0, graph=graph, pruned=SimpleNamespace(loss=loss, reached=reached, stopped=None)
+    )
+    size, *rest = _found(found, 0.1, budget).split("; ")  # type: ignore[arg-type]
+    assert size == f"seed 0: {nodes} nodes, 3 edges, loss {loss:.4f} on select"
+    assert len(rest) == len(said)
+    assert all(part in text for part, text in zip(said, rest, strict=True))
 
 
 def test_the_battery_is_in_the_report_and_can_be_left_out(quick: Spec, report: Report, cache: Path) -> None:

@@ -21,9 +21,12 @@ from circuitlang.checking.static import check_text
 from circuitlang.checking.status import status
 from circuitlang.circuit.find import Finder
 from circuitlang.claims.verdict import Outcome
+from circuitlang.interfaces.cli.run import _against_lock
 from circuitlang.model.checkpoint import load, save
 from circuitlang.model.locate import digest_of, locate
 from circuitlang.model.transformer import Transformer
+from circuitlang.report.compare import against_lock
+from circuitlang.report.drift import CircuitDrift, ClaimDrift, Drift, Reading
 from circuitlang.report.junit import junit
 from circuitlang.report.lock import Lock, LockedSpec, beside, read_lock
 from circuitlang.report.markdown import markdown
@@ -391,6 +394,41 @@ def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 
+def test_what_has_a_lock_is_judged_and_the_rest_is_said_at_its_place(
+    project: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIRCUITLANG_CACHE", str(project.cache))
+    folder = project.spec.parent
+    (folder / "other.cir").write_text(project.spec.read_text().replace("spec quick", "spec other"))
+    both = run("check", "other.cir", "quick.cir", "--frozen", "--format", "github", cwd=folder)
+    assert both.returncode == (1 if project.report.exit_status == 1 else 2)
+    assert "title=CIR-215" in both.stdout or "CIR-215" in both.stdout
+    assert (folder / "runs" / "quick.frozen" / "report.json").exists()
+    assert not (folder / "runs" / "other.frozen").exists()
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "kind"),
+    [
+        ("fail", "fail", "same"),
+        ("pass", "fail", "worse"),
+        ("fail", "pass", "better"),
+        ("undecided", "pass", "better"),
+    ],
+)
+def test_a_baseline_is_what_the_lock_says(project: Locked, then: str, now: str, kind: str) -> None:
+    old, new = Outcome(then), Outcome(now)
+    reading = [Reading(verdict=each) for each in (old, new)]
+    moved = "unchanged" if old is new else "broken" if new.severity > old.severity else "mended"
+    claim = ClaimDrift(name="a", drift=moved, old=reading[0], new=reading[1])
+    circuit = CircuitDrift(circuit="locked", drift=moved, verdict=new, claims=(claim,))
+    drift = Drift(frozen=True, same_model=True, locked_verdict=old, circuits=(circuit,))
+    report = project.report.model_copy(update={"verdict": new, "drift": drift})
+    assert against_lock(report) == kind
+    assert _against_lock(report, strict=False) == (1 if kind == "worse" else 0)
+    assert _against_lock(report, strict=True) == (kind != "same")
+
+
 def test_the_commands(project: Locked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CIRCUITLANG_CACHE", str(project.cache))
     folder = project.spec.parent
@@ -410,7 +448,9 @@ def test_the_commands(project: Locked, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [each["name"] for each in json.loads(stale.stdout)[0]["changed"]] == ["spec"]
     refused = run("check", "quick.cir", "--frozen", cwd=folder)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert "error: the lock of spec `quick` is of something else" in refused.stderr
+    line = project.spec.read_text().splitlines().index("spec quick {") + 1
+    said = f"quick.cir:{line}:1: error[CIR-215]: the lock of spec `quick` is of something else"
+    assert said in refused.stderr
     assert "it was made under" not in refused.stderr
     was = project.report.ablation
     text = project.spec.read_text()

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -107,12 +108,23 @@ def test_workers_do_not_outlive_the_process_that_started_them(stop):
         assert not left
 
 
-def test_a_worker_that_is_lost_ends_the_search_with_a_message(finder):
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("after", [0.0, 5.0])  # seconds: it starts, or searches
+def test_a_worker_that_is_lost_ends_the_search_with_a_message(finder, which, after, monkeypatch):
+    """The pool watches those it knows when it begins to wait: here it waits before the second is started."""
+    start = SpawnProcess.start
+
+    def started_late(process: SpawnProcess) -> None:
+        start(process)
+        time.sleep(0.5)
+
+    monkeypatch.setattr(SpawnProcess, "start", started_late)
+
     def lose() -> None:
         while len(children := multiprocessing.active_children()) < 2:
-            time.sleep(0.01)
-        time.sleep(5)  # killed while it starts, a worker may be waited for without end
-        children[0].kill()
+            time.sleep(0.001)
+        time.sleep(after)
+        sorted(children, key=lambda child: child.name)[which].kill()
 
     long = replace(SETTINGS, steps=1_000_000)
     killer = threading.Thread(target=lose)

@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 import pytest
 
 from circuitlang.interfaces.cli.app import watched
+from circuitlang.interfaces.cli.console import in_colour
 from circuitlang.model.memory import require_address_space
 from circuitlang.source.diagnostic import CommandError
 from tests.report.test_hostile import harmless
@@ -463,3 +464,12 @@ def test_an_option_pins_no_param_further_than_a_claim_may(project: Path) -> None
         done = run("preview", "long.task", "--where", "n=10000000", *more, cwd=project)
         assert done.returncode == 2
         assert done.stderr == "error: --where n=10000000: a text could have more than 1,000,000 characters\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "colour"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_who_asks_for_no_colour_gets_none(environment: dict[str, str], colour: bool) -> None:
+    from rich.console import Console
+
+    assert in_colour(Console(force_terminal=True, _environ={"TERM": "xterm", **environment})) is colour

@@ -1,13 +1,16 @@
 """Support: counted from the expressions, equal to what enumeration by hand gives."""
 
 from dataclasses import replace
-from itertools import permutations, product
+from itertools import islice, permutations, product
 
 import pytest
 
 from circuitlang.language.program.expression import Choice, Number, Ref, Repeat, Sequence, Template, Text
+from circuitlang.language.program.load import load_text
 from circuitlang.language.program.task import Draw, Param, Rule, Task
-from circuitlang.prompts.generate import Generator
+from circuitlang.prompts.enumeration import TooManyError, every_datapoint
+from circuitlang.prompts.generate import Generator, SupportError
+from circuitlang.prompts.prompt import SPLITS
 from circuitlang.prompts.support import CAP, SMALLEST, check_support, support
 
 
@@ -111,3 +114,34 @@ def test_a_small_support_is_reported_at_the_task(tasks):
     assert diagnostic.span == task.span
     assert "24" in diagnostic.message
     assert str(SMALLEST) in diagnostic.message
+
+
+def unseen(body: str, names: str = "x") -> Task:
+    """A task whose one prompt shows none of its draws."""
+    cases = 'case a with o = "a" answer "A"\n  case b with o = "b" answer "B"'
+    text = f'circuitlang 1\n\ntask t {{\n  draw {names} = {body}\n  prompt "{{o}}"\n  {cases}\n}}\n'
+    return load_text(text).tasks["t"]
+
+
+def test_what_may_not_be_drawn_again_is_not_drawn_in_its_place():
+    """Enumerated, a text that is taken ends an attempt; what could stand for it has a turn of its own."""
+    task = unseen('("t" | "b"){1..2}', "first, second")
+    rows = list(islice(every_datapoint(task), 100))
+    assert len(rows) == 6 * 5
+    assert support(task) == 1
+    assert list(islice(every_datapoint(unseen('("t" | "b"){1..2}', "a, b, c, d, e, f, g")), 10)) == []
+
+
+def test_a_count_takes_no_more_choices_than_it_may():
+    long = unseen('("a" | "b"){200000}')
+    with pytest.raises(TooManyError):
+        list(islice(every_datapoint(long), 10))
+    assert support(long) == 1
+    with pytest.raises(TooManyError):
+        list(islice(every_datapoint(unseen("0..19999", "a, b, c")), 1000))
+
+
+def test_fewer_draws_where_texts_are_long():
+    task = unseen('("a" | "b"){20000} | "c"')
+    with pytest.raises(SupportError, match=r"was found in [12],\d{3} draws"):
+        list(map(Generator(task, 0).datapoint, SPLITS, (0, 0, 0)))

@@ -30,6 +30,7 @@ CANNOT_BE_SHOWN = {
     "CIR-023": "needs ten files",
     "CIR-099": "there may be nothing that is not built",
     "CIR-136": "needs a plug-in that does not work",
+    "CIR-215": "needs a lock beside the file",
     "CIR-203": "needs a task whose draws all fall into other splits",
 }
 ALL = explanations()

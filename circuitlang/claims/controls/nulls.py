@@ -191,7 +191,9 @@ class Controls:
         )
         if not own.pruned.reached or not self.found.pruned.reached:
             return control
-        ratio = own.graph.node_count / max(1, self.real.node_count)
+        if not self.real.node_count:
+            return replace(control, note="the circuit is empty, and to nothing there is no ratio")
+        ratio = own.graph.node_count / self.real.node_count
         close = null.compared and ratio < verdict.margin
         note = f"under the margin of {verdict.margin:g}" if close else ""
         return replace(control, ratio=ratio, close=close, note=note)

@@ -36,6 +36,12 @@ def output() -> Console:
     return Console(highlight=False, emoji=False)
 
 
+def in_colour(to: Console | None = None) -> bool:
+    """Whether a console, standard output unless told, is to be written to in colour: NO_COLOR and TERM=dumb say no."""
+    to = to or output()
+    return to.is_terminal and not to.no_color and not to.is_dumb_terminal
+
+
 def say(lines: Iterable[str | Text]) -> None:
     """Lines of a result: no markup, no wrapping, and nothing that commands a terminal or a CI runner, whatever name of
     a file or a model stands in one."""
@@ -57,9 +63,7 @@ def tell(found: Sequence[Diagnostic], form: str = "text") -> None:
 
     if form == "text":
         if found:
-            to = errors()
-            colour = to.is_terminal and not to.no_color and not to.is_dumb_terminal
-            sys.stderr.write(diagnostics.text(found, colour))
+            sys.stderr.write(diagnostics.text(found, in_colour(errors())))
         return
     from circuitlang.report.junit import junit_of_diagnostics
     from circuitlang.report.sarif import sarif_text

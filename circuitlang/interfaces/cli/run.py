@@ -25,10 +25,13 @@ from circuitlang.interfaces.cli.app import (
     mistakes_as,
     watched,
 )
-from circuitlang.interfaces.cli.console import WRONG, output, say, say_checked, say_json, tell
+from circuitlang.interfaces.cli.console import WRONG, in_colour, output, say, say_checked, say_json, tell
+from circuitlang.source.diagnostic import CommandError
+from circuitlang.source.visible import visible
 
 if TYPE_CHECKING:
     from circuitlang.checking.run import Done
+    from circuitlang.report.report import Report
     from circuitlang.source.diagnostic import Diagnostic
 
 
@@ -92,6 +95,20 @@ def check(
             "--frozen", help="Judge the circuit in the lock, without a search; refuse where inputs differ."
         ),
     ] = False,
+    circuit: Annotated[
+        Path | None,
+        typer.Option(help="Judge this circuit, of a circuit.json or a report, without searching for one."),
+    ] = None,
+    baseline: Annotated[
+        bool,
+        typer.Option(
+            "--baseline",
+            help="With --frozen: exit 0 where nothing is worse than in the lock, also where a claim fails.",
+        ),
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="With --baseline: exit 1 also where something is better.")
+    ] = False,
     model: Annotated[
         str | None,
         typer.Option(help="Judge the specs of this model: zoo:NAME, a folder, or the name of a model block."),
@@ -104,7 +121,9 @@ def check(
     from circuitlang.checking.job import Options, jobs_of, lock_mode
     from circuitlang.checking.static import check_text
 
-    lock = lock_mode(update_lock, frozen, no_run, model)
+    lock = lock_mode(update_lock, frozen, no_run, model, circuit)
+    if (baseline and not frozen) or (strict and not baseline):
+        raise CommandError("--baseline goes with --frozen, and --strict with --baseline")
     with mistakes_as(format):
         programs, warnings = check_text(
             specs, measure=not no_run, cues=cues or not (no_run or frozen), model=model
@@ -114,8 +133,9 @@ def check(
         if format is ReportFormat.TEXT:
             say_checked(programs)
         return
-    from circuitlang.checking.run import check_all, exit_status
+    from circuitlang.checking.run import check_all
     from circuitlang.circuit.parallel import cores
+    from circuitlang.interfaces.api.export import read_circuit
 
     command, searches = tuple(sys.argv[1:]), jobs or cores()
     options = Options(
@@ -127,22 +147,38 @@ def check(
         command=command,
         jobs=searches,
         model=model,
+        circuit=None if circuit is None else read_circuit(circuit).plain,
     )
     asked = jobs_of(programs, options, lock, out)
     if format is not ReportFormat.SARIF:  # which has them in its one document
         tell(warnings, format if format in _LISTS else "text")
     with watched() as told, mistakes_as(format):
-        done, lines = check_all(asked, told)
-    _print(done, warnings, format)
+        done, unlocked, lines = check_all(asked, told)
+    _print(done, warnings, unlocked, format)
     if format is ReportFormat.TEXT:
         say(lines)
-    raise typer.Exit(exit_status([each.report for each in done]))
+    statuses = [_against_lock(each.report, strict) if baseline else each.report.exit_status for each in done]
+    raise typer.Exit(max([*statuses, *(WRONG for _ in unlocked)], key=(0, 3, WRONG, 1).index))
+
+
+def _against_lock(report: Report, strict: bool) -> int:
+    """The exit status of a frozen check where the lock is what counts, and a line on standard error that says how."""
+    from circuitlang.report.compare import against_lock
+
+    kind = against_lock(report)
+    said = {"worse": "worse than", "better": "better than", "same": "as"}[kind]
+    sys.stderr.write(f"{visible(report.spec)}: {said} when it was locked\n")
+    if kind == "worse":
+        return report.exit_status or 1
+    return int(strict and kind == "better")
 
 
 _LISTS = (ReportFormat.CONCISE, ReportFormat.GITHUB)  # of lines: warnings stand among them
 
 
-def _print(done: Sequence[Done], warnings: Sequence[Diagnostic], format: ReportFormat) -> None:
+def _print(
+    done: Sequence[Done], warnings: Sequence[Diagnostic], unlocked: Sequence[Diagnostic], format: ReportFormat
+) -> None:
     from circuitlang.report.concise import concise
     from circuitlang.report.diagnostics import path
     from circuitlang.report.github import github
@@ -152,17 +188,19 @@ def _print(done: Sequence[Done], warnings: Sequence[Diagnostic], format: ReportF
 
     judged = [(each.report, each.job.source) for each in done if each.job.source is not None]
     if format is ReportFormat.SARIF:
-        sys.stdout.write(sarif_text(warnings, judged))
+        sys.stdout.write(sarif_text([*warnings, *unlocked], judged))
         return
     write = {ReportFormat.GITHUB: github, ReportFormat.JUNIT: junit, ReportFormat.CONCISE: concise}
     for (report, source), (_, _, notes) in zip(judged, done, strict=True):
         if format is ReportFormat.TEXT:
-            sys.stdout.write(terminal(report, width=min(output().width, 100), colour=output().is_terminal))
+            sys.stdout.write(terminal(report, width=min(output().width, 100), colour=in_colour()))
             say(notes)
         elif format is ReportFormat.JSON:
             sys.stdout.write(report.to_json())
         else:
             sys.stdout.write(write[format](report, path(source)))
+    if unlocked:
+        tell(unlocked, format if format in _LISTS else "text")
 
 
 @app.command()

@@ -19,7 +19,7 @@ from circuitlang.interfaces.cli.app import (
     app,
     mistakes_as,
 )
-from circuitlang.interfaces.cli.console import WRONG, errors, output, say, say_json, tell
+from circuitlang.interfaces.cli.console import WRONG, errors, in_colour, output, say, say_json, tell
 from circuitlang.source.diagnostic import CommandError, ProgramError
 from circuitlang.source.visible import visible
 
@@ -130,7 +130,7 @@ def preview(
     if format is MistakeFormat.JSON:
         say_json(preview_data(found, datapoints))
     else:
-        say(preview_lines(found, datapoints, output().is_terminal))
+        say(preview_lines(found, datapoints, in_colour()))
 
 
 def _pin(text: str) -> tuple[str, tuple[int, int]]:
@@ -223,7 +223,7 @@ def _show_diff(text: Formatted) -> None:
     from circuitlang.report.text_diff import coloured, text_diff
 
     made = text_diff(text.name, text.old, text.new)
-    if output().is_terminal:
+    if in_colour():
         say(coloured(made))
     else:
         sys.stdout.write(made)

@@ -10,7 +10,7 @@ from pathlib import Path
 from circuitlang.interfaces.lsp.names import Occurrence, occurrences
 from circuitlang.interfaces.lsp.text import Encoding, Text
 from circuitlang.language.files import EXTENSIONS
-from circuitlang.language.program.load import Reader, bytes_of, project_root, read
+from circuitlang.language.program.load import Reader, bytes_of, find_project, project_root, read
 from circuitlang.language.syntax import tree
 from circuitlang.language.syntax.parse import parse
 from circuitlang.language.syntax.salvage import salvage
@@ -76,7 +76,7 @@ class Project:
         return [path, *(p for p in self.files(project_root(path)) if p != path and path in self.uses(p)[1:])]
 
     def files(self, root: Path) -> list[Path]:
-        """The programs of a project, open or not."""
+        """The programs of a project, open or not; of a folder that is none, those beside one another."""
         opened = (path for path in self.open if path.is_relative_to(root) and path.suffix in EXTENSIONS)
         return sorted({*opened, *_programs(root)})
 
@@ -121,8 +121,9 @@ def _unit(path: Path, source: Source) -> Unit:
 
 
 def _programs(root: Path) -> Iterator[Path]:
+    most = _MOST_FOLDERS if find_project(root) == root.resolve() else 1
     for number, (folder, folders, files) in enumerate(os.walk(root)):
-        if number > _MOST_FOLDERS:
+        if number >= most:
             return
         folders[:] = sorted(name for name in folders if name not in _SKIPPED and not name.startswith("."))
         for name in files:

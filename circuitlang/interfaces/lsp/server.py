@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol
 
 from circuitlang import __version__
 from circuitlang.interfaces.lsp import protocol
@@ -29,9 +32,21 @@ def serve() -> None:
     make_server().start_io()
 
 
+class _Protocol(LanguageServerProtocol):
+    """The library's, which leaves a request without an answer where its parameters are not those of the protocol."""
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        try:
+            return super().structure_message(data)
+        except JsonRpcException as error:
+            if "id" in data and "method" in data:
+                self._send_response(data["id"], None, error.to_response_error())
+            raise
+
+
 def make_server() -> LanguageServer:
     """A server with one session."""
-    server = LanguageServer("circuitlang", __version__)
+    server = LanguageServer("circuitlang", __version__, protocol_cls=_Protocol)
     session = Session(server.text_document_publish_diagnostics)
     _follow(server, session)
     _answer_about_places(server, session)

@@ -61,6 +61,7 @@ def check_spec(
         spec.span,
         recipe,
         circuit,
+        written_value(spec, "model").span,
     )
     return checked, found
 

@@ -18,6 +18,13 @@ from circuitlang.language.program.vocabulary import (
 )
 from circuitlang.source.diagnostic import Diagnostic, Span
 
+_SAME = 0.85  # names so alike that no other meaning of the word is thought of, as `seed` and `seeds`
+_MEANT = {
+    (
+        "intervention",
+        "ablate",
+    ): "write `drop(circuit)` to ablate it, `keep(circuit)` to ablate everything else",
+}
 _LISTED = 20  # names that a hint lists at most
 
 
@@ -76,8 +83,14 @@ def unknown_version(span: Span) -> Diagnostic:
 
 def unknown(kind: str, span: Span, known: Iterable[str]) -> Diagnostic:
     """A name that nothing declares."""
-    hint = elsewhere(span.text) if kind in ("metric", "intervention", "setting", "section") else None
-    return Diagnostic("CIR-030", f"unknown {kind} `{span.text}`", span, hint or _near(span.text, known, kind))
+    names = list(known)
+    hint = None
+    if kind in ("metric", "intervention", "setting", "section"):
+        close = get_close_matches(span.text, names, n=1, cutoff=_SAME)
+        hint = (
+            f"did you mean `{close[0]}`?" if close else _MEANT.get((kind, span.text)) or elsewhere(span.text)
+        )
+    return Diagnostic("CIR-030", f"unknown {kind} `{span.text}`", span, hint or _near(span.text, names, kind))
 
 
 def declared_twice(kind: str, span: Span, first: Span) -> Diagnostic:

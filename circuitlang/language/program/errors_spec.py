@@ -73,7 +73,8 @@ def takes_no_intervention(span: Span, metric: str) -> Diagnostic:
 
 def takes_no_arguments(span: Span, metric: str) -> Diagnostic:
     """Arguments to a metric that has none."""
-    return Diagnostic("CIR-093", f"`{metric}` takes no arguments", span, f"write `{metric}`")
+    of = f" given keep({span.text})" if span.text in ("circuit", "random") else ""
+    return Diagnostic("CIR-093", f"`{metric}` takes no arguments", span, f"write `{metric}{of}`")
 
 
 def bound_impossible(span: Span, metric: str, expected: str, hint: str | None = None) -> Diagnostic:

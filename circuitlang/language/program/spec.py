@@ -131,3 +131,4 @@ class Spec:
     span: Span = field(compare=False, repr=False)
     recipe: Recipe | None = None  # of the model block, where `model` names one
     circuit: Circuit | None = None  # None: whatever circuit is found
+    model_at: Span | None = field(default=None, compare=False, repr=False)  # where it is written

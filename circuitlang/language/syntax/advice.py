@@ -79,6 +79,10 @@ AT_TOKEN: Mapping[str, tuple[str, ...]] = {
         "spec s { claim a: loss <= 1. }",
         "model m { a { b = 1. } }",
     ),
+    "a setting is written `name = value`; interventions, as `keep(circuit)`, stand in claims, behind `given`": (
+        "model m { a { b(c) } }",
+        "spec s { a(b) }",
+    ),
     "the names of settings have no quotes": ('model m { a { "b" = 1 } }', 'model m { a { b = 1 "c" = 1 } }'),
     "a `given` joins several interventions with commas": (
         "spec s { claim a: loss given keep(b) given drop(c) <= 1 }",
@@ -201,7 +205,7 @@ _CHARACTERS = {
     "?": 'something that may be missing is written x{0..1}, or as `x | ""`',
     "%": "a share is written without blanks, as 25%",
     ";": "no separator is needed",
-    "[": "alternatives, groups and several values stand in parentheses",
+    "[": "alternatives, groups and several values stand in parentheses; alternatives are separated by `|`",
     "&": "each condition is a claim of its own; interventions are joined with commas",
     "$": "a hole in a text is written {name}",
     "@": "no name begins with `@`",
@@ -234,6 +238,16 @@ def advise(lark: Lark, error: UnexpectedInput, word: str) -> str | None:
     state = _state(error)
     kind = error.token.type if isinstance(error, UnexpectedToken) else word
     return places.get((state, kind)) or places.get((state, None)) or _listing(expected)
+
+
+def advise_line(before: str, last: str) -> str | None:
+    """What would be right, where what stands on the line before the unexpected word says it. `last`: the last of it."""
+    if last in ('""', "''"):
+        other = "'" if last == '""' else '"'
+        return f"a text with {last[0]} in it stands in the other quotes: {other}{last[0]}){other}"
+    first = re.match(r"\s*(\w+)", before)
+    meant = _SYNONYMS.get(first[1]) if first else None
+    return f"did you mean `{meant}`?" if meant in ("claim", "hold out") else None
 
 
 def advise_number(word: str) -> str:

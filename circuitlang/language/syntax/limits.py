@@ -9,7 +9,7 @@ from circuitlang.language.syntax import mistakes
 from circuitlang.language.syntax.strings import QUOTED
 from circuitlang.source.diagnostic import Diagnostic, Source, Span
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 18  # some two seconds of parsing
 MAX_NESTING = 64
 
 MAX_HIDDEN = 20  # characters that reorder a line, reported of one file

@@ -37,7 +37,10 @@ def bad_escape(span: Span) -> Diagnostic:
 def bad_hole(span: Span, closed: bool) -> Diagnostic:
     """A brace in a template that is no hole."""
     if not closed:
-        return Diagnostic("CIR-006", "this hole is not closed", span, "write {name}, or {{ for a brace")
+        text = span.source.text
+        nested = text[span.end : span.end + 1] == "{" and span.text[1:].isidentifier()
+        hint = "a hole holds one name: give what stands in it a rule of its own" if nested else "write {name}"
+        return Diagnostic("CIR-006", "this hole is not closed", span, f"{hint}, or {{{{ for a brace")
     hint = "a hole holds one name, as {name}; give an expression a rule of its own; a brace is {{ or }}"
     return Diagnostic("CIR-006", f"{span.text} is not a hole", span, hint)
 
@@ -69,7 +72,7 @@ def too_deep(span: Span, limit: int) -> Diagnostic:
 
 
 def too_large(span: Span, limit: int) -> Diagnostic:
-    """A file of more than a megabyte."""
+    """A file of more than a quarter of a megabyte."""
     return Diagnostic("CIR-011", f"the file has more than {limit} bytes", span, "split it into several files")
 
 

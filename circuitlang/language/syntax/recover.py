@@ -13,7 +13,7 @@ from bisect import bisect_right
 from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from circuitlang.language.syntax import mistakes
-from circuitlang.language.syntax.advice import advise, advise_minus, advise_number, completes
+from circuitlang.language.syntax.advice import advise, advise_line, advise_minus, advise_number, completes
 from circuitlang.language.syntax.lookalike import lookalike, mended
 from circuitlang.language.syntax.strings import QUOTED
 from circuitlang.source.diagnostic import Diagnostic, Source, Span
@@ -150,7 +150,7 @@ def _explain(
     last = _last_token(source, text, at)
     if last is not None and error.token not in ("=", "{") and _is_unit(last):
         return mistakes.unexpected(last, _behind_number(last.text))
-    advice = advise(lark, error, str(error.token))
+    advice = advise_line(text[line:at], last.text if last else "") or advise(lark, error, str(error.token))
     if last is not None and "\n" in text[last.end : at] and not completes(error):
         return mistakes.ends_early(last, advice)
     number = _NUMBER.match(text, at)  # read to its end, of which the token may be a part

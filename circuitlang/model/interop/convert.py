@@ -22,6 +22,7 @@ from torch import Tensor
 from circuitlang.model import checkpoint
 from circuitlang.model.config import Config
 from circuitlang.model.interop import authors, huggingface, plain
+from circuitlang.model.interop.look import parts
 from circuitlang.model.probe import Probe, disagreement, probe_tokens
 from circuitlang.model.training.sparsity import count_nonzeros
 from circuitlang.model.transformer import Transformer
@@ -183,20 +184,26 @@ def _norm(ours: str, theirs: str, config: Config, state: Mapping[str, Tensor]) -
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file. One that shares another's numbers is stored once, and named in the metadata."""
     try:
         with safe_open(path, "pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            shared = {key: state[to] for key, to in (file.metadata() or {}).items() if to in state}
     except (SafetensorError, OSError, ValueError) as error:
         raise CommandError(f"cannot read {path}: {error}") from error
+    return {**shared, **state}
 
 
 def gpt2_state(path: Path, found: Mapping[str, Any]) -> dict[str, Tensor]:
     """The tensors of a GPT-2, under the authors' names and turned as theirs are."""
     state: dict[str, Tensor] = {}
-    for name, tensor in read_safetensors(path).items():
-        theirs = huggingface.authors_name(name)
-        if theirs is not None:
-            state[theirs] = tensor.T.contiguous() if huggingface.is_turned(name) else tensor
+    for part in parts(path):
+        for name, tensor in read_safetensors(part).items():
+            theirs = huggingface.authors_name(name)
+            if theirs in state:
+                raise CommandError(f"{path}: {name} is in two files")
+            if theirs is not None:
+                state[theirs] = tensor.T.contiguous() if huggingface.is_turned(name) else tensor
     return settled_state(path, state, found)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from circuitlang.source.diagnostic import CommandError
 
 START = "hub:"
+WAIT = 5.0  # seconds for the hub to answer at all; its library asks six times, which takes half a minute
 FILES = ("*.json", "*.safetensors", "*.pt", "*.bpe")
 
 
@@ -21,9 +25,26 @@ def fetch(name: str) -> Path:
         )
     try:
         from huggingface_hub import snapshot_download
+        from huggingface_hub.constants import ENDPOINT
     except ImportError as error:
         raise CommandError("models of the hub need an extra: pip install 'circuitlang[hub]'") from error
+    why = unreachable(ENDPOINT)
+    asked = {"revision": match[2], "allow_patterns": list(FILES), "local_files_only": bool(why)}
     try:
-        return Path(snapshot_download(match[1], revision=match[2], allow_patterns=list(FILES)))
+        return Path(snapshot_download(match[1], **asked))  # what an earlier fetch left needs no network
     except Exception as error:  # its own kinds, those of its HTTP library, and the system's
-        raise CommandError(f"cannot fetch {name}: {str(error).partition(chr(10))[0]}") from error
+        why = why or str(error).partition("\n")[0]
+        raise CommandError(f"cannot fetch {name}: {why}") from error
+
+
+def unreachable(address: str) -> str:
+    """Why nobody answers at an address of the web; empty where somebody does, or a proxy would have to be asked."""
+    where = urlsplit(address)
+    if getproxies():
+        return ""
+    try:
+        port = where.port or (80 if where.scheme == "http" else 443)
+        socket.create_connection((where.hostname or "", port), WAIT).close()
+    except (OSError, ValueError) as error:
+        return f"{where.hostname} cannot be reached: {error}"
+    return ""

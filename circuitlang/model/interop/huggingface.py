@@ -13,6 +13,8 @@ from circuitlang.source.diagnostic import CommandError
 
 CONFIG, WEIGHTS, BESIDES = "config.json", "model.safetensors", "circuitlang.safetensors"
 """BESIDES holds what the layout has no place for: the text that means are taken over, and a probe."""
+INDEX, PICKLE = "model.safetensors.index.json", "pytorch_model.bin"
+"""Of weights in several files, the table of which tensor is where; and what older folders have, which can hold code."""
 OURS = "circuitlang"
 OWN = "circuitlang"
 """The key of `config.json` under which our own sizes are."""

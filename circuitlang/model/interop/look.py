@@ -71,11 +71,16 @@ def _authors(folder: Path, tokenizer: Path | None) -> Found:
 def _gpt2(folder: Path, raw: Mapping[str, Any]) -> Found:
     settled = huggingface.settled(raw)
     config = authors.to_config(settled)
-    weights, parameters = folder / huggingface.WEIGHTS, authors.parameters(settled)
+    weights, parameters = _weights(folder), authors.parameters(settled)
     _require_bytes(weights, parameters)
+    if not (folder / TOKENS).exists() and (folder / "vocab.json").exists():
+        raise CommandError(
+            f"{folder} has vocab.json and merges.txt, and no {TOKENS}, which is read: write it with "
+            "`AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)` of the library transformers"
+        )
     tokens = read_hugging_face(folder / TOKENS)
     _require_size(folder / TOKENS, tokens, config)
-    files = (folder / huggingface.CONFIG, weights, folder / TOKENS)
+    files = (folder / huggingface.CONFIG, *dict.fromkeys((weights, *parts(weights))), folder / TOKENS)
     layout = "a Hugging Face folder of GPT-2's shape"
     return Found("gpt2", layout, raw, settled, config, weights, parameters, tokens, files)
 
@@ -93,6 +98,29 @@ def _ours(folder: Path, raw: Mapping[str, Any]) -> Found:
     return Found("ours", layout, raw, config.to_json(), config, weights, parameters, tokens, files)
 
 
+def _weights(folder: Path) -> Path:
+    """The file with the weights, or the index of several."""
+    there = [folder / name for name in (huggingface.WEIGHTS, huggingface.INDEX) if (folder / name).is_file()]
+    if not there and (folder / huggingface.PICKLE).exists():
+        raise CommandError(
+            f"{folder} has {huggingface.PICKLE}, a pickle, and no {huggingface.WEIGHTS}, which is read: write it with "
+            "`AutoModel.from_pretrained(FOLDER).save_pretrained(FOLDER)` of the library transformers"
+        )
+    return there[0] if there else folder / huggingface.WEIGHTS
+
+
+def parts(weights: Path) -> list[Path]:
+    """The files that hold the weights: the file itself, or those of an index. CommandError where one is none of the
+    folder."""
+    if weights.name != huggingface.INDEX:
+        return [weights]
+    where = read_object(weights).get("weight_map")
+    names: list[Any] = list(where.values()) if isinstance(where, dict) else [None]
+    if not all(isinstance(name, str) and name and Path(name).name == name for name in names):
+        raise CommandError(f"{weights}: its `weight_map` does not name files of its folder")
+    return [weights.parent / name for name in sorted(set(names))]
+
+
 def _require_size(path: Path, tokenizer: Tokenizer, config: Config) -> None:
     if tokenizer.size != config.vocabulary:
         raise CommandError(f"{path} has {tokenizer.size} tokens, the model {config.vocabulary}")
@@ -100,9 +128,10 @@ def _require_size(path: Path, tokenizer: Tokenizer, config: Config) -> None:
 
 def _require_bytes(weights: Path, parameters: int) -> None:
     """Two bytes a number are the least: so a config with impossible sizes is refused before memory is taken for it."""
-    if not weights.is_file():
-        raise CommandError(f"there is no {weights.name} in {weights.parent}")
-    size = weights.stat().st_size
+    for part in parts(weights) if weights.is_file() else [weights]:
+        if not part.is_file():
+            raise CommandError(f"there is no {part.name} in {part.parent}")
+    size = sum(part.stat().st_size for part in parts(weights))
     if size < 2 * parameters:
         raise CommandError(
             f"{weights} has {size:,} bytes, too few for the {parameters:,} numbers that its config asks for"

@@ -115,6 +115,11 @@ def draft(
             f"no circuit was found, and nothing is written: the search {found.pruned.stopped}; "
             f"the target is {spec.prune.loss:g} nats, the untouched model's own loss {own:.3g}"
         )
+    if not found.graph.node_count:
+        raise CommandError(
+            f"`{task.name}` needs no circuit, and nothing is written: with everything ablated its loss is "
+            f"{found.pruned.loss:.3g} nats, and the target is {spec.prune.loss:g}; a smaller --loss asks for more"
+        )
     options.told("look", 0.0)
     roles, arrows, claims = _contents(place, task, meter, found, seed, options)
     frame = replace(place.frame, head=_head(place.frame, task, found, own), doc=_doc(found))

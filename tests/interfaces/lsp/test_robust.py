@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from circuitlang.checking.static import check_text
+from circuitlang.interfaces.lsp.project import Project
 from circuitlang.interfaces.lsp.text import Text
 from circuitlang.language.syntax.parse import grammar
 from circuitlang.language.syntax.salvage import readable, salvage
@@ -35,6 +36,9 @@ PIECES = [
     "rule r = ",
     "{nosuch}",
     "# ",
+    "# \f\v",  # line ends for Python's splitlines, and not for an editor
+    "\x85",
+    "\u2028",
 ]
 PROGRAMS = [
     path.read_text(encoding="utf-8")
@@ -195,3 +199,24 @@ def test_the_server_never_imports_torch() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"textDocument": 3, "position": "x"}, {"textDocument": {"uri": "u"}, "position": {"line": -5}}],
+)
+def test_a_request_of_another_shape_is_answered(
+    client: Client, project: Path, params: dict[str, Any]
+) -> None:
+    answer = client.request("textDocument/hover", **params)
+    assert answer["error"]["code"] in (-32602, -32603)  # JSON-RPC: invalid params, internal error
+    assert client.open(project / "one.cir", SPEC)
+
+
+def test_where_there_is_no_project_only_the_folder_is_searched(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for place in (tmp_path, tmp_path / "deep"):
+        (place / "one.cir").write_text(SPEC, encoding="utf-8")
+    assert Project().files(tmp_path) == [tmp_path / "one.cir"]
+    (tmp_path / "pyproject.toml").write_text("")
+    assert len(Project().files(tmp_path)) == 2

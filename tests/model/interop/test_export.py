@@ -253,5 +253,61 @@ def test_a_gpt2_that_ours_cannot_be_is_refused(gpt2, tmp_path, harm, message):
 
 def test_a_folder_with_pickled_weights_only_is_refused(gpt2, tmp_path):
     shutil.move(gpt2 / "model.safetensors", gpt2 / "pytorch_model.bin")
+    with pytest.raises(CommandError, match=r"pytorch_model\.bin, a pickle, .* write it with `AutoModel"):
+        bring(gpt2, tmp_path / "ours", "ours", tmp_path / "text.py")
+    (gpt2 / "pytorch_model.bin").unlink()
     with pytest.raises(CommandError, match=r"there is no model\.safetensors in"):
         bring(gpt2, tmp_path / "ours", "ours", tmp_path / "text.py")
+
+
+def test_an_older_tokenizer_is_named(gpt2, tmp_path):
+    for name in ("vocab.json", "merges.txt"):
+        (gpt2 / name).write_text("{}")
+    (gpt2 / TOKENS).unlink()
+    with pytest.raises(CommandError, match=r"has vocab\.json and merges\.txt, and no tokenizer\.json"):
+        bring(gpt2, tmp_path / "ours", "ours", tmp_path / "text.py")
+
+
+def sharded(folder: Path, **where: object) -> None:
+    """The weights in three files and an index, of which `where` changes entries."""
+    state = gpt2_tensors()
+    (folder / "model.safetensors").unlink()
+    files = {name: f"model-{place % 3}.safetensors" for place, name in enumerate(state)}
+    for file in set(files.values()):
+        (folder / file).write_bytes(to_bytes({name: t for name, t in state.items() if files[name] == file}))
+    index = {"metadata": {}, "weight_map": {**files, **where}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def test_weights_in_several_files_are_those_of_one(gpt2, tmp_path):
+    bring(gpt2, tmp_path / "one", "ours", tmp_path / "text.py")
+    sharded(gpt2)
+    card = bring(gpt2, tmp_path / "ours", "ours", tmp_path / "text.py")
+    one, ours = (load(tmp_path / name, name).model.state_dict() for name in ("one", "ours"))
+    assert all(torch.equal(one[name], ours[name]) for name in one)
+    assert {f"model-{number}.safetensors" for number in range(3)} <= set(card["imported"]["files"])
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("../x.safetensors", "does not name files of its folder"),
+        (3, "does not name files of its folder"),
+        ("x.safetensors", "there is no x.safetensors in"),
+    ],
+)
+def test_an_index_names_files_of_its_folder(gpt2, tmp_path, file, message):
+    sharded(gpt2, more=file)
+    with pytest.raises(CommandError, match=message):
+        bring(gpt2, tmp_path / "ours", "ours", tmp_path / "text.py")
+
+
+def test_a_tensor_that_shares_anothers_numbers_is_read_by_its_name(gpt2, tmp_path):
+    bring(gpt2, tmp_path / "one", "ours", tmp_path / "text.py")
+    stored = {f"transformer.{name}": tensor for name, tensor in gpt2_tensors().items()}
+    stored["lm_head.weight"] = stored.pop("transformer.wte.weight")
+    shared = {"format": "pt", "transformer.wte.weight": "lm_head.weight"}
+    (gpt2 / "model.safetensors").write_bytes(to_bytes(stored, shared))
+    bring(gpt2, tmp_path / "ours", "ours", tmp_path / "text.py")
+    one, ours = (load(tmp_path / name, name).model.state_dict() for name in ("one", "ours"))
+    assert all(torch.equal(one[name], ours[name]) for name in one)

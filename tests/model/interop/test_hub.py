@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from circuitlang.model.interop.hub import FILES, fetch
+from circuitlang.model.interop import hub as module
+from circuitlang.model.interop.hub import FILES, fetch, unreachable
 from circuitlang.source.diagnostic import CommandError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -24,8 +26,11 @@ def test_a_pinned_commit_and_data_files_are_asked_for(monkeypatch, tmp_path):
         return str(tmp_path)
 
     monkeypatch.setattr(hub, "snapshot_download", snapshot)
+    monkeypatch.setattr(module, "unreachable", lambda address: "")
     assert fetch(f"hub:some-one/a.model_1@{COMMIT}") == tmp_path
-    assert asked == [("some-one/a.model_1", {"revision": COMMIT, "allow_patterns": list(FILES)})]
+    assert asked == [
+        ("some-one/a.model_1", {"revision": COMMIT, "allow_patterns": list(FILES), "local_files_only": False})
+    ]
     assert not any("py" in pattern or pattern == "*" for pattern in FILES)
 
 
@@ -63,3 +68,30 @@ def test_without_network_that_is_said(tmp_path: Path):
     assert f"error: cannot fetch hub:one/two@{COMMIT}: " in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "models").exists()
+
+
+def test_where_nobody_answers_the_hub_is_asked_once(monkeypatch, tmp_path):
+    """The library would ask six times; what it has from before it may still give."""
+    hub = pytest.importorskip("huggingface_hub")
+    asked = []
+
+    def snapshot(name, **options):
+        asked.append(options["local_files_only"])
+        raise OSError("not here")
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot)
+    monkeypatch.setattr(module, "unreachable", lambda address: "nobody answers")
+    with pytest.raises(CommandError, match="nobody answers"):
+        fetch(f"hub:one/two@{COMMIT}")
+    assert asked == [True]
+
+
+def test_who_answers_and_who_does_not(monkeypatch):
+    monkeypatch.setattr(module, "getproxies", dict)
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        port = there.getsockname()[1]
+        assert unreachable(f"https://127.0.0.1:{port}") == ""
+    assert unreachable(f"https://127.0.0.1:{port}").startswith("127.0.0.1 cannot be reached: ")
+    assert "cannot be reached" in unreachable("https://127.0.0.1:99999999")
+    monkeypatch.setattr(module, "getproxies", lambda: {"https": "proxy"})
+    assert unreachable("https://127.0.0.1:1") == ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from circuitlang.language.syntax.format import format_file
 from circuitlang.language.syntax.parse import parse
 from circuitlang.model.checkpoint import save
 from circuitlang.source.diagnostic import CommandError, ProgramError
+from circuitlang.studies.draft import draft as module
 from circuitlang.studies.draft.claim import NATS_MARGIN, SHARE_MARGIN, bound_of
 from circuitlang.studies.draft.draft import ROOM, Drafted, draft, target_for
 from circuitlang.studies.draft.look import LOOKED, look
@@ -182,6 +183,22 @@ def test_where_there_is_no_draft_nothing_is_written(
     with pytest.raises((CommandError, ProgramError), match=said):
         draft(path, None, model, made.folder / "none" / out, options=quick(made.folder))
     assert not (made.folder / "none").exists()
+
+
+def test_a_task_that_needs_no_circuit_is_said_to_need_none(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = module.search
+
+    def empty(*asked):
+        (found,), owns = search(*asked)
+        return [replace(found, graph=replace(found.graph, nodes=(), edges=()))], owns
+
+    monkeypatch.setattr(module, "search", empty)
+    said = "needs no circuit, and nothing is written: with everything ablated"
+    with pytest.raises(CommandError, match=said):
+        draft(made.folder / "quotes.task", None, "model", made.folder / "y.cir", options=quick(made.folder))
+    assert not (made.folder / "y.cir").exists()
 
 
 def test_a_search_without_a_circuit_writes_nothing(made: Made) -> None:
