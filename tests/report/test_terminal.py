@@ -1,13 +1,15 @@
 """What a terminal shows."""
 
 import unicodedata
+from typing import get_args
 
 import pytest
 
 from circuitlang.claims.verdict import Outcome
+from circuitlang.language.program.spec import Ablate
 from circuitlang.report.report import Report
 from circuitlang.report.terminal import terminal
-from circuitlang.report.words import LOCKED, meaning, remarks, spread
+from circuitlang.report.words import ABLATIONS, LOCKED, meaning, remarks, spread
 
 
 def test_the_whole_report(make, golden):
@@ -46,6 +48,10 @@ def test_a_control_of_the_lock_says_what_it_said_there(make):
     ):
         assert remarks(claim.model_copy(update={"control": control}))[-1] == said
         assert remarks(claim.model_copy(update={"control": control + LOCKED}))[-1] == said + LOCKED
+
+
+def test_every_ablation_has_its_words():
+    assert set(ABLATIONS) == set(get_args(Ablate))
 
 
 def test_one_seed_needs_no_table(make):
