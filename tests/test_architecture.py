@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -66,19 +67,18 @@ def test_no_room_hides_a_public_name() -> None:
     assert not rooms & set(circuitlang.__all__)
 
 
-def tree() -> str:
-    """The package's files, each with the first line of its docstring."""
-    rows: list[str] = []
-    for path in MODULES:
-        name = path.relative_to(ROOT)
-        if path.name == "__init__.py" and path.parent != PACKAGE:
-            rows.append(f"{name.parent}/")
-            rows[-1] += "  " + _first_line(path)
-        elif path.name != "__init__.py":
-            rows.append(
-                f"{'  ' * (len(name.parts) - 1)}{path.name:<{24 - 2 * len(name.parts)}} {_first_line(path)}"
-            )
-    return "\n".join(rows)
+def rooms() -> str:
+    """What stands in the package, in the order of import-linter's layers, each with the first line of its docstring."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert folders < set(layers)
+    return "\n".join(
+        f"{name + '/':<12} {_first_line(PACKAGE / name / '__init__.py')}"
+        if name in folders
+        else f"{name + '.py':<12} {_first_line(PACKAGE / f'{name}.py')}"
+        for name in reversed(layers)
+    )
 
 
 def _first_line(path: Path) -> str:

@@ -14,6 +14,7 @@ from circuitlang.checking.lock import UnusableLock, differing, hashes, misfits
 from circuitlang.circuit.graph import WEIGHTS, CircuitGraph, jaccard
 from circuitlang.claims.verdict import Outcome, void
 from circuitlang.language.program.spec import Spec
+from circuitlang.report import words
 from circuitlang.report.compare import changed, compare, short
 from circuitlang.report.drift import CircuitDrift, Drift, Shared
 from circuitlang.report.lock import LockedSpec
@@ -244,7 +245,7 @@ def _as_locked(claim: ClaimResult, before: ClaimResult | None, carried: bool) ->
         return claim
     changes: dict[str, object] = {}
     if before.control is not None and (carried or before.control != HELD):
-        changes["control"] = f"{before.control}, as locked"
+        changes["control"] = f"{before.control}{words.LOCKED}"
     if carried and claim.counterexample is None and claim.verdict is before.verdict is Outcome.FAIL:
         changes["counterexample"] = before.counterexample
     return claim.model_copy(update=changes)

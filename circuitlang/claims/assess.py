@@ -13,7 +13,7 @@ import numpy as np
 
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.match import Match, match
-from circuitlang.claims.counterexample import SHOWN, counterexample
+from circuitlang.claims.counterexample import counterexample, of_single_prompts
 from circuitlang.claims.judge import (
     UNMEASURED,
     judge,
@@ -27,7 +27,7 @@ from circuitlang.claims.kind import kind_of
 from circuitlang.claims.look import Values
 from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS, SCREENED, Plan
 from circuitlang.claims.measure import UNTOUCHED, Meter, Setting
-from circuitlang.claims.metrics import LOOKS, Unbound, View, measured
+from circuitlang.claims.metrics import METRICS, Unbound, View, measured
 from circuitlang.claims.random_circuits import alive_nodes, random_circuits
 from circuitlang.claims.subject import Subject
 from circuitlang.claims.verdict import Outcome, Verdict
@@ -131,9 +131,10 @@ class Assessor:
 
         def ahead(members: Sequence[str], size: int) -> None:
             for side, quantity in enumerate((claim.left, claim.right)):
-                if isinstance(quantity, Quantity) and quantity.metric in LOOKS:
+                how = METRICS.get(quantity.metric) if isinstance(quantity, Quantity) else None
+                if how is not None and how.look is not None:
                     views = [view for name in members if (view := pairs[name][side]) is not None]
-                    self.meter.ahead([view.setting for view in views], size, LOOKS[quantity.metric])
+                    self.meter.ahead([view.setting for view in views], size, how.look)
 
         found = judge_each(claim, measures, kind, plan, self.seed, ahead)
         if note and found.outcome is Outcome.NOT_MEASURED:
@@ -149,7 +150,7 @@ class Assessor:
     def explained(self, claim: Claim, verdict: Verdict) -> Verdict:
         """The verdict with the smallest prompt found on which the claim breaks, where it fails. It says so where there
         is none; of a metric whose number for one prompt says nothing about that prompt it says nothing."""
-        if verdict.outcome is not Outcome.FAIL or claim.left.metric not in SHOWN:
+        if verdict.outcome is not Outcome.FAIL or not of_single_prompts(claim.left.metric):
             return verdict
         _, pairs = self.planned(claim, self.pairs(claim))
         found = counterexample(claim, verdict, *pairs[verdict.member or next(iter(pairs))])

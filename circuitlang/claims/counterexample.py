@@ -15,15 +15,14 @@ import numpy as np
 
 from circuitlang.claims.kind import BINARY
 from circuitlang.claims.measure import Meter, Setting
-from circuitlang.claims.metrics import View, measured
+from circuitlang.claims.metrics import METRICS, View, measured
 from circuitlang.claims.verdict import Counterexample, Verdict
+from circuitlang.language.program.plugins import metric_row
 from circuitlang.language.program.spec import Claim, Quantity
 from circuitlang.prompts.encode import encode
 from circuitlang.prompts.prompt import Datapoint
 from circuitlang.storage.cache import Cache
 
-SHOWN = frozenset({"loss", "accuracy", "agreement", "flip", "kl", "rise", "probability", "mass"})
-"""Metrics whose number for one prompt says something about that prompt alone."""
 ASKED = 120
 """Datapoints that the model is asked while searching and shrinking; some 20 ms each for a model of four layers."""
 _WRONG_SIDE = {"<": operator.ge, "<=": operator.gt, ">": operator.le, ">=": operator.lt}
@@ -32,7 +31,7 @@ _WRONG_SIDE = {"<": operator.ge, "<=": operator.gt, ">": operator.le, ">=": oper
 def counterexample(claim: Claim, verdict: Verdict, left: View, right: View | None) -> Counterexample | None:
     """Of a claim that failed as `verdict` says, about these views. None for a metric that says nothing about single
     prompts, and where no single prompt breaks the claim."""
-    if claim.left.metric not in SHOWN or verdict.interval is None:
+    if not of_single_prompts(claim.left.metric) or verdict.interval is None:
         return None
     if right is not None and right.setting.where != left.setting.where:  # of prompts that differ
         return None
@@ -41,6 +40,12 @@ def counterexample(claim: Claim, verdict: Verdict, left: View, right: View | Non
     shrunk = search.shrunk() if broken is not None else None
     found = min((each for each in (shrunk, broken) if each is not None), key=_size, default=None)
     return None if found is None else search.answers(*found)
+
+
+def of_single_prompts(metric: str) -> bool:
+    """Whether its number for one prompt says something about that prompt alone: of a role's values it does not, and of
+    a plug-in's nothing is known."""
+    return metric in METRICS and not any(each.type == "role" for each in metric_row(metric).parameters)
 
 
 Broken = tuple[Datapoint, int]  # and which of its cases

@@ -37,7 +37,6 @@ METHODS = {
     "loss": "skew-corrected t",
     "real": "skew-corrected t",
 }
-_COMPARED = frozenset({"rise", "agreement", "flip", "kl"})  # with the untouched model on the same prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +192,8 @@ def _normal(deviation: float, n: int, alpha: float) -> float:
 
 
 def _compared(side: Quantity) -> bool:
-    return side.metric in _COMPARED
+    """Whether with the untouched model on the same prompts."""
+    return metric_row(side.metric).given == "must"
 
 
 def _setting(side: Quantity) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,6 @@ from circuitlang.language.program.spec import Argument
 from circuitlang.prompts.stream import Stream, derive
 from circuitlang.site import Node
 from circuitlang.source.diagnostic import Unmeasurable
-
-Kind = Literal["loss", "share", "real"]
 
 
 class Unbound(Unmeasurable):
@@ -174,32 +172,33 @@ def _order(n: int) -> list[int]:
     return Stream(derive("auroc", n)).pick(range(n), n)
 
 
-METRICS: Mapping[str, Callable[[View, int], Values]] = {
-    "loss": View.loss,
-    "accuracy": View.accuracy,
-    "rise": View.rise,
-    "agreement": View.agreement,
-    "kl": View.kl,
-    "flip": View.flip,
-    "probability": View.probability,
-    "mass": View.mass,
-    "attention": View.attention,
-    "activation": View.activation,
-    "auroc": View.auroc,
+class Measured(NamedTuple):
+    """How a metric is measured. `look`: what is read off, where settings that differ late can be measured together."""
+
+    function: Callable[[View, int], Values]
+    look: Look | None = None
+
+
+METRICS: Mapping[str, Measured] = {
+    "loss": Measured(View.loss, SCORES),
+    "accuracy": Measured(View.accuracy, SCORES),
+    "rise": Measured(View.rise, SCORES),
+    "agreement": Measured(View.agreement, SCORES),
+    "kl": Measured(View.kl, Look("divergence")),
+    "flip": Measured(View.flip, SCORES),
+    "probability": Measured(View.probability, SCORES),
+    "mass": Measured(View.mass, SCORES),
+    "attention": Measured(View.attention),
+    "activation": Measured(View.activation),
+    "auroc": Measured(View.auroc),
 }
 """The sampled metrics of the vocabulary; `nodes` and `edges` are counted."""
-
-LOOKS: Mapping[str, Look] = {
-    **dict.fromkeys(("loss", "accuracy", "rise", "agreement", "flip", "probability", "mass"), SCORES),
-    "kl": Look("divergence"),
-}
-"""What is read off for a metric, where settings that differ late can be measured together."""
 
 
 def measured(name: str) -> Callable[[View, int], Values]:
     """The function that measures a metric; a plug-in's by the words of its row."""
     if name in METRICS:
-        return METRICS[name]
+        return METRICS[name].function
     row = metric_row(name)
     return lambda view, n: _by_package(row, view, n)
 

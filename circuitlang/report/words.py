@@ -22,6 +22,8 @@ from circuitlang.report.results import (
 
 _LISTED = 24
 """Of a longer list a reader sees so many; report.json has it whole."""
+LOCKED = ", as locked"
+"""Behind what is of the lock and was not measured again."""
 _EVERY = "every datapoint"
 """The method of a mean over all datapoints that there are."""
 
@@ -169,8 +171,8 @@ def remarks(claim: ClaimResult) -> list[str]:
         found.append(f"{left} against {number(claim.right_value)}; the interval is of the difference")
     if claim.member is not None or claim.note:
         found.append(": ".join(filter(None, (claim.member, claim.note))))
-    if claim.control == "held":
-        found.append("no gating null passes it")
+    if claim.control in ("held", f"held{LOCKED}"):
+        found.append(f"no gating null passes it{claim.control.removeprefix('held')}")
     elif claim.control is not None:
         found.append(f"passed by a null as well: {claim.control}")
     if claim.informational:

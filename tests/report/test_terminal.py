@@ -1,13 +1,15 @@
 """What a terminal shows."""
 
 import unicodedata
+from typing import get_args
 
 import pytest
 
 from circuitlang.claims.verdict import Outcome
+from circuitlang.language.program.spec import Ablate
 from circuitlang.report.report import Report
 from circuitlang.report.terminal import terminal
-from circuitlang.report.words import meaning, spread
+from circuitlang.report.words import ABLATIONS, LOCKED, meaning, remarks, spread
 
 
 def test_the_whole_report(make, golden):
@@ -36,6 +38,20 @@ def test_the_environment_changes_nothing(make, monkeypatch):
     for name, value in {"COLUMNS": "20", "FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "dumb"}.items():
         monkeypatch.setenv(name, value)
     assert terminal(make()) == usual
+
+
+def test_a_control_of_the_lock_says_what_it_said_there(make):
+    claim = make().claims[0]
+    for control, said in (
+        ("held", "no gating null passes it"),
+        ("random", "passed by a null as well: random"),
+    ):
+        assert remarks(claim.model_copy(update={"control": control}))[-1] == said
+        assert remarks(claim.model_copy(update={"control": control + LOCKED}))[-1] == said + LOCKED
+
+
+def test_every_ablation_has_its_words():
+    assert set(ABLATIONS) == set(get_args(Ablate))
 
 
 def test_one_seed_needs_no_table(make):
