@@ -1,4 +1,4 @@
-"""Circuit: one circuit that was found, with what is known of it; shows itself in notebooks, as edges, in other formats."""
+"""Circuit: one circuit that was found, with what is known of it; shown in notebooks and in formats of other tools."""
 
 from __future__ import annotations
 
