@@ -22,23 +22,22 @@ from xml.etree import ElementTree
 
 import pygraphviz
 
-from circuitlang.report.badge import badge
-from circuitlang.report.concise import concise
+from circuitlang.report.annotations import concise, github
+from circuitlang.report.circuit import edge_list, read_edge_list
 from circuitlang.report.diagram import dot
 from circuitlang.report.diff import diff_reports
 from circuitlang.report.diff_lines import diff_lines
 from circuitlang.report.drift import Changed
-from circuitlang.report.edge_list import edge_list, read_edge_list
 from circuitlang.report.escape import lone_surrogates_spelled, visible
 from circuitlang.report.exhibit import Exhibit
-from circuitlang.report.github import github
+from circuitlang.report.files import badge
 from circuitlang.report.junit import junit
 from circuitlang.report.lock import Lock, LockedSpec, read_lock
+from circuitlang.report.lock_status import LockStatus, lock_status_lines
 from circuitlang.report.markdown import markdown
 from circuitlang.report.page.write import page, page_data
 from circuitlang.report.report import Report
 from circuitlang.report.sarif import sarif
-from circuitlang.report.standing import Standing, standing_lines
 from circuitlang.report.terminal import terminal
 from circuitlang.source.diagnostic import Source
 from tests.report.conftest import make_exhibit, make_report
@@ -168,7 +167,7 @@ def in_diff(report: Report, text: str) -> None:
 def in_status(report: Report, text: str) -> None:
     """A file, a spec and a lock's notes that are called so."""
     made = Changed(name=text, old=text, new=HARMLESS)
-    lines = list(standing_lines([Standing(text, text, "out of date", text, (made,), text)]))
+    lines = list(lock_status_lines([LockStatus(text, text, "out of date", text, (made,), text)]))
     assert len(lines) == 2
     harmless("\n".join(lines))
 

@@ -52,7 +52,7 @@ def _load(opened: Browser, address: str) -> tuple[float, float, float]:
 
 
 def _given() -> Path:
-    from circuitlang.report.view import page_of
+    from circuitlang.report.saved import page_of
 
     return page_of(Path(sys.argv[1]))
 

@@ -16,7 +16,7 @@ import pytest
 from circuitlang.checking.static import check_text
 from circuitlang.interfaces.cli.main import main
 from circuitlang.language.files import EXTENSIONS, programs
-from circuitlang.report.corpus import corpus_data, corpus_lines
+from circuitlang.report.preview import corpus_data, corpus_lines
 from circuitlang.source.diagnostic import CommandError
 from circuitlang.storage.atomic import create_whole
 from circuitlang.studies.show import is_corpus, preview_corpus

@@ -14,8 +14,8 @@ import pytest
 
 from circuitlang.language.program.corpus import Corpus, Document
 from circuitlang.language.program.load import load, load_text
+from circuitlang.prompts.corpus_files import real_files
 from circuitlang.prompts.document import RuleDocuments, rule_documents
-from circuitlang.prompts.files import real_files
 from circuitlang.prompts.generate import Generator
 
 ROOT = Path(__file__).parents[1]

@@ -13,8 +13,8 @@ from pathlib import Path
 from benchmarks.promises.audit import Watch
 from benchmarks.promises.samples import child, command, program_texts
 from circuitlang.language.program.load import load
+from circuitlang.prompts.corpus_files import real_files
 from circuitlang.prompts.document import RuleDocuments
-from circuitlang.prompts.files import real_files
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import SPLITS
 from circuitlang.prompts.support import support

@@ -15,7 +15,7 @@ from benchmarks.promises.audit import Watch
 from benchmarks.promises.samples import child, command
 from circuitlang.language.program.load import load
 from circuitlang.language.syntax.strings import quoted
-from circuitlang.prompts.files import real_files
+from circuitlang.prompts.corpus_files import real_files
 from circuitlang.source.diagnostic import CommandError, ProgramError
 
 SECRET = "a secret that stands outside of the project"

@@ -13,12 +13,12 @@ from circuitlang.language.program.spec import Spec
 from circuitlang.model.locate import digest_of, model_folder
 from circuitlang.report.diff import Diff, diff_reports
 from circuitlang.report.lock import Lock, LockedSpec, beside, read_lock
-from circuitlang.report.standing import Standing
-from circuitlang.report.stored import read_reports
+from circuitlang.report.lock_status import LockStatus
+from circuitlang.report.saved import read_reports
 from circuitlang.source.diagnostic import CommandError
 
 
-def status(paths: Sequence[Path]) -> list[Standing]:
+def status(paths: Sequence[Path]) -> list[LockStatus]:
     """`status`: how every spec of the files and folders stands to its lock; and locks without a spec file.
 
     Raises ProgramError with the mistakes of a file.
@@ -33,38 +33,38 @@ def status(paths: Sequence[Path]) -> list[Standing]:
     )
     return [
         *found,
-        *(Standing(str(lock), "", "no spec", note="its spec file is not there") for lock in alone),
+        *(LockStatus(str(lock), "", "no spec", note="its spec file is not there") for lock in alone),
     ]
 
 
-def _of_file(path: Path, digest: Callable[[Path], str]) -> Iterator[Standing]:
+def _of_file(path: Path, digest: Callable[[Path], str]) -> Iterator[LockStatus]:
     """`digest`: of the files of a model, by its folder."""
     program = load(path)
     place = beside(path)
     if not place.exists():
-        yield from (Standing(str(path), name, "no lock") for name in program.specs)
+        yield from (LockStatus(str(path), name, "no lock") for name in program.specs)
         return
     try:
         lock = read_lock(place)
     except CommandError as error:
-        yield from (Standing(str(path), name, "unreadable", note=str(error)) for name in program.specs)
+        yield from (LockStatus(str(path), name, "unreadable", note=str(error)) for name in program.specs)
         return
     for spec in program.specs.values():
         yield _of_spec(path, spec, lock, digest)
     for name in lock.specs.keys() - program.specs.keys():
-        yield Standing(str(path), name, "no spec", note="the lock has it, the file has not")
+        yield LockStatus(str(path), name, "no spec", note="the lock has it, the file has not")
 
 
-def _of_spec(path: Path, spec: Spec, lock: Lock, digest: Callable[[Path], str]) -> Standing:
+def _of_spec(path: Path, spec: Spec, lock: Lock, digest: Callable[[Path], str]) -> LockStatus:
     locked = lock.specs.get(spec.name)
     if locked is None:
-        return Standing(str(path), spec.name, "out of date", note="the file's lock does not have it")
+        return LockStatus(str(path), spec.name, "out of date", note="the file's lock does not have it")
     try:
         model = digest(model_folder(spec, project_root(path)))
     except CommandError as error:
-        return Standing(str(path), spec.name, "out of date", _verdict(locked), note=str(error))
+        return LockStatus(str(path), spec.name, "out of date", _verdict(locked), note=str(error))
     found = differing(locked, hashes(spec, model), locked.report.provenance.seed)
-    return Standing(
+    return LockStatus(
         str(path),
         spec.name,
         "out of date" if found else "up to date",

@@ -13,9 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from circuitlang.language.program.corpus import Corpus
+from circuitlang.prompts.corpus_files import real_files
 from circuitlang.prompts.document import rule_documents
 from circuitlang.prompts.features import Cut
-from circuitlang.prompts.files import real_files
 
 DOCUMENTS = 4_000
 """Of a corpus' rules, over which shares are taken."""

@@ -1,4 +1,4 @@
-"""Circuit: one circuit that was found, with what is known of it; shows itself in notebooks and in other formats."""
+"""Circuit: one circuit that was found, with what is known of it; shown in notebooks and in formats of other tools."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from circuitlang.circuit.graph import CircuitGraph, GraphEdge
 from circuitlang.report.diagram import Diagram, dot
-from circuitlang.report.edge_list import edge_list
 from circuitlang.report.escape import no_command, visible
 from circuitlang.report.listing import graph_lines
 from circuitlang.report.neuronpedia import Seen, neuronpedia
@@ -20,6 +19,12 @@ from circuitlang.storage.atomic import write_whole
 
 if TYPE_CHECKING:
     import networkx
+
+
+from collections.abc import Iterator
+
+from circuitlang.circuit.graph import EDGE_KINDS, EdgeKind, End
+from circuitlang.site import Node, parse_node
 
 
 @dataclass(frozen=True)
@@ -164,3 +169,47 @@ FORMATS = {
 def _spelt(name: str | tuple[str, str]) -> str:
     """A text end with its side and in quotes: no text is taken for a node, and all are fit for XML."""
     return name if isinstance(name, str) else f"{name[0]} {json.dumps(name[1])}"
+
+
+_KINDS: dict[str, EdgeKind] = {kind: kind for kind in EDGE_KINDS}
+HEAD = "source\ttarget\tweight\tkind"
+
+
+def edge_list(graph: CircuitGraph) -> str:
+    """One line per edge behind a line of headings. A node is spelt as `1.neuron[37]`; a text, as a token, is a JSON
+    string in ASCII, so that it has quotes, and no tab or line break. Weights are exact. Nodes without an edge are not
+    in it."""
+    lines = (f"{_spelt_end(e.source)}\t{_spelt_end(e.target)}\t{e.weight!r}\t{e.kind}" for e in graph.edges)
+    return "\n".join([HEAD, *lines]) + "\n"
+
+
+def read_edge_list(text: str) -> tuple[GraphEdge, ...]:
+    """The inverse. ValueError, with the number of the line, for anything else."""
+    return tuple(_read(text))
+
+
+def _read(text: str) -> Iterator[GraphEdge]:
+    head, *lines = text.split("\n")
+    if head != HEAD:
+        raise ValueError("line 1: not an edge list: its first line is `source target weight kind`")
+    for number, line in enumerate(lines, 2):
+        if not line:
+            continue
+        try:
+            source, target, weight, kind = line.split("\t")
+            yield GraphEdge(_end(source), _end(target), float(weight), _KINDS[kind])
+        except (ValueError, KeyError) as error:
+            raise ValueError(f"line {number}: not an edge: {line!r}") from error
+
+
+def _spelt_end(end: End) -> str:
+    return str(end) if isinstance(end, Node) else no_command(json.dumps(end), r"\u005b")
+
+
+def _end(spelt: str) -> End:
+    if not spelt.startswith('"'):
+        return parse_node(spelt)
+    text = json.loads(spelt)
+    if not isinstance(text, str):
+        raise ValueError("not a text")
+    return text

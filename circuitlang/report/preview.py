@@ -1,17 +1,20 @@
-"""Datapoints -> what a terminal shows of them: prompts with their marks, what differs, answers and foils."""
+"""Datapoints, or a corpus -> what a terminal shows of them: prompts with marks, what differs, answers and foils."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
 from rich.cells import cell_len
 from rich.text import Text
 
+from circuitlang.language.program.corpus import Corpus
 from circuitlang.language.program.task import Task
 from circuitlang.prompts.case_spans import Range, case_spans
 from circuitlang.prompts.draw import held_out_texts
+from circuitlang.prompts.predictable import Predictable
 from circuitlang.prompts.prompt import Datapoint, Prompt
 from circuitlang.report.escape import visible
 from circuitlang.source.visible import RUNNER_COMMAND
@@ -132,3 +135,27 @@ def preview_data(task: Task, datapoints: Sequence[Datapoint]) -> list[dict[str, 
         for datapoint in datapoints
         for prompt in datapoint.prompts
     ]
+
+
+def corpus_lines(
+    corpus: Corpus, documents: Sequence[str], found: Mapping[str, Predictable], tokens: str
+) -> Iterator[str]:
+    """`tokens`: whose tokens were counted, in words."""
+    for number, text in enumerate(documents):
+        yield f"{corpus.name} document {number}"
+        yield from (f"  | {visible(line)}" for line in text.splitlines())
+        yield ""
+    yield f"{corpus.name}: of its tokens ({visible(tokens)}) can be predicted"
+    yield "  by a table: what most often follows the token before, in other documents"
+    yield "  by copying: what followed the token before where it last stood in the same document"
+    yield "  only by copying: where the table is wrong; without much of it no head learns to copy"
+    yield f"{'':8}{'tokens':>12}{'table':>10}{'copying':>10}{'only copying':>15}"
+    for stream, share in found.items():
+        yield (f"{stream:8}{share.tokens:>12,}{share.table:>10.1%}{share.copying:>10.1%}{share.alone:>15.1%}")
+
+
+def corpus_data(
+    corpus: Corpus, documents: Sequence[str], found: Mapping[str, Predictable], tokens: str
+) -> dict[str, Any]:
+    predictable = {stream: asdict(share) for stream, share in found.items()}
+    return {"corpus": corpus.name, "tokens": tokens, "documents": list(documents), "predictable": predictable}

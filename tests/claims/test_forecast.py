@@ -17,7 +17,7 @@ from circuitlang.claims.forecast import ASSUMED, METHODS, POWER, Costs, forecast
 from circuitlang.claims.interval import interval
 from circuitlang.language.program.load import load_text
 from circuitlang.language.program.spec import Spec
-from circuitlang.report.forecast import forecast_data, forecast_lines
+from circuitlang.report.forecast_lines import forecast_data, forecast_lines
 
 TASK = """
 task t {
@@ -141,7 +141,7 @@ def test_the_command_needs_no_torch(tmp_path: Path) -> None:
     program = (
         "import sys; from circuitlang.interfaces.cli import run; from circuitlang.checking.job import Options; "
         "from circuitlang.checking.plan import plan; from pathlib import Path; "
-        "from circuitlang.report.forecast import forecast_lines; "
+        "from circuitlang.report.forecast_lines import forecast_lines; "
         "list(forecast_lines(plan(Path('specs/bracket_depth.cir'), None, Options(), False)[0])); "
         "print('torch' in sys.modules)"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from circuitlang.language.program.corpus import Corpus, Files
-from circuitlang.prompts.files import files_of, real_files
+from circuitlang.prompts.corpus_files import files_of, real_files
 from circuitlang.source.diagnostic import CommandError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from circuitlang.prompts.files import matching
+from circuitlang.prompts.corpus_files import matching
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,8 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from circuitlang.claims.verdict import Outcome
-from circuitlang.report.concise import concise
-from circuitlang.report.github import github
+from circuitlang.report.annotations import concise, github
 from circuitlang.report.junit import junit
 from circuitlang.report.words import gates
 

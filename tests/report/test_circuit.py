@@ -19,8 +19,7 @@ from circuitlang.circuit.graph import (
     attention_edges,
     residual_edges,
 )
-from circuitlang.report.circuit import FORMATS, Circuit
-from circuitlang.report.edge_list import read_edge_list
+from circuitlang.report.circuit import FORMATS, Circuit, read_edge_list
 from circuitlang.report.neuronpedia import Seen
 from circuitlang.site import PRUNED_PLACES, Node, Place, Site
 from circuitlang.source.diagnostic import CommandError

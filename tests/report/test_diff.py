@@ -12,7 +12,7 @@ from circuitlang.report.diff import PARTS, diff_reports, same
 from circuitlang.report.diff_lines import diff_data, diff_lines, line
 from circuitlang.report.lock import Lock, LockedSpec
 from circuitlang.report.report import Report
-from circuitlang.report.stored import read_reports
+from circuitlang.report.saved import read_reports
 from circuitlang.source.diagnostic import CommandError
 from tests.report.conftest import make_report, random_graph
 

@@ -10,10 +10,9 @@ import pytest
 from circuitlang.claims.battery.check_result import Check
 from circuitlang.claims.controls.control import Control
 from circuitlang.claims.verdict import Interval, Outcome
+from circuitlang.report.annotations import concise, github
 from circuitlang.report.battery import BatteryResult
-from circuitlang.report.concise import concise
 from circuitlang.report.control import ControlResult
-from circuitlang.report.github import github
 from circuitlang.report.junit import junit
 from circuitlang.report.markdown import markdown
 from circuitlang.report.report import Report

@@ -21,8 +21,7 @@ from circuitlang.claims.verdict import Outcome
 from circuitlang.report.escape import lone_surrogates_spelled
 from circuitlang.report.exhibit import Exhibit, pack_shares, pack_tokens, pack_values
 from circuitlang.report.page.layout import CELL, HEIGHT, layout
-from circuitlang.report.page.scale import WIDTH, scale
-from circuitlang.report.page.write import FOLDER, SCRIPTS, json_block, page, page_data, reasons
+from circuitlang.report.page.write import FOLDER, SCRIPTS, WIDTH, json_block, page, page_data, reasons, scale
 from circuitlang.report.report import Report
 from tests.report.conftest import make_exhibit, make_report, random_graph
 from tests.report.test_hostile import HOSTILE

@@ -179,9 +179,8 @@ _LISTS = (ReportFormat.CONCISE, ReportFormat.GITHUB)  # of lines: warnings stand
 def _print(
     done: Sequence[Done], warnings: Sequence[Diagnostic], unlocked: Sequence[Diagnostic], format: ReportFormat
 ) -> None:
-    from circuitlang.report.concise import concise
+    from circuitlang.report.annotations import concise, github
     from circuitlang.report.diagnostics import path
-    from circuitlang.report.github import github
     from circuitlang.report.junit import junit
     from circuitlang.report.sarif import sarif_text
     from circuitlang.report.terminal import terminal
@@ -223,7 +222,7 @@ def plan(
     """
     from circuitlang.checking import plan as plans
     from circuitlang.checking.job import Options
-    from circuitlang.report.forecast import forecast_data, forecast_lines
+    from circuitlang.report.forecast_lines import forecast_data, forecast_lines
 
     found = plans.plan(spec, name, Options(device.value, controls=controls), measure)
     if format is Format.JSON:

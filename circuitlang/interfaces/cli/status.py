@@ -27,13 +27,13 @@ def status(
     Example: `circuitlang status specs`
     """
     from circuitlang.checking import status as against
-    from circuitlang.report.standing import FINE, standing_data, standing_lines
+    from circuitlang.report.lock_status import FINE, lock_status_data, lock_status_lines
 
     found = against.status(paths or [Path()])
     if format is Format.JSON:
-        say_json(standing_data(found))
+        say_json(lock_status_data(found))
     else:
-        say(standing_lines(found) if found else ["there is no spec here"])
+        say(lock_status_lines(found) if found else ["there is no spec here"])
     if any(each.state not in FINE for each in found):
         raise typer.Exit(DIFFERS)
 
@@ -72,7 +72,7 @@ def view(
 
     Example: `circuitlang view runs/bracket_depth`
     """
-    from circuitlang.report.view import page_of
+    from circuitlang.report.saved import page_of
 
     page = page_of(report)
     say([f"page at {page}"])

@@ -103,7 +103,7 @@ def preview(
     with mistakes_as(format):
         tokens = f"those of {model}" if model else "words and runs of punctuation"
         if stages.is_corpus(task, name):
-            from circuitlang.report.corpus import corpus_data, corpus_lines
+            from circuitlang.report.preview import corpus_data, corpus_lines
 
             if cues or pins:
                 raise CommandError("--cues and --where are for tasks, and this is a corpus")
@@ -116,7 +116,7 @@ def preview(
         if model and not cues:
             raise CommandError("--model is for --cues and for a corpus: whose tokens are counted")
         if cues:
-            from circuitlang.report.cues import cue_data, cue_lines
+            from circuitlang.report.cue_table import cue_data, cue_lines
 
             found, seen = stages.find_cues(task, name, model, SPLITS[split], number, pins, seed)
             if format is MistakeFormat.JSON:

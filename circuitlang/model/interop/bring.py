@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from circuitlang.model.interop.look import look
+from circuitlang.model.interop.inspect_folder import look
 from circuitlang.model.locate import CARD, TOKENS, WEIGHTS, ZOO, read_card
 from circuitlang.model.memory import available_memory
 from circuitlang.prompts import byte_pairs

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from circuitlang.language.program.corpus import Corpus
 from circuitlang.language.program.recipe import Recipe
+from circuitlang.prompts.corpus_files import real_files
 from circuitlang.prompts.document import rule_documents
-from circuitlang.prompts.files import real_files
 from circuitlang.prompts.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
 from circuitlang.source.diagnostic import CommandError
 from circuitlang.storage.atomic import replace_whole, write_whole

@@ -17,7 +17,7 @@ from circuitlang.claims.verdict import UNMEASURED, Interval
 from circuitlang.language.program.spec import Claim
 from circuitlang.language.program.task import Task
 from circuitlang.studies.draft.guess import Guess
-from circuitlang.studies.draft.text import ClaimText
+from circuitlang.studies.draft.spec_text import ClaimText
 
 FRESH = 512
 """Datapoints of `select` that a bound is measured on: those behind the ones on which the search chose."""

@@ -37,7 +37,7 @@ from circuitlang.studies.draft.claim import (
     candidates,
 )
 from circuitlang.studies.draft.guess import Guess, guess
-from circuitlang.studies.draft.text import ClaimText, Frame, RoleText, draft_text
+from circuitlang.studies.draft.spec_text import ClaimText, Frame, RoleText, draft_text
 from circuitlang.studies.training import is_competent
 
 ROOM = 0.1

@@ -11,8 +11,8 @@ from circuitlang.circuit.parts import Anatomy, Part
 from circuitlang.claims.measure import Meter
 from circuitlang.language.program.hypothesis import Circuit, Role
 from circuitlang.site import Node
-from circuitlang.studies.draft.look import Sight, look
-from circuitlang.studies.draft.text import RoleText, fresh_name
+from circuitlang.studies.draft.observe import Sight, look
+from circuitlang.studies.draft.spec_text import RoleText, fresh_name
 
 ROLES = 5
 """The most roles that a draft names."""

@@ -6,13 +6,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from circuitlang.checking.bench import choose_device
 from circuitlang.language.files import choose
 from circuitlang.language.program.load import load, project_root
 from circuitlang.language.program.recipe import Recipe
 from circuitlang.language.program.spec import PruneSettings
 from circuitlang.language.program.task import Task
-from circuitlang.model.training.data import prepare
+from circuitlang.model import checkpoint
+from circuitlang.model.checkpoint import Checkpoint
+from circuitlang.model.locate import WEIGHTS, read_card
+from circuitlang.model.training.card import make_card, reference_text
+from circuitlang.model.training.data import TokenData, prepare
+from circuitlang.model.training.train import train, validation_loss
 from circuitlang.prompts.support import check_support
 from circuitlang.report.frontier import Frontier, Trained
 from circuitlang.report.plot import plot
@@ -20,12 +27,54 @@ from circuitlang.source.diagnostic import CommandError, ProgramError
 from circuitlang.source.progress import Told
 from circuitlang.storage.atomic import require_writable, write_all
 from circuitlang.storage.cache import Cache, default_folder
-from circuitlang.studies.frontier.compare import compared, dense_beside
+from circuitlang.studies.frontier.circuit_sizes import able, measure
+from circuitlang.studies.frontier.compare import compared, dense_beside, next_width
 from circuitlang.studies.frontier.grid import Point, head_width, kept, vary
-from circuitlang.studies.frontier.match import next_width
-from circuitlang.studies.frontier.sizes import able, measure
-from circuitlang.studies.frontier.train import Nursery
-from circuitlang.studies.training import all_tasks
+from circuitlang.studies.training import all_tasks, stepping
+
+ROWS = 1024
+"""Rows of kept-out text, of each stream, that the pretraining loss is taken on: the same for all models."""
+LOSS = "pretraining_loss"
+
+
+@dataclass(frozen=True)
+class Nursery:
+    """Trains the models of a grid into `folder`. All read one text with one tokenizer, `data`: only so are their losses
+    per token comparable. A seed decides a model's start and the order of the text."""
+
+    base: Recipe
+    data: TokenData
+    folder: Path
+    narrowest: int
+    device: torch.device
+    told: Told
+
+    def loss(self, point: Point) -> float:
+        """Nats per token on kept-out text, the streams by their shares. Trains the model where there is none."""
+        return float(read_card(self.home(point))[LOSS])  # pyright: ignore[reportArgumentType]
+
+    def model(self, point: Point) -> Checkpoint:
+        return checkpoint.load(self.home(point), point.name, self.device)
+
+    def home(self, point: Point) -> Path:
+        """The model's folder. A training that was cut off is continued."""
+        folder = self.folder / point.name
+        recipe = vary(self.base, point, self.narrowest)
+        if (folder / WEIGHTS).exists() and read_card(folder).get("recipe") == recipe.text:
+            return folder
+
+        def told(stage: str, share: float) -> None:
+            self.told(f"{point.name}  {stage}", share)
+
+        state = self.folder / "work" / f"{point.name}.safetensors"
+        run = train(recipe, self.data, state, self.device, stepping(told))
+        card = make_card(recipe, self.data, run, self.device, {})
+        losses = validation_loss(run.model, self.data, self.device, ROWS)
+        card[LOSS] = sum(stream.share * losses[stream.name] for stream in self.data.streams)
+        reference = reference_text(recipe, self.data)
+        checkpoint.save(folder, run.model, self.data.tokenizer, reference, card)
+        state.unlink(missing_ok=True)
+        return folder
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ from circuitlang.source.diagnostic import CommandError, ProgramError
 from circuitlang.studies.draft import draft as module
 from circuitlang.studies.draft.claim import NATS_MARGIN, SHARE_MARGIN, bound_of
 from circuitlang.studies.draft.draft import ROOM, Drafted, draft, target_for
-from circuitlang.studies.draft.look import LOOKED, look
-from circuitlang.studies.draft.text import fresh_name
+from circuitlang.studies.draft.observe import LOOKED, look
+from circuitlang.studies.draft.spec_text import fresh_name
 from tests.test_architecture import ROOT
 from tests.test_readme import fenced, shape
 

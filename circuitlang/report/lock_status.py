@@ -1,4 +1,4 @@
-"""Standing: how a spec stands to its lock; as lines to read and as plain data."""
+"""LockStatus: how a spec stands to its lock; as lines to read and as plain data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FINE: tuple[State, ...] = ("up to date", "no lock")
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LockStatus:
     """`path`: the spec's file, or a lock's without one. `verdict`: when the lock was made. `changed`: what went into
     the lock and is another now. `note`: one sentence more."""
 
@@ -27,7 +27,7 @@ class Standing:
     note: str = ""
 
 
-def standing_lines(found: Sequence[Standing]) -> Iterator[str]:
+def lock_status_lines(found: Sequence[LockStatus]) -> Iterator[str]:
     """A line each, with what differs below it."""
     names = [harmless_to_ci(visible(f"{each.path}  {each.spec}".rstrip())) for each in found]
     wide = max(map(len, names), default=0)
@@ -38,7 +38,7 @@ def standing_lines(found: Sequence[Standing]) -> Iterator[str]:
             yield harmless_to_ci(visible(f"    {one.name}: {short(one.old)}, now {short(one.new)}"))
 
 
-def standing_data(found: Sequence[Standing]) -> list[dict[str, Any]]:
+def lock_status_data(found: Sequence[LockStatus]) -> list[dict[str, Any]]:
     return [
         {
             "path": each.path,

@@ -1,15 +1,19 @@
-"""The path of a report, a lock or a run's folder -> the reports in it, by spec."""
+"""The path of a report, a lock or a run's folder -> the reports in it by spec; or its page, made if need be."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
+from circuitlang.report.exhibit import Exhibit
+from circuitlang.report.files import EXHIBIT, PAGE, REPORT, write_files
 from circuitlang.report.lock import read_lock
+from circuitlang.report.page.write import page
 from circuitlang.report.report import Report
 from circuitlang.source.diagnostic import CommandError, reason_of
-from circuitlang.storage.atomic import read_text
+from circuitlang.storage.atomic import read_text, read_whole
 
 
 def read_reports(path: Path) -> Mapping[str, Report]:
@@ -60,3 +64,36 @@ def _inconsistent(report: Report) -> str:
             said = f"{circuit.nodes} nodes and {circuit.edges} edges"
             return f"seed {circuit.seed} is said to have {said}, and has {counted[0]} and {counted[1]}"
     return ""
+
+
+_Kind = TypeVar("_Kind", Report, Exhibit)
+
+
+def page_of(path: Path) -> Path:
+    """The page of a report.json, of a folder that holds one, or itself. Made where there is none, or where the report
+    or the exhibit is newer. Raises CommandError for anything else."""
+    if path.suffix == ".html" and path.is_file():
+        return path
+    report = path / REPORT if path.is_dir() else path
+    if not report.is_file():
+        where = f"there is no {REPORT} in {path}" if path.is_dir() else f"there is no file {path}"
+        raise CommandError(f"{where}; `circuitlang check SPEC` writes one")
+    exhibit = report.with_name(EXHIBIT)
+    target = report.with_name(PAGE) if report.name == REPORT else report.with_suffix(".html")
+    sources = [source for source in (report, exhibit) if source.is_file()]
+    if not target.is_file() or any(source.stat().st_mtime > target.stat().st_mtime for source in sources):
+        shown = _read(exhibit, Exhibit) if exhibit.is_file() else None
+        write_files(target.parent, {target.name: page(_read(report, Report), shown)})
+    return target
+
+
+def _read(path: Path, kind: type[_Kind]) -> _Kind:
+    try:
+        return kind.from_json(read_whole(path))
+    except OSError as error:
+        raise CommandError(f"cannot read {path}: {reason_of(error)}") from error
+    except (ValueError, RecursionError) as error:
+        what = "a report" if kind is Report else "an exhibit"
+        raise CommandError(
+            f"{path} is not {what} of this version of circuitlang: {reason_of(error)}"
+        ) from error
