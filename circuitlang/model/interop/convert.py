@@ -22,7 +22,7 @@ from torch import Tensor
 from circuitlang.model import checkpoint
 from circuitlang.model.config import Config
 from circuitlang.model.interop import authors, huggingface, plain
-from circuitlang.model.interop.look import parts
+from circuitlang.model.interop.inspect_folder import parts
 from circuitlang.model.probe import Probe, disagreement, probe_tokens
 from circuitlang.model.training.sparsity import count_nonzeros
 from circuitlang.model.transformer import Transformer
