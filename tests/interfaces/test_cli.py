@@ -94,7 +94,7 @@ def test_a_right_program_is_found_right(project: Path) -> None:
         (
             {"one.cir": SPEC.replace("zoo:python-small", "zoo:python-smal").encode()},
             ["check", "one.cir"],
-            r"there is no model `zoo:python-smal`; known: zoo:python-medium, zoo:python-medium-v2, zoo:python-small",
+            r"one\.cir:5:11: error\[CIR-212\]: there is no model `zoo:python-smal`; did you mean zoo:python-small\?",
         ),
         (
             {"colours.task": TASK.replace('answer "]\\n"', 'answer "] and more"').encode()},

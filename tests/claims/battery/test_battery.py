@@ -114,10 +114,10 @@ def test_threads_that_measure_change_nothing() -> None:
         assert battery(together) == battery(alone)
 
 
-def test_all_ten_are_there_and_say_whether_they_count(whole: dict[str, Check]) -> None:
+def test_all_are_there_and_say_whether_they_count(whole: dict[str, Check]) -> None:
     assert list(whole) == list(CHECKS)
     assert {name for name, check in whole.items() if check.gates} == GATES == {
-        "agreement", "robustness to the ablation", "interchange", "attention", "necessity"
+        "agreement", "robustness to the ablation", "needed edges", "interchange", "attention", "necessity"
     }  # fmt: skip
     assert all(check.outcome is None for check in whole.values() if not check.gates)
 

@@ -109,7 +109,7 @@ def test_a_second_run_trains_and_searches_nothing(done, project, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("circuitlang.studies.frontier.train.train", refuse)
+    monkeypatch.setattr("circuitlang.studies.frontier.run.train", refuse)
     monkeypatch.setattr("circuitlang.circuit.find.prune", refuse)
     again = run(base, project, tasks, grid(), project / "out", "cpu", cache, lambda *_: None)
     assert again.to_json() == found.to_json()
