@@ -92,7 +92,9 @@ class Client:
     def open(self, path: Path, text: str) -> str:
         uri = path.as_uri()
         self.versions[uri] = 1
-        self.checked.pop(uri, None)  # versions begin anew: what was shown of an earlier text is not of this one
+        self.checked.pop(
+            uri, None
+        )  # versions begin anew: what was shown of an earlier text is not of this one
         item = {"uri": uri, "languageId": "circuitlang", "version": 1, "text": text}
         self.tell("textDocument/didOpen", textDocument=item)
         return uri
