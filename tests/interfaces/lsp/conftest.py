@@ -91,11 +91,9 @@ class Client:
 
     def open(self, path: Path, text: str) -> str:
         uri = path.as_uri()
-        self.versions[uri] = 1
-        self.checked.pop(
-            uri, None
-        )  # versions begin anew: what was shown of an earlier text is not of this one
-        item = {"uri": uri, "languageId": "circuitlang", "version": 1, "text": text}
+        # Never the number of an earlier text of the same file, of which something may still be on its way.
+        self.versions[uri] = self.versions.get(uri, 0) + 1
+        item = {"uri": uri, "languageId": "circuitlang", "version": self.versions[uri], "text": text}
         self.tell("textDocument/didOpen", textDocument=item)
         return uri
 
