@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
-from pygls.protocol import LanguageServerProtocol
+from pygls.protocol import LanguageServerProtocol, lsp_method
 
 from circuitlang import __version__
 from circuitlang.interfaces.lsp import protocol
@@ -33,7 +34,9 @@ def serve() -> None:
 
 
 class _Protocol(LanguageServerProtocol):
-    """The library's, which leaves a request without an answer where its parameters are not those of the protocol."""
+    """The library's, but for two things. It does not answer a request whose parameters are not those of the protocol.
+    And it applies changes to a text of its own, which is not read here; where that has line ends that the protocol does
+    not know (a form feed), it moves the positions of the change itself."""
 
     def structure_message(self, data: dict[str, Any]) -> Any:
         try:
@@ -42,6 +45,12 @@ class _Protocol(LanguageServerProtocol):
             if "id" in data and "method" in data:
                 self._send_response(data["id"], None, error.to_response_error())
             raise
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
+    def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> Generator[Any]:
+        handler = self.fm.features.get(types.TEXT_DOCUMENT_DID_CHANGE)
+        if handler is not None:
+            yield handler, (params,), None
 
 
 def make_server() -> LanguageServer:

@@ -72,10 +72,10 @@ def checked(path: Path) -> list[Diagnostic]:
         return list(error.diagnostics)
 
 
+@example([(0.0, 0, "# \f\v"), (0.5, 0, "{")])  # an edit behind what is a line end for Python alone
 @example([(0.5, 0, "}"), (0.65625, 0, "}")])  # a claim behind a brace too many
 @given(edits)
-# Not random while one history of edits, which chance seldom finds, is not understood (docs/log.md, seen and left).
-@settings(max_examples=8, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_after_any_edits_the_server_says_what_check_says(
     client: Client, project: Path, changes: list[tuple[float, int, str]]
 ) -> None:
