@@ -59,12 +59,11 @@ def check_and_write(job: Job) -> Done:
 
     assert job.folder is not None
     choose_device(job.options.device)  # before anything is made on disk
-    if job.lock == "freeze":
-        usable_lock(job)
+    frozen = usable_lock(job) if job.lock == "freeze" else None
     require_writable(job.folder)
     with alone_in(job.folder):
-        if job.lock == "freeze":
-            report, shown, said = check_locked(job), None, []
+        if frozen is not None:
+            report, shown, said = check_locked(job, frozen), None, []
         else:
             locked, said = look_at_lock(job.spec, job.path) if job.lock == "look" else (None, [])
             report, shown, why = check_and_inspect(job, locked)
@@ -123,14 +122,13 @@ def judge(job: Job, bench: Bench, given: Found | None = None) -> judging.Judged:
     return judging.Judged(able, circuits, bindings, verdicts, controls, checks)
 
 
-def check_locked(job: Job) -> Report:
-    """`check --frozen`: the circuit in the lock beside the spec's file, judged without a search. Controls and battery
-    are as the lock has them. UnusableLock where something else went into the lock than would go into this."""
+def check_locked(job: Job, locked: LockedSpec) -> Report:
+    """`check --frozen`: the circuit in a `usable_lock`, judged without a search. Controls and battery are as the lock
+    has them."""
     from circuitlang.checking.assemble_report import assemble_report
     from circuitlang.checking.frozen import frozen_report, judge_locked, require_sizes
     from circuitlang.circuit.find import one_thread
 
-    locked = usable_lock(job)
     job = replace(job, options=replace(job.options, seed=locked.report.provenance.seed))
     bench = Bench.of(job, measure=True)
     require_sizes(job.spec, locked, bench.meter)
@@ -177,7 +175,8 @@ def check_frozen(path: Path | str, name: str | None = None, options: Options | N
     """
     from circuitlang.circuit.parallel import cores
 
-    return check_locked(_job(Path(path), name, options or Options(jobs=cores())))
+    job = _job(Path(path), name, options or Options(jobs=cores()))
+    return check_locked(job, usable_lock(job))
 
 
 def _job(path: Path, name: str | None, options: Options) -> Job:

@@ -27,8 +27,8 @@ HASTE = 24
 HARMLESS = 0.005
 """Nats that leaving out several nodes at once may cost; if it costs more, half as many are tried."""
 STEADY = 64
-"""In a robust search one of so many nodes goes per round at least, whatever it costs: there each of hundreds costs
-something, and one at a time would take an hour."""
+"""In a search under `resample` one of so many nodes goes per round at least, whatever it costs: there each of hundreds
+costs something, and one at a time would take an hour."""
 EVERY = 64
 """Nodes of which all are tried where those with the smallest gradients are missed; of more it would take minutes."""
 RENEWED = 0.9

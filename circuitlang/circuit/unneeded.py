@@ -8,8 +8,9 @@ are about all of their weights: the order decides what is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -49,18 +50,26 @@ class Edges:
     @torch.no_grad()
     def logits(self, out: Iterable[Edge], batch: Batch) -> Tensor:
         """(prompt, vocabulary) where the answer is predicted, of the circuit without those edges."""
-        mask = Mask(keeping(self.nodes, self.model.config, self.ablation.mean).keep, self.ablation.of(batch))
+        mask = self._mask(batch)
         without = self._without(self._shares(out), mask)
         return score.answer_logits(without, batch, mask)
 
-    def rises(self, out: Sequence[Edge], left: Sequence[Edge], batch: Batch) -> tuple[float, list[float]]:
-        """The mean loss without the edges `out`, and how much it rises, to first order, when each of `left` goes."""
-        mask = Mask(keeping(self.nodes, self.model.config, self.ablation.mean).keep, self.ablation.of(batch))
+    def rises(self, out: Sequence[Edge], left: Sequence[Edge], batch: Batch) -> list[float]:
+        """How much the mean loss without the edges `out` rises, to first order, when each of `left` goes, too."""
+        mask = self._mask(batch)
         shares = {m: share.requires_grad_() for m, share in self._shares(out, left).items()}
         loss = score.loss(score.answer_logits(self._without(shares, mask), batch, mask), batch).mean()
         slopes = torch.autograd.grad(loss, list(shares.values()), allow_unused=True, materialize_grads=True)
         by_matrix = dict(zip(shares, slopes, strict=True))
-        return float(loss.detach()), [float(by_matrix[_matrix(e)][e[1].index, e[0].index]) for e in left]
+        return [float(by_matrix[_matrix(e)][e[1].index, e[0].index]) for e in left]
+
+    @cached_property
+    def _keep(self) -> Mapping[Site, Tensor]:
+        """site -> (unit): 1 at the circuit's nodes."""
+        return keeping(self.nodes, self.model.config, self.ablation.mean).keep
+
+    def _mask(self, batch: Batch) -> Mask:
+        return Mask(self._keep, self.ablation.of(batch))
 
     def _shares(self, out: Iterable[Edge], also: Iterable[Edge] = ()) -> dict[Matrix, Tensor]:
         """Of each matrix (target, source): 1 at the edges that are left out, else 0."""
@@ -121,7 +130,7 @@ def unneeded_edges(
 def _in_order(circuit: Edges, edges: Sequence[Edge], train: Batch) -> list[Edge]:
     left, gone = list(edges), []
     while left:
-        _, rises = circuit.rises(gone, left, train)
+        rises = circuit.rises(gone, left, train)
         ranked = sorted(range(len(left)), key=lambda i: (abs(rises[i]), left[i]))
         if len(left) > HASTE:
             out = ranked[: len(left) // 8]

@@ -83,7 +83,7 @@ def check(
         bool,
         typer.Option(
             "--battery/--no-battery",
-            help="Whether circuits also go through the battery of ten checks, some of which count in the verdict.",
+            help="Whether circuits also go through the battery of checks, some of which count in the verdict.",
         ),
     ] = True,
     update_lock: Annotated[

@@ -57,19 +57,23 @@ SPARSITY = Section(
         Setting("floor", "integer", "weights that each neuron and attention channel keeps at least", low=0),
     ),
 )
+OF_ANY_TRAINING = (
+    Setting("corpus", "name", "the `corpus` block to train on"),
+    Setting("tokens", "integer", "length of the training", "tokens", low=1, high=10**12),
+    Setting("batch", "integer", "sequences per step", "sequences", low=1, high=65536),
+    Setting("learning_rate", "number", "the highest step size of the optimizer", above=0, high=10),
+    Setting(
+        "seed", "integer", "decides the initial weights and the order of the text", low=0, high=2**31 - 1
+    ),
+)
+WARMUP = Setting("warmup", "number", "share of the run during which the step size rises", low=0, high=1)
 TRAIN = Section(
     "train",
     Training,
     (
-        Setting("corpus", "name", "the `corpus` block to train on"),
-        Setting("tokens", "integer", "length of the training", "tokens", low=1, high=10**12),
-        Setting("batch", "integer", "sequences per step", "sequences", low=1, high=65536),
-        Setting("learning_rate", "number", "the highest step size of the optimizer", above=0, high=10),
-        Setting(
-            "seed", "integer", "decides the initial weights and the order of the text", low=0, high=2**31 - 1
-        ),
+        *OF_ANY_TRAINING,
         Setting("anneal", "number", "share of the run during which the weights become sparse", low=0, high=1),
-        Setting("warmup", "number", "share of the run during which the step size rises", low=0, high=1),
+        WARMUP,
         Setting("weight_decay", "number", "decay of the weights, as in AdamW", low=0, high=10),
         Setting("epsilon", "number", "the epsilon of AdamW", above=0, high=10),
         Setting(
@@ -231,7 +235,9 @@ METRICS = {
             blocks=BOTH,
         ),
         Metric("nodes", "count", "nodes of the circuit", given="never"),
-        Metric("edges", "count", "edges of the circuit", given="never"),
+        Metric(
+            "edges", "count", "nonzero weights between nodes of the circuit, needed or not", given="never"
+        ),
         Metric(
             "kl",
             "nats",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from circuitlang.language.program.bridge import BridgeLoss, BridgeTraining, Coupling
 from circuitlang.language.program.signature import Section, Setting
-from circuitlang.language.program.vocabulary import VERDICT
+from circuitlang.language.program.vocabulary import OF_ANY_TRAINING, VERDICT, WARMUP
 
 COUPLING = Section(
     "coupling",
@@ -25,14 +25,8 @@ BRIDGE_TRAIN = Section(
     "train",
     BridgeTraining,
     (
-        Setting("corpus", "name", "the `corpus` block to train on"),
-        Setting("tokens", "integer", "length of the training", "tokens", low=1, high=10**12),
-        Setting("batch", "integer", "sequences per step", "sequences", low=1, high=65536),
-        Setting("learning_rate", "number", "the highest step size of the optimizer", above=0, high=10),
-        Setting(
-            "seed", "integer", "decides the initial weights and the order of the text", low=0, high=2**31 - 1
-        ),
-        Setting("warmup", "number", "share of the run during which the step size rises", low=0, high=1),
+        *OF_ANY_TRAINING,
+        WARMUP,
     ),
 )
 BRIDGE_LOSS = Section(
