@@ -120,11 +120,13 @@ def test_a_worker_that_is_lost_ends_the_search_with_a_message(finder, which, aft
 
     monkeypatch.setattr(SpawnProcess, "start", started_late)
 
+    before = set(multiprocessing.active_children())  # of an earlier test, killed and not yet gone
+
     def lose() -> None:
-        while len(children := multiprocessing.active_children()) < 2:
+        while len(children := set(multiprocessing.active_children()) - before) < 2:
             time.sleep(0.001)
         time.sleep(after)
-        sorted(children, key=lambda child: child.name)[which].kill()
+        sorted(children, key=lambda child: child.pid or 0)[which].kill()
 
     long = replace(SETTINGS, steps=1_000_000)
     killer = threading.Thread(target=lose)

@@ -111,9 +111,7 @@ PRUNE = Section(
         Setting("batch", "integer", "datapoints per step", "datapoints", low=1, high=4096),
         Setting("learning_rate", "number", "the highest step size of a search", above=0, high=10),
         Setting("penalty", "numbers", "cost of one kept node; each value is tried", "nats", above=0, high=10),
-        Setting(
-            "temperature", "number", "softness of the keep-or-drop decision's gradient", above=0, high=100
-        ),
+        Setting("temperature", "number", "softness of keep or drop, for the gradient", above=0, high=100),
     ),
 )
 VERDICT = Section(
