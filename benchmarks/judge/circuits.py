@@ -75,11 +75,12 @@ def true_spec(subject: Subject) -> Pruned:
     planted, found = subject.planted, subject.found
     verdicts = subject.true_verdicts
     known = {e for e in planted.edges if e[0] in planted.nodes and e[1] in planted.nodes}
-    nodes = set(found.pruned.nodes)
+    nodes = set(found.pruned.nodes) - subject.spare
+    edges = {edge for edge in found.graph.weights if subject.spare.isdisjoint(edge)}
     return Pruned(
         subject.variation,
         precision_and_recall(nodes, set(planted.nodes)),
-        precision_and_recall(set(found.graph.weights), known),
+        precision_and_recall(edges, known),
         len(nodes & planted.decoys),
         outcome(verdicts),
         tuple(f"{v.name}: {v.outcome}, {v.interval}" for v in verdicts if v.outcome is not Outcome.PASS),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -18,7 +18,7 @@ from circuitlang.language.program.load import load_text
 from circuitlang.language.program.spec import PruneSettings, Spec
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.prompts.generate import Generator
-from circuitlang.site import Node
+from circuitlang.site import Node, Place
 from circuitlang.storage.cache import Cache
 
 AT_ONCE = 128
@@ -56,6 +56,7 @@ class Variation:
     seed: int
     size: Size
     samples: tuple[int, int] = SAMPLES
+    ablate: str = "mean"
 
     def planted(self) -> Planted:
         make = next(make for make in CIRCUITS if make.__name__ == self.circuit)
@@ -88,16 +89,38 @@ class Subject:
 
     @cached_property
     def planted(self) -> Planted:
-        return self.variation.planted()
+        """As it was written. Under `resample` without the nodes that the target does not need there: those that are the
+        same wherever a donor is matched, such as a detector of what every prompt has."""
+        whole = self.variation.planted()
+        if self.variation.ablate != "resample":
+            return whole
+        target, needed = self._target(whole), set(whole.nodes)
+        for node in sorted(whole.nodes):
+            if self._loss(whole, needed - {node}) <= target:
+                needed.remove(node)
+        parts = {role: tuple(n for n in part if n in needed) for role, part in whole.parts.items()}
+        return replace(
+            whole, nodes=frozenset(needed), parts={role: part for role, part in parts.items() if part}
+        )
 
     @cached_property
     def text(self) -> str:
         """The true spec. Its target is just above the planted circuit's own loss, so that none of it can be spared."""
-        draft = spec_of(self.planted, specs.text(self.variation.circuit, SAMPLES, TARGET))
-        meter = meter_of(self.planted.checkpoint, Generator(draft.task, 0), draft.prune)
-        nodes = tuple(sorted(self.planted.nodes))
-        loss = float(meter.table(Setting.keep(nodes, "select"), "loss", SAMPLES[1]).mean(dtype="float64"))
-        return specs.text(self.variation.circuit, self.variation.samples, max(TARGET, loss + ROOM))
+        whole, ablate = self.variation.planted(), self.variation.ablate
+        gone = frozenset(whole.parts.keys() - self.planted.parts.keys())
+        if ablate == "resample":  # one key of every head is kept, needed or not
+            gone |= {"minimal"}
+        return specs.text(self.variation.circuit, self.variation.samples, self._target(whole), ablate, gone)
+
+    def _target(self, planted: Planted) -> float:
+        return max(TARGET, self._loss(planted, planted.nodes) + ROOM)
+
+    def _loss(self, planted: Planted, nodes: Iterable[Node]) -> float:
+        """Of these nodes alone, on `select`, in nats."""
+        draft = spec_of(planted, specs.text(self.variation.circuit, SAMPLES, TARGET, self.variation.ablate))
+        meter = meter_of(planted.checkpoint, Generator(draft.task, 0), draft.prune)
+        setting = Setting.keep(tuple(sorted(nodes)), "select")
+        return float(meter.table(setting, "loss", SAMPLES[1]).mean(dtype="float64"))
 
     @cached_property
     def spec(self) -> Spec:
@@ -115,10 +138,18 @@ class Subject:
     def found(self) -> Found:
         return self.finder.find(self.spec.prune, 0)
 
+    @cached_property
+    def spare(self) -> set[Node]:
+        """Keys that were found and carry nothing. A search under `resample` keeps one of every head whose values it
+        keeps, whichever it is where none is needed."""
+        extra = set(self.found.pruned.nodes) - self.planted.nodes
+        keys = {node for node in extra if node.site.place is Place.K}
+        return keys if self.variation.ablate == "resample" else set()
+
     @property
     def exact(self) -> bool:
         """Whether the search found the planted nodes and no others."""
-        return set(self.found.pruned.nodes) == self.planted.nodes
+        return set(self.found.pruned.nodes) - self.spare == self.planted.nodes
 
     @cached_property
     def true_verdicts(self) -> list[Verdict]:
@@ -126,7 +157,7 @@ class Subject:
 
     def verdicts(self, spec: Spec, nodes: Sequence[Node] | None = None) -> list[Verdict]:
         """Of another spec on the same model; on a circuit of other nodes, where they are given."""
-        graph = self.found.graph if nodes is None else self.graph_of(nodes)
+        graph = self.graph_of(sorted(self.planted.nodes) if nodes is None else nodes)
         return list(self.judge(spec, self.meter, graph))
 
     def graph_of(self, nodes: Sequence[Node]) -> CircuitGraph:

@@ -9,6 +9,8 @@ the others; and a swap gives each bracket the value of another bracket, which is
 
 from __future__ import annotations
 
+import re
+
 SHARED = """
   claim sufficient: loss given keep(circuit) <= 0.2
   claim necessary: loss given drop(circuit) >= 0.6
@@ -124,15 +126,21 @@ SPECS = {
 }
 
 
-def text(name: str, samples: tuple[int, int], loss: float) -> str:
-    """The whole spec of a planted circuit, without its task. `loss`: the target of the search, in nats.
+def text(
+    name: str, samples: tuple[int, int], loss: float, ablate: str = "mean", gone: frozenset[str] = frozenset()
+) -> str:
+    """The whole spec of a planted circuit, without its task. `loss`: the target of the search, in nats. `gone`: names
+    of roles and claims that are left out, and with a role every line that speaks of it.
 
     One step of learning taus: in circuits without redundancy that ends with a broken chain anyway, and then all nodes
     are gone through instead.
     """
     low, high = samples
+    lines = [
+        line for line in SPECS[name].strip("\n").splitlines() if gone.isdisjoint(re.findall(r"\w+", line))
+    ]
     return (
         f'spec planted {{\n  task = planted\n  model = "zoo:any"\n'
-        f"  prune {{ loss = {loss:.3f} ablate = mean steps = 1 }}\n  verdict {{ samples = {low}..{high} }}\n"
-        f"{SPECS[name].strip(chr(10))}\n{SHARED.strip(chr(10))}\n}}\n"
+        f"  prune {{ loss = {loss:.3f} ablate = {ablate} steps = 1 }}\n  verdict {{ samples = {low}..{high} }}\n"
+        + "\n".join([*lines, SHARED.strip("\n"), "}\n"])
     )

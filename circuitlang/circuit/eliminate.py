@@ -22,6 +22,8 @@ from circuitlang.site import Node, Place, Site
 
 TRIED = 4
 """Nodes whose removal is measured exactly per round of the second stage; the gradient says which."""
+WIDER = 2
+"""Where several go at once: of so many times as many the removal of each is measured."""
 HASTE = 24
 """While more nodes than this are left, up to an eighth of them go per round, the ones with the smallest gradients."""
 HARMLESS = 0.005
@@ -110,8 +112,9 @@ def eliminate(
     def with_them(out: Sequence[int]) -> list[int]:
         return keyless_values(left, out, config) if settings.resamples else list(out)
 
-    def least_missed(model: Transformer, tried: Sequence[int]) -> tuple[float, int]:
-        return min(zip(losses_without(model, [[i] for i in tried]), tried, strict=True))
+    def least_missed(model: Transformer, tried: Sequence[int]) -> list[tuple[float, int]]:
+        """(loss without it, its number), the least missed first."""
+        return sorted(zip(losses_without(model, [[i] for i in tried]), tried, strict=True))
 
     shared = Shared(batch)
     left, gone = list(survivors), []
@@ -132,13 +135,18 @@ def eliminate(
         while many > fewest and losses_without(small, [ranked[:many]])[0] > harmless:
             many = max(fewest, many // 2)
         out = ranked[:many]
-        if many == 1:
-            least, missed = least_missed(small, ranked[:TRIED])
-            if least > now + HARMLESS and not stuck and len(left) <= EVERY:
-                # A saturated node has no gradient and is needed all the same: four such hide what nobody needs.
-                least, missed = least_missed(small, ranked)
-                stuck = least > now + HARMLESS
-            out = [missed]
+        if many == fewest:
+            # A saturated node has no gradient and is needed all the same, so that the gradient alone does not decide.
+            missed = least_missed(small, ranked[: max(TRIED, WIDER * many)])
+            if missed[0][0] > now + HARMLESS and not stuck and len(left) <= EVERY:
+                missed = least_missed(small, ranked)
+                stuck = missed[0][0] > now + HARMLESS
+            out = [i for _, i in missed[:many]]
+            # Each can do without it where another does the same: the keys of a head, of which it needs one.
+            while (
+                len(out) > 1 and losses_without(small, [out])[0] > _apart(now, missed[: len(out)]) + HARMLESS
+            ):
+                out = out[: len(out) // 2]
         out = with_them(out)
         gone += [left[i] for i in out]
         left = _others(left, out)
@@ -154,6 +162,11 @@ def keyless_values(nodes: Sequence[Node], out: Sequence[int], config: Config) ->
     keyed = {_head(config, node) for _, node in left if node.site.place is Place.K}
     values = [i for i, node in left if node.site.place is Place.V and _head(config, node) not in keyed]
     return [*values, *out]
+
+
+def _apart(now: float, missed: Sequence[tuple[float, int]]) -> float:
+    """The loss if the nodes that go cost together what each costs alone."""
+    return now + sum(max(0.0, loss - now) for loss, _ in missed)
 
 
 def _head(config: Config, node: Node) -> tuple[int, int | None]:
