@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from circuitlang.checking.lock import differing, hashes
+from circuitlang.checking.lock_verbs import differing, hashes
 from circuitlang.language.files import programs
 from circuitlang.language.program.load import load, project_root
 from circuitlang.language.program.spec import Spec

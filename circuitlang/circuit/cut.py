@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.intervene import Act, Edits, Put, ablations, positions, put, record
-from circuitlang.circuit.plugged import Plugged
+from circuitlang.circuit.plugin_intervention import Plugged
 from circuitlang.model import score
 from circuitlang.model.transformer import Edit, Transformer
 from circuitlang.prompts.encode import Batch

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from circuitlang.circuit.cut import Kind
 from circuitlang.circuit.intervene import Act, ablations, put, record
-from circuitlang.circuit.plugged import Plugged
+from circuitlang.circuit.plugin_intervention import Plugged
 from circuitlang.model.transformer import Attention, Edit, Transformer
 from circuitlang.prompts.encode import Batch
 from circuitlang.site import MATRICES, Node, Place, Site

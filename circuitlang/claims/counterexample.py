@@ -108,7 +108,7 @@ class _Search:
         from hypothesis import HealthCheck, Phase, find, settings
         from hypothesis.errors import HypothesisException
 
-        from circuitlang.prompts.strategies import datapoints
+        from circuitlang.prompts.hypothesis_strategies import datapoints
 
         where = {name: (low, high) for name, low, high in self.left.setting.where}
         quiet = settings(

@@ -16,8 +16,8 @@ from circuitlang.site import Place, Site
 Edit = Callable[[Site, Tensor], Tensor]
 """Called once per site with the site's value, (batch, position, unit); what it returns is used instead."""
 Known = dict[Site, Tensor]
-"""The values of sites before their edit, as an earlier pass over the same tokens computed them (circuit/shared.py says
-which of them still hold). A pass takes these, computes the others, and puts them in."""
+"""The values of sites before their edit, as an earlier pass over the same tokens computed them
+(circuit/shared_prefix.py says which of them still hold). A pass takes these, computes the others, and puts them in."""
 
 
 def unchanged(_site: Site, x: Tensor) -> Tensor:

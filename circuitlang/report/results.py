@@ -13,7 +13,7 @@ from circuitlang.claims.verdict import Counterexample as Breaking
 from circuitlang.claims.verdict import Interval, Outcome, Verdict, exit_status, overall, worst
 from circuitlang.report.battery import BatteryResult
 from circuitlang.report.circuit import Circuit
-from circuitlang.report.control import ControlResult
+from circuitlang.report.control_result import ControlResult
 from circuitlang.report.diagram import Diagram, dot
 from circuitlang.report.drift import Drift
 from circuitlang.report.part import Measured, Part, Text

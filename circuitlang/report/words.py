@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report.battery import BatteryResult
-from circuitlang.report.control import ControlResult
+from circuitlang.report.control_result import ControlResult
 from circuitlang.report.results import (
     CircuitResult,
     ClaimResult,

@@ -11,7 +11,7 @@ from circuitlang.language.files import choose
 from circuitlang.language.program.load import load, project_root
 from circuitlang.model.locate import model_folder
 from circuitlang.source.diagnostic import CommandError, ProgramError
-from circuitlang.studies.prune import prune
+from circuitlang.studies.prune_spec import prune
 
 if TYPE_CHECKING:
     from circuitlang.language.program.task import Task

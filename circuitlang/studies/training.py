@@ -236,7 +236,7 @@ def import_model(
     """`models import`: its card, and where it is now: `out`, or models/NAME.
     source: a folder, or hub:OWNER/NAME@COMMIT."""
     from circuitlang.model.interop import hub
-    from circuitlang.model.interop.bring import bring
+    from circuitlang.model.interop.import_model import bring
 
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
         raise CommandError(f"a model's name is letters, digits, `_` and `-`, not `{name}`")
@@ -247,7 +247,7 @@ def import_model(
 
 def export_model(name: str, out: Path) -> Sequence[str]:
     """`models export`: the names of the files that it wrote to `out`."""
-    from circuitlang.model.interop.export import export
+    from circuitlang.model.interop.export_folder import export
 
     return export(_loaded(name), out)
 
@@ -256,7 +256,7 @@ def import_circuit(path: Path, name: str, out: Path) -> list[str]:
     """`models circuit`: writes circuit.json; lines that say what is in it."""
     from circuitlang.circuit.ablation import means_over_text
     from circuitlang.circuit.published import published_circuit
-    from circuitlang.model.interop.bring import circuit_data
+    from circuitlang.model.interop.import_model import circuit_data
 
     data = circuit_data(path)
     found = _loaded(name)

@@ -139,7 +139,8 @@ def test_costs_give_minutes_and_the_spread() -> None:
 
 def test_the_command_needs_no_torch(tmp_path: Path) -> None:
     program = (
-        "import sys; from circuitlang.interfaces.cli import run; from circuitlang.checking.job import Options; "
+        "import sys; from circuitlang.interfaces.cli import compute_commands; "
+        "from circuitlang.checking.job import Options; "
         "from circuitlang.checking.plan import plan; from pathlib import Path; "
         "from circuitlang.report.forecast_lines import forecast_lines; "
         "list(forecast_lines(plan(Path('specs/bracket_depth.cir'), None, Options(), False)[0])); "

@@ -12,7 +12,7 @@ from circuitlang.claims.controls.control import Control
 from circuitlang.claims.verdict import Interval, Outcome
 from circuitlang.report.annotations import concise, github
 from circuitlang.report.battery import BatteryResult
-from circuitlang.report.control import ControlResult
+from circuitlang.report.control_result import ControlResult
 from circuitlang.report.junit import junit
 from circuitlang.report.markdown import markdown
 from circuitlang.report.report import Report

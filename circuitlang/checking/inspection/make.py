@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from circuitlang.checking.inspection.ablated_layers import parts
 from circuitlang.checking.inspection.contexts import Contexts
 from circuitlang.checking.inspection.inside import Inside
-from circuitlang.checking.inspection.parts import parts
-from circuitlang.checking.inspection.sizes import ordered, sizes
-from circuitlang.checking.inspection.vocabulary import weighted_tokens
+from circuitlang.checking.inspection.size_curve import ordered, sizes
+from circuitlang.checking.inspection.top_tokens import weighted_tokens
 from circuitlang.circuit.find import Finder, Found, one_thread
 from circuitlang.claims.verdict import UNMEASURED
 from circuitlang.language.program.spec import Spec

@@ -101,7 +101,15 @@ def _command() -> int:
     if "--native" not in sys.argv[1:]:
         pin()  # torch is loaded by what follows
     # importing them adds their commands to the app
-    from circuitlang.interfaces.cli import draft, export, frontier, models, run, status, write  # noqa: F401
+    from circuitlang.interfaces.cli import (  # noqa: F401
+        author_commands,
+        compute_commands,
+        draft_command,
+        export_command,
+        models,
+        result_commands,
+        study_commands,
+    )
     from circuitlang.interfaces.cli.app import app
 
     try:

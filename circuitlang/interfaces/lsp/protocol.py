@@ -11,8 +11,8 @@ from lsprotocol import types
 
 from circuitlang.interfaces.lsp.names import Occurrence
 from circuitlang.interfaces.lsp.outline import Fold, Symbol
+from circuitlang.interfaces.lsp.positions import Encoding, Text, units
 from circuitlang.interfaces.lsp.suggestion import Suggestion
-from circuitlang.interfaces.lsp.text import Encoding, Text, units
 from circuitlang.source.diagnostic import Diagnostic, Span
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "language.md"

@@ -17,10 +17,10 @@ from circuitlang.interfaces.lsp.complete_claim import signature_help
 from circuitlang.interfaces.lsp.diagnose import fix
 from circuitlang.interfaces.lsp.hover import hover
 from circuitlang.interfaces.lsp.outline import folds, symbols
+from circuitlang.interfaces.lsp.positions import Text
 from circuitlang.interfaces.lsp.project import Unit, use_target
 from circuitlang.interfaces.lsp.references import Place, declarations, references, renamable, rename
 from circuitlang.interfaces.lsp.session import Session
-from circuitlang.interfaces.lsp.text import Text
 from circuitlang.language.syntax.format import format_file
 from circuitlang.language.syntax.parse import parse
 from circuitlang.source.diagnostic import CommandError, ProgramError

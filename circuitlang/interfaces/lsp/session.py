@@ -11,8 +11,8 @@ from lsprotocol import types
 
 from circuitlang.interfaces.lsp import protocol
 from circuitlang.interfaces.lsp.diagnose import Checked, by_file, diagnose
+from circuitlang.interfaces.lsp.positions import Text
 from circuitlang.interfaces.lsp.project import Project, Unit, overlay
-from circuitlang.interfaces.lsp.text import Text
 from circuitlang.source.diagnostic import Diagnostic
 
 PAUSE = 0.15  # seconds without a change before the open files are checked

@@ -18,7 +18,7 @@ from benchmarks.planted.circuits import INDUCTION, QUOTES, Planted, induction, q
 from circuitlang.checking.inspection import inside
 from circuitlang.checking.inspection.contexts import EXAMPLES
 from circuitlang.checking.inspection.make import exhibit, exhibit_or_why
-from circuitlang.checking.inspection.sizes import DATAPOINTS, looked_at
+from circuitlang.checking.inspection.size_curve import DATAPOINTS, looked_at
 from circuitlang.checking.inspection.spelling import spelled
 from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.extract import extract

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from circuitlang.checking.static import check_text
+from circuitlang.interfaces.lsp.positions import Text
 from circuitlang.interfaces.lsp.project import Project
-from circuitlang.interfaces.lsp.text import Text
 from circuitlang.language.syntax.parse import grammar
 from circuitlang.language.syntax.salvage import readable, salvage
 from circuitlang.source.diagnostic import Diagnostic, ProgramError, Source

@@ -16,7 +16,7 @@ from circuitlang.model.training.start import fact_of, start_from
 from circuitlang.model.training.train import Loop, Machine, config_of, next_token_loss, train
 from circuitlang.report.listing import card_lines
 from circuitlang.source.diagnostic import CommandError
-from circuitlang.studies.frontier.run import frontier
+from circuitlang.studies.frontier.run_grid import frontier
 from circuitlang.studies.training import start_of
 
 CPU = torch.device("cpu")

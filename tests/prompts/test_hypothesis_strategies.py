@@ -14,8 +14,8 @@ from circuitlang.language.program.load import load, load_text
 from circuitlang.language.program.task import Task
 from circuitlang.prompts.enumeration import every_datapoint
 from circuitlang.prompts.generate import Generator
+from circuitlang.prompts.hypothesis_strategies import datapoints, prompts
 from circuitlang.prompts.prompt import SPLITS, Datapoint, Prompt
-from circuitlang.prompts.strategies import datapoints, prompts
 from circuitlang.source.diagnostic import CommandError, ProgramError
 from tests.language.generators.programs import tasks
 

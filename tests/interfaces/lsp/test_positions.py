@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lsprotocol import types
 
 from circuitlang.interfaces.lsp import protocol
-from circuitlang.interfaces.lsp.text import Encoding, Text, units
+from circuitlang.interfaces.lsp.positions import Encoding, Text, units
 from circuitlang.source.diagnostic import Diagnostic, Source, Span
 
 ENCODINGS = get_args(Encoding)

@@ -8,10 +8,10 @@ import stat
 import pytest
 
 from circuitlang.circuit.graph import CircuitGraph
-from circuitlang.report import files as module
-from circuitlang.report.files import contents, write_files
+from circuitlang.report import report_folder as module
 from circuitlang.report.render import Picture
 from circuitlang.report.report import Report
+from circuitlang.report.report_folder import contents, write_files
 from circuitlang.source.diagnostic import CommandError
 from circuitlang.storage import atomic
 

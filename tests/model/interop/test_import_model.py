@@ -19,9 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from circuitlang.model.checkpoint import load
-from circuitlang.model.interop import bring as bring_module
-from circuitlang.model.interop import convert
-from circuitlang.model.interop.bring import bring, require_memory
+from circuitlang.model.interop import convert, import_model
+from circuitlang.model.interop.import_model import bring, require_memory
 from circuitlang.prompts.byte_pairs import lowest_first, read_byte_pairs
 from circuitlang.site import Site
 from circuitlang.source.diagnostic import CommandError
@@ -49,7 +48,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(job: Any, path: Path) -> dict[str, Any]:
         return convert.convert(json.loads(json.dumps(job)))
 
-    monkeypatch.setattr(bring_module, "in_child", run)
+    monkeypatch.setattr(import_model, "in_child", run)
 
 
 @pytest.fixture
@@ -187,7 +186,7 @@ def test_code_in_a_pickle_is_not_run(tmp_path, text, monkeypatch, content):
 
 
 def test_pickles_are_read_in_one_file_only():
-    package = Path(bring_module.__file__).parents[2]
+    package = Path(import_model.__file__).parents[2]
     reading = [
         str(path.relative_to(package))
         for path in package.rglob("*.py")
@@ -389,7 +388,7 @@ def test_a_text_that_is_none_is_refused(in_process, tmp_path, content, message):
 
 def test_too_little_memory_is_said_before(in_process, tmp_path, text, monkeypatch):
     write_folder(tmp_path / "theirs", SIZES, tensors(SIZES))
-    monkeypatch.setattr(bring_module, "available_memory", lambda: 1000)
+    monkeypatch.setattr(import_model, "available_memory", lambda: 1000)
     with pytest.raises(CommandError, match=r"takes about 0\.0 GB of memory, and 0\.0 GB are there"):
         bring(tmp_path / "theirs", tmp_path / "ours", "ours", text)
     with pytest.raises(CommandError, match=r"475,000,000 numbers takes about 7\.6 GB of memory, and 4\.0 GB"):

@@ -54,7 +54,7 @@ def frontier(
     Example: `circuitlang frontier specs/models.cir python_tiny --width 64 --width 128 --nonzeros 60000 --seeds 2`
     """
     from circuitlang.report.frontier import frontier_lines
-    from circuitlang.studies.frontier.run import frontier as run
+    from circuitlang.studies.frontier.run_grid import frontier as run
 
     with watched() as told, mistakes_as(MistakeFormat.TEXT):
         found = run(

@@ -7,7 +7,7 @@ from circuitlang.circuit.compact import compact
 from circuitlang.circuit.intervene import Act, prepared
 from circuitlang.circuit.mask import Mask, keeping
 from circuitlang.circuit.prune import every_node
-from circuitlang.circuit.shared import Shared, in_order, stage, trace
+from circuitlang.circuit.shared_prefix import Shared, in_order, stage, trace
 from circuitlang.model import score
 from circuitlang.model.transformer import unchanged
 from circuitlang.site import PRUNED_PLACES, Node, Place, Site

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from circuitlang.checking.bench import Bench
 from circuitlang.checking.job import Job, Options
-from circuitlang.checking.judge import search
+from circuitlang.checking.stages import search
 from circuitlang.checking.static import check_text
 from circuitlang.language.files import choose
 from circuitlang.language.program.load import project_root
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def prune_and_write(path: Path, name: str | None, out: Path | None, options: Options) -> list[str]:
     """A spec's circuits found, and the first seed's drawn. Lines that say what was found and where the files are."""
     from circuitlang.report.diagram import dot
-    from circuitlang.report.files import write_files
     from circuitlang.report.render import draw
+    from circuitlang.report.report_folder import write_files
 
     programs, _ = check_text([path])
     spec = choose(programs[0].specs, name, "spec", path)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.planted.circuits import Planted, quotes
-from circuitlang.claims import text
+from circuitlang.claims import pretraining_text
 from circuitlang.claims.verdict import Outcome
 from circuitlang.prompts.tokenizer import END, train_tokenizer
 from circuitlang.site import Node, Place, Site
@@ -41,9 +41,9 @@ def reading(planted: Planted, texts: list[str], width: int = 8) -> Planted:
 
 
 def test_documents_lie_between_ends() -> None:
-    found = text.documents(np.array([7, 1, 2, 7, 7, 3]), 7)
+    found = pretraining_text.documents(np.array([7, 1, 2, 7, 7, 3]), 7)
     assert [document.tolist() for document in found] == [[1, 2], [5]]
-    assert [d.tolist() for d in text.documents(np.array([1, 2, 7]), 7)] == [[0, 1]]
+    assert [d.tolist() for d in pretraining_text.documents(np.array([1, 2, 7]), 7)] == [[0, 1]]
 
 
 tokenizer = train_tokenizer([f"rows{i % 5} = [\"{i}\", 'é{i * 7}']\n" for i in range(200)], 300)
@@ -57,7 +57,7 @@ tokenizer = train_tokenizer([f"rows{i % 5} = [\"{i}\", 'é{i * 7}']\n" for i in 
 def test_tokens_hold_a_pattern_where_their_bytes_overlap_it(texts: list[str], pattern: str) -> None:
     """Byte by byte, which is slow and plain: also inside of characters, and never across documents."""
     ids = [token for t in texts for token in (*tokenizer.encode(t).ids, tokenizer.end)]
-    found = text.holding(np.array(ids, np.int64), tokenizer, pattern)
+    found = pretraining_text.holding(np.array(ids, np.int64), tokenizer, pattern)
     expected: list[bool] = []
     for t in texts:
         data, wanted = t.encode(), pattern.encode()
@@ -87,35 +87,35 @@ def test_a_text_s_tokens_hold_its_bytes(written: str) -> None:
 @given(st.lists(st.integers(-2, 2), min_size=1), st.lists(st.integers(-2, 2), min_size=1))
 def test_auroc_counts_pairs(here: list[int], others: list[int]) -> None:
     left, right = np.array(here, float), np.array(others, float)
-    plain = text.exceeds(left[:, None], right[None]).mean()
-    assert text.auroc(left, right) == pytest.approx(plain)
-    assert math.isnan(text.auroc(np.append(left, np.nan), right))
-    assert math.isnan(text.auroc(left, np.append(right, np.inf)))
+    plain = pretraining_text.exceeds(left[:, None], right[None]).mean()
+    assert pretraining_text.auroc(left, right) == pytest.approx(plain)
+    assert math.isnan(pretraining_text.auroc(np.append(left, np.nan), right))
+    assert math.isnan(pretraining_text.auroc(left, np.append(right, np.inf)))
 
 
 def test_values_are_those_of_the_model_in_its_windows() -> None:
     planted = reading(quotes(), TEXTS)
     checkpoint = planted.checkpoint
-    found = text.values(checkpoint, KIND).reshape(checkpoint.reference.shape)
+    found = pretraining_text.values(checkpoint, KIND).reshape(checkpoint.reference.shape)
     (double,), (single,) = (checkpoint.tokenizer.encode(mark).ids for mark in "\"'")
     assert (found[checkpoint.reference.numpy() == double] > 3).all()
     assert (found[checkpoint.reference.numpy() == single] < 0).all()
     rows = checkpoint.reference[40:41]
-    one = text.values(replace(checkpoint, reference=rows), KIND)
+    one = pretraining_text.values(replace(checkpoint, reference=rows), KIND)
     assert np.allclose(one, found[40])
 
 
 def test_documents_without_a_pair_are_left_out() -> None:
     planted = reading(quotes(), TEXTS)
-    found = text.measure(planted.checkpoint, "auroc", KIND, '"')
+    found = pretraining_text.measure(planted.checkpoint, "auroc", KIND, '"')
     with_both = sum('"' in t and set(t) != {'"'} for t in TEXTS)
     assert abs(len(found) - with_both) <= 1  # the last document may be cut off
     assert set(found.tolist()) == {1.0}
-    fires = text.measure(planted.checkpoint, "activation", KIND, '"')
+    fires = pretraining_text.measure(planted.checkpoint, "activation", KIND, '"')
     assert abs(len(fires) - sum('"' in t for t in TEXTS)) <= 1
-    assert abs(len(text.measure(planted.checkpoint, "activation", KIND, None)) - len(TEXTS)) <= 1
+    assert abs(len(pretraining_text.measure(planted.checkpoint, "activation", KIND, None)) - len(TEXTS)) <= 1
     with pytest.raises(Unmeasurable, match=r"no document .* tokens that hold 'zz' beside others"):
-        text.measure(planted.checkpoint, "auroc", KIND, "zz")
+        pretraining_text.measure(planted.checkpoint, "auroc", KIND, "zz")
 
 
 def test_claims_over_text(judge_text) -> None:

@@ -28,7 +28,7 @@ from circuitlang.source.progress import Told
 from circuitlang.storage.atomic import require_writable, write_all
 from circuitlang.storage.cache import Cache, default_folder
 from circuitlang.studies.frontier.circuit_sizes import able, measure
-from circuitlang.studies.frontier.compare import compared, dense_beside, next_width
+from circuitlang.studies.frontier.equal_loss import compared, dense_beside, next_width
 from circuitlang.studies.frontier.grid import Point, head_width, kept, vary
 from circuitlang.studies.training import all_tasks, stepping
 

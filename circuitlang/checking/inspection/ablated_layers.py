@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from circuitlang.checking.inspection.sizes import DATAPOINTS
+from circuitlang.checking.inspection.size_curve import DATAPOINTS
 from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.losses import loss_and_error

@@ -15,7 +15,7 @@ from circuitlang.model.locate import WEIGHTS
 from circuitlang.source.diagnostic import CommandError
 from circuitlang.storage.cache import Cache
 from circuitlang.studies.frontier import circuit_sizes as sizes
-from circuitlang.studies.frontier.run import Grid, frontier, run
+from circuitlang.studies.frontier.run_grid import Grid, frontier, run
 
 MODEL = """\
 circuitlang 1
@@ -109,7 +109,7 @@ def test_a_second_run_trains_and_searches_nothing(done, project, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("circuitlang.studies.frontier.run.train", refuse)
+    monkeypatch.setattr("circuitlang.studies.frontier.run_grid.train", refuse)
     monkeypatch.setattr("circuitlang.circuit.find.prune", refuse)
     again = run(base, project, tasks, grid(), project / "out", "cpu", cache, lambda *_: None)
     assert again.to_json() == found.to_json()

@@ -16,10 +16,9 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from circuitlang.model.checkpoint import load, save
-from circuitlang.model.interop import bring as bring_module
-from circuitlang.model.interop import convert
-from circuitlang.model.interop.bring import bring
-from circuitlang.model.interop.export import export
+from circuitlang.model.interop import convert, import_model
+from circuitlang.model.interop.export_folder import export
+from circuitlang.model.interop.import_model import bring
 from circuitlang.model.locate import TOKENS, WEIGHTS, locate
 from circuitlang.prompts.tokenizer import END
 from circuitlang.source.diagnostic import CommandError
@@ -34,7 +33,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(job: Any, path: Path) -> dict[str, Any]:
         return convert.convert(json.loads(json.dumps(job)))
 
-    monkeypatch.setattr(bring_module, "in_child", run)
+    monkeypatch.setattr(import_model, "in_child", run)
 
 
 OTHERS = {

@@ -13,7 +13,7 @@ from circuitlang.circuit.intervene import Act
 from circuitlang.circuit.intervene import Kind as ActKind
 from circuitlang.circuit.match import Binding
 from circuitlang.circuit.parts import Part
-from circuitlang.circuit.plugged import Plugged
+from circuitlang.circuit.plugin_intervention import Plugged
 from circuitlang.claims.measure import Setting, where_of
 from circuitlang.claims.metrics import Unbound
 from circuitlang.language.program.hypothesis import ANSWER, Arrow, Port

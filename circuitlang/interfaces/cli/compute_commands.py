@@ -253,7 +253,7 @@ def prune(
     """
     from circuitlang.checking.job import Options
     from circuitlang.circuit.parallel import cores
-    from circuitlang.studies.prune import prune_and_write
+    from circuitlang.studies.prune_spec import prune_and_write
 
     with watched() as told, mistakes_as(format):
         command = tuple(sys.argv[1:])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from circuitlang.report.frontier import Frontier, Size, Sizes, Trained, frontier_lines
 from circuitlang.report.plot import plot
-from circuitlang.studies.frontier.compare import compared, comparison
+from circuitlang.studies.frontier.equal_loss import compared, comparison
 from tests.test_architecture import ROOT
 
 
