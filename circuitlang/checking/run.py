@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from circuitlang.checking import stages
 from circuitlang.checking.bench import Bench, choose_device
 from circuitlang.checking.job import Job, Options
-from circuitlang.checking.lock_verbs import UnusableLock, locked_spec, look_at_lock, update_lock
 from circuitlang.checking.static import check_text
+from circuitlang.checking.status import UnusableLock, locked_spec, look_at_lock, update_lock
 from circuitlang.language.files import choose
 from circuitlang.model.kernels import remarks
 from circuitlang.model.locate import digest_of, model_folder

@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from circuitlang.circuit.find import Found
     from circuitlang.circuit.match import Binding
     from circuitlang.claims.battery.check_result import Check
-    from circuitlang.claims.controls.control import Control
     from circuitlang.claims.controls.nulls import Made
     from circuitlang.claims.measure import Meter
-    from circuitlang.claims.verdict import Verdict
+    from circuitlang.claims.verdict import Control, Verdict
 
 
 @dataclass(frozen=True)

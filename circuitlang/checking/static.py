@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from circuitlang.claims.reach import check_reach
 from circuitlang.language.files import programs
+from circuitlang.language.program.check import Memo
 from circuitlang.language.program.load import (
     Reader,
     bytes_of,
     load,
     project_root,
 )
-from circuitlang.language.program.memo import Memo
 from circuitlang.language.program.order import fit_layers
 from circuitlang.language.program.program import Program
 from circuitlang.language.program.spec import Spec

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from circuitlang.claims.controls.control import SEARCHED
 from circuitlang.claims.controls.nulls import NULLS
 from circuitlang.claims.forecast import ASSUMED, METHODS, POWER, Costs, forecast, smallest_share
 from circuitlang.claims.interval import interval
+from circuitlang.claims.verdict import SEARCHED
 from circuitlang.language.program.load import load_text
 from circuitlang.language.program.spec import Spec
 from circuitlang.report.forecast_lines import forecast_data, forecast_lines

@@ -14,8 +14,7 @@ from circuitlang.language.program.task import Task
 from circuitlang.prompts.cues import cues
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Datapoint, Mark, Prompt
-from circuitlang.report.cue_table import cue_data, cue_lines
-from circuitlang.report.preview import preview_data, preview_lines
+from circuitlang.report.preview import cue_data, cue_lines, preview_data, preview_lines
 from circuitlang.report.text_diff import coloured, text_diff
 from tests.report.test_hostile import HOSTILE, harmless
 

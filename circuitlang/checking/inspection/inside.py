@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from circuitlang.checking.inspection.spelling import spelled
+from circuitlang.checking.inspection.contexts import spelled
 from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.intervene import Act, behind_pattern, pattern, prepared, record

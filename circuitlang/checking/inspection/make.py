@@ -6,18 +6,20 @@ prompts that will judge it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from circuitlang.checking.inspection.ablated_layers import parts
-from circuitlang.checking.inspection.contexts import Contexts
+from circuitlang.checking.inspection.contexts import Contexts, spelled
 from circuitlang.checking.inspection.inside import Inside
-from circuitlang.checking.inspection.size_curve import ordered, sizes
-from circuitlang.checking.inspection.top_tokens import weighted_tokens
+from circuitlang.checking.inspection.size_curve import DATAPOINTS, ordered, sizes
+from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.find import Finder, Found, one_thread
+from circuitlang.circuit.losses import loss_and_error
 from circuitlang.claims.verdict import UNMEASURED
 from circuitlang.language.program.spec import Spec
-from circuitlang.report.exhibit import Exhibit
+from circuitlang.model.checkpoint import Checkpoint
+from circuitlang.report.exhibit import Exhibit, PartExhibit, WeightedToken
 from circuitlang.report.listing import card_lines
+from circuitlang.site import READS, WRITES, Node, Place
 from circuitlang.storage.cache import code_digest, key_of
 
 SAME = ("model", "prune", "task")
@@ -76,4 +78,51 @@ def _make(spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str]) -
         sizes=curve,
         model_loss=model_loss,
         sized_on=prompts,
+    )
+
+
+SHOWN = 8
+"""Of the largest weights, and of the smallest."""
+
+
+def weighted_tokens(checkpoint: Checkpoint, node: Node) -> tuple[WeightedToken, ...]:
+    """The largest first; without zeros. For a node that reads the residual stream the embedding's entries in its
+    channel, for one that writes there the unembedding's, times the final norm's gain; otherwise none."""
+    model = checkpoint.model
+    if node.index >= model.config.width and node.site.place is not Place.NEURON:
+        return ()  # a position's channel
+    if node.site.place in READS:
+        column = model.embed[:, node.index]
+    elif node.site.place in WRITES:
+        column = model.unembed[:, node.index] * model.norm.weight[node.index]
+    else:
+        return ()
+    found = [(weight, token) for token, weight in enumerate(column.tolist()) if weight != 0]
+    found.sort(key=lambda pair: (-pair[0], pair[1]))
+    ends = found if len(found) <= 2 * SHOWN else found[:SHOWN] + found[-SHOWN:]
+    return tuple(
+        WeightedToken(token=spelled(checkpoint.tokenizer, token), weight=weight) for weight, token in ends
+    )
+
+
+def parts(finder: Finder, nodes: Sequence[Node], ablation: Ablation) -> tuple[PartExhibit, ...]:
+    """In order of computation; of parts that the circuit has nodes in."""
+    batch = finder.prompts("select", 0, DATAPOINTS)
+    model = finder.checkpoint.model
+
+    def loss(kept: Sequence[Node]) -> float:
+        return loss_and_error(model, ablation, kept, batch)[0]
+
+    by_part: dict[tuple[int, bool], list[Node]] = {}
+    for node in sorted(nodes):
+        by_part.setdefault((node.site.layer, node.site.place.sublayer == "mlp"), []).append(node)
+    whole = loss(nodes)
+    return tuple(
+        PartExhibit(
+            layer=layer,
+            part="mlp" if mlp else "attention",
+            nodes=len(out),
+            rise=loss([node for node in nodes if node not in out]) - whole,
+        )
+        for (layer, mlp), out in by_part.items()
     )

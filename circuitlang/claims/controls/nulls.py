@@ -17,11 +17,10 @@ from circuitlang.circuit.extract import bare, extract, weight_count
 from circuitlang.circuit.find import SELECTED, Finder, Found
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.claims.assess import COUNTED, Assessor
-from circuitlang.claims.controls.control import Control
 from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS
 from circuitlang.claims.measure import Meter, Setting
 from circuitlang.claims.random_circuits import random_outside
-from circuitlang.claims.verdict import HYPOTHESIS, Outcome, Verdict, void
+from circuitlang.claims.verdict import HYPOTHESIS, Control, Outcome, Verdict, void
 from circuitlang.language.program.spec import Claim, Intervention, Quantity, Spec, VerdictSettings
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.transformer import Transformer

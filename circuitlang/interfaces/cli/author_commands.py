@@ -116,7 +116,7 @@ def preview(
         if model and not cues:
             raise CommandError("--model is for --cues and for a corpus: whose tokens are counted")
         if cues:
-            from circuitlang.report.cue_table import cue_data, cue_lines
+            from circuitlang.report.preview import cue_data, cue_lines
 
             found, seen = stages.find_cues(task, name, model, SPLITS[split], number, pins, seed)
             if format is MistakeFormat.JSON:

@@ -1,7 +1,9 @@
-"""The commands about what was found before: status, diff and view. None needs torch."""
+"""The commands about what was found before: status, diff, view and export."""
 
 from __future__ import annotations
 
+import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +11,7 @@ import typer
 
 from circuitlang.interfaces.cli.app import Format, app
 from circuitlang.interfaces.cli.console import say, say_json
+from circuitlang.source.visible import no_command
 
 DIFFERS = 1  # the exit status where a lock is out of date, or two reports differ
 
@@ -27,7 +30,7 @@ def status(
     Example: `circuitlang status specs`
     """
     from circuitlang.checking import status as against
-    from circuitlang.report.lock_status import FINE, lock_status_data, lock_status_lines
+    from circuitlang.report.drift_lines import FINE, lock_status_data, lock_status_lines
 
     found = against.status(paths or [Path()])
     if format is Format.JSON:
@@ -51,7 +54,7 @@ def diff(
     Example: `circuitlang diff specs/bracket_depth.cir.lock runs/bracket_depth`
     """
     from circuitlang.checking.status import diff as diffs
-    from circuitlang.report.diff_lines import diff_data, diff_lines
+    from circuitlang.report.diff import diff_data, diff_lines
 
     found = diffs(old, new)
     if format is Format.JSON:
@@ -81,3 +84,47 @@ def view(
 
         if not webbrowser.open(page.resolve().as_uri()):
             say(["no browser could be started here; open the file in one"])
+
+
+class CircuitFormat(StrEnum):
+    NEURONPEDIA = "neuronpedia"
+    EDGES = "edges"
+    GRAPHML = "graphml"
+    DOT = "dot"
+    JSON = "json"
+
+
+_JSON = (CircuitFormat.NEURONPEDIA, CircuitFormat.JSON)
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="report.json, circuit.json, or a folder with one of them.")],
+    to: Annotated[CircuitFormat, typer.Option(help="The format.")] = CircuitFormat.EDGES,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The file; default: printed.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of several circuits, which pruning seed's.")
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="For neuronpedia: the text that the circuit is shown on.")
+    ] = None,
+    answer: Annotated[
+        str | None, typer.Option(help="With --prompt: the token that should come next.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="With --prompt: whose values are shown; default the report's model.")
+    ] = None,
+) -> None:
+    """Write a circuit for another tool: Neuronpedia's graph JSON, a plain edge list, GraphML, DOT.
+
+    Example: `circuitlang export runs/bracket_depth --to neuronpedia -o graph.json`
+    """
+    from circuitlang.interfaces.api.export import export as exported
+    from circuitlang.storage.atomic import write_whole
+
+    text = exported(file, to.value, seed, prompt, answer, model)
+    if out is None:
+        sys.stdout.write(no_command(text, r"\u005b") if to in _JSON else text)
+    else:
+        write_whole(out, text)
+        say([f"wrote {out}"])

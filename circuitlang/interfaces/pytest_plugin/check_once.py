@@ -1,4 +1,4 @@
-"""One check per spec and session: its report is kept, and handed to the other workers of pytest-xdist."""
+"""Whether claims are tests of this session; one check per spec, handed to pytest-xdist's other workers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,21 @@ from typing import NamedTuple
 import pytest
 from filelock import FileLock
 
-from circuitlang.interfaces.pytest_plugin.mode import SHARED, mode
 from circuitlang.report.report import Report
 from circuitlang.source.diagnostic import CommandError
 from circuitlang.storage.atomic import write_whole
+
+MODES = ("off", "auto", "frozen")
+SHARED = "circuitlang_reports"
+"""What a worker of pytest-xdist is told: the folder in which workers hand reports to each other."""
+
+
+def mode(config: pytest.Config) -> str:
+    """One of MODES."""
+    chosen = str(config.getoption("circuits") or config.getini("circuits") or "off")
+    if chosen not in MODES:
+        raise pytest.UsageError(f"circuits = {chosen}: it can be {', '.join(MODES)}")
+    return chosen
 
 
 class Asked(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from circuitlang.interfaces.pytest_plugin.mode import MODES, SHARED, mode
+from circuitlang.interfaces.pytest_plugin.check_once import MODES, SHARED, mode
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,18 +1,20 @@
-"""Text -> syntax tree; syntax mistakes explained by example."""
+"""Text -> syntax tree, within limits of size and nesting; syntax mistakes explained by example."""
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 from lark import Lark, UnexpectedInput
 
-from circuitlang.language.syntax import tree
+from circuitlang.language.syntax import mistakes, tree
 from circuitlang.language.syntax.build import Build
 from circuitlang.language.syntax.comments import attach
-from circuitlang.language.syntax.limits import limits
-from circuitlang.source.diagnostic import Diagnostic, ProgramError, Source
+from circuitlang.language.syntax.strings import QUOTED
+from circuitlang.source.diagnostic import Diagnostic, ProgramError, Source, Span
 from circuitlang.storage.cache import default_folder, distrusted
 
 GRAMMAR = Path(__file__).with_name("grammar.lark")
@@ -65,3 +67,27 @@ def grammar() -> Lark:
 def keywords() -> frozenset[str]:
     """Every word that the grammar reserves: those that its terminals end with `\\b`."""
     return frozenset(t.pattern.value[:-2] for t in grammar().terminals if t.pattern.value.endswith(r"\b"))
+
+
+MAX_BYTES = 1 << 18  # some two seconds of parsing
+MAX_NESTING = 64
+
+MAX_HIDDEN = 20  # characters that reorder a line, reported of one file
+
+_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # embeddings, overrides and isolates
+_NESTING = re.compile(QUOTED + r"|\#[^\n]*|(?P<paren>[()])", re.S)
+
+
+def limits(source: Source) -> list[Diagnostic]:
+    """Very large files, lines that would be shown in another order, or nesting: the first of these that is there."""
+    if len(source.text) > MAX_BYTES or len(source.text.encode("utf-8", "replace")) > MAX_BYTES:
+        return [mistakes.too_large(Span(source, 0, 0), MAX_BYTES)]
+    hidden = islice(_REORDERING.finditer(source.text), MAX_HIDDEN)
+    if found := [mistakes.reorders(Span(source, *match.span())) for match in hidden]:
+        return found
+    depth = 0
+    for match in _NESTING.finditer(source.text):
+        depth += {"(": 1, ")": -1}.get(match["paren"] or "", 0)
+        if depth > MAX_NESTING:
+            return [mistakes.too_deep(Span(source, *match.span()), MAX_NESTING)]
+    return []

@@ -20,10 +20,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from circuitlang.model import checkpoint
+from circuitlang.model.checkpoint import Probe, disagreement, probe_tokens
 from circuitlang.model.config import Config
 from circuitlang.model.interop import authors, authors_forward, huggingface
 from circuitlang.model.interop.inspect_folder import parts
-from circuitlang.model.probe import Probe, disagreement, probe_tokens
 from circuitlang.model.training.sparsity import count_nonzeros
 from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.tokenizer import load_tokenizer

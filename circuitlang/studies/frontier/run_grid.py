@@ -1,18 +1,22 @@
-"""`frontier`: a grid of models trained, pruned and compared; what there is so far is written after every seed."""
+"""`frontier`: a grid of models trained, pruned and compared; written out after every seed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from circuitlang.checking.bench import choose_device
+from circuitlang.checking.bench import choose_device, finder_of
+from circuitlang.circuit.extract import weight_count
+from circuitlang.circuit.find import one_thread
+from circuitlang.circuit.prune import Pruned
+from circuitlang.claims.measure import UNTOUCHED, Meter
 from circuitlang.language.files import choose
 from circuitlang.language.program.load import load, project_root
 from circuitlang.language.program.recipe import Recipe
-from circuitlang.language.program.spec import PruneSettings
+from circuitlang.language.program.spec import Ablate, PruneSettings, VerdictSettings
 from circuitlang.language.program.task import Task
 from circuitlang.model import checkpoint
 from circuitlang.model.checkpoint import Checkpoint
@@ -20,17 +24,73 @@ from circuitlang.model.locate import WEIGHTS, read_card
 from circuitlang.model.training.card import make_card, reference_text
 from circuitlang.model.training.data import TokenData, prepare
 from circuitlang.model.training.train import train, validation_loss
+from circuitlang.model.transformer import Transformer
+from circuitlang.prompts.admit import admit
 from circuitlang.prompts.support import check_support
-from circuitlang.report.frontier import Frontier, Trained
+from circuitlang.report.frontier import Frontier, Size, Sizes, Trained
 from circuitlang.report.plot import plot
+from circuitlang.site import Node
 from circuitlang.source.diagnostic import CommandError, ProgramError
 from circuitlang.source.progress import Told
 from circuitlang.storage.atomic import require_writable, write_all
 from circuitlang.storage.cache import Cache, default_folder
-from circuitlang.studies.frontier.circuit_sizes import able, measure
 from circuitlang.studies.frontier.equal_loss import compared, dense_beside, next_width
 from circuitlang.studies.frontier.grid import Point, head_width, kept, vary
-from circuitlang.studies.training import all_tasks, stepping
+from circuitlang.studies.training import all_tasks, is_competent, stepping
+
+ASKED = 512
+"""Datapoints of `test` on which it is decided whether a model can do a task."""
+
+
+def able(checkpoint: Checkpoint, tasks: Sequence[Task], cache: Cache) -> list[Task]:
+    """Those that the untouched model is competent on, as a spec would have it (docs/verdicts.md)."""
+    needed = VerdictSettings()
+    found = []
+    for task in tasks:
+        if admit(task, checkpoint.tokenizer, checkpoint.model.config.context, checkpoint.name):
+            continue
+        meter = Meter.of(finder_of(checkpoint, task, 0, cache), PruneSettings())
+        with one_thread():
+            accuracy = float((meter.table(UNTOUCHED, "choice", ASKED) == 0).mean())
+            mass = float(meter.table(UNTOUCHED, "mass", ASKED).mean(dtype="float64"))
+        if is_competent(accuracy, mass, needed):
+            found.append(task)
+    return found
+
+
+def measure(
+    checkpoint: Checkpoint,
+    task: Task,
+    settings: PruneSettings,
+    seed: int,
+    cache: Cache,
+    report: Callable[[str, float], None],
+) -> Sizes:
+    """The circuits of one task that the search finds under two ablations: means over pretraining text, as the paper has
+    them, and values on another prompt of the task. Where learning the mask loses what is needed there is no second
+    search from all nodes: it takes minutes, and more of them the larger a model is."""
+    search = finder_of(checkpoint, task, 0, cache)
+
+    def found(ablate: Ablate, number: int) -> Pruned:
+        def told(stage: str, share: float) -> None:
+            report(f"{ablate}, {stage}", (number + share) / 2)
+
+        wanted = replace(settings, ablate=ablate)
+        return search.find(wanted, seed, report=told, fallback=False, costs=False).pruned
+
+    mean, resampled = found("mean", 0), found("resample", 1)
+    model = checkpoint.model
+    return Sizes(
+        task=task.name,
+        loss=mean.loss,
+        mean=_size(model, mean.nodes) if mean.reached else None,
+        resampled=_size(model, resampled.nodes) if resampled.reached else None,
+    )
+
+
+def _size(model: Transformer, nodes: Sequence[Node]) -> Size:
+    return Size(nodes=len(nodes), edges=weight_count(model, nodes))
+
 
 ROWS = 1024
 """Rows of kept-out text, of each stream, that the pretraining loss is taken on: the same for all models."""

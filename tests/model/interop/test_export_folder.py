@@ -17,7 +17,7 @@ from torch import Tensor
 
 from circuitlang.model.checkpoint import load, save
 from circuitlang.model.interop import convert, import_model
-from circuitlang.model.interop.export_folder import export
+from circuitlang.model.interop.huggingface import export
 from circuitlang.model.interop.import_model import bring
 from circuitlang.model.locate import TOKENS, WEIGHTS, locate
 from circuitlang.prompts.tokenizer import END

@@ -14,7 +14,7 @@ from circuitlang.model.checkpoint import load as load_model
 from circuitlang.model.locate import WEIGHTS
 from circuitlang.source.diagnostic import CommandError
 from circuitlang.storage.cache import Cache
-from circuitlang.studies.frontier import circuit_sizes as sizes
+from circuitlang.studies.frontier import run_grid as sizes
 from circuitlang.studies.frontier.run_grid import Grid, frontier, run
 
 MODEL = """\
