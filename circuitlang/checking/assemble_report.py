@@ -18,7 +18,7 @@ from circuitlang.claims.assess import verdict_of_competence
 from circuitlang.claims.measure import Meter, Setting
 from circuitlang.claims.verdict import HYPOTHESIS, Outcome, held
 from circuitlang.language.program.spec import Spec
-from circuitlang.model.kernels import in_use
+from circuitlang.model.hardware import in_use
 from circuitlang.report.battery import BatteryResult, ControlResult
 from circuitlang.report.report import Report
 from circuitlang.report.results import (

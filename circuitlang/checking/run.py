@@ -18,7 +18,7 @@ from circuitlang.checking.job import Job, Options
 from circuitlang.checking.static import check_text
 from circuitlang.checking.status import UnusableLock, locked_spec, look_at_lock, update_lock
 from circuitlang.language.files import choose
-from circuitlang.model.kernels import remarks
+from circuitlang.model.hardware import remarks
 from circuitlang.model.locate import digest_of, model_folder
 from circuitlang.source.diagnostic import Diagnostic
 from circuitlang.source.progress import Told

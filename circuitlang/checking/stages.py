@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from circuitlang.circuit.find import Found
     from circuitlang.circuit.match import Binding
     from circuitlang.claims.battery.check_result import Check
-    from circuitlang.claims.controls.nulls import Made
     from circuitlang.claims.measure import Meter
+    from circuitlang.claims.nulls import Made
     from circuitlang.claims.verdict import Control, Verdict
 
 
@@ -54,7 +54,7 @@ def judge_model(job: Job, bench: Bench) -> tuple[Mapping[str, Verdict], bool]:
 
 def nulls_of(job: Job, bench: Bench) -> list[Made]:
     """The nulls that are put to the claims; none where the job leaves them out."""
-    from circuitlang.claims.controls.nulls import make_nulls
+    from circuitlang.claims.nulls import make_nulls
 
     return make_nulls(bench.finder, job.spec.prune.seeds[0]) if job.options.controls else []
 
@@ -154,7 +154,7 @@ def run_controls(
 ) -> tuple[list[Control], list[Verdict]]:
     """Every null, against the first seed's circuit and the claims that pass; and the verdicts, void where a null says
     so. `owns`: what the nulls' searches found."""
-    from circuitlang.claims.controls.nulls import Controls, voided
+    from circuitlang.claims.nulls import Controls, voided
     from circuitlang.claims.verdict import Outcome
 
     if not job.options.controls:

@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from circuitlang.circuit.compact import compact
-from circuitlang.circuit.mask import Mask
+from circuitlang.circuit.mask import Mask, compact
 from circuitlang.circuit.matched_positions import NONE, partners
 from circuitlang.circuit.plugin_intervention import Plugged, Scene, changed
 from circuitlang.circuit.shared_prefix import Trace, trace

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.ablation import Ablation
-from circuitlang.circuit.cut import Cut, run_without, without
-from circuitlang.circuit.edge import EdgeCut, rewired
+from circuitlang.circuit.cut import Cut, EdgeCut, rewired, run_without, without
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.intervene import Act, Recordings, masked, prepared, record
 from circuitlang.circuit.shared_prefix import Shared, Trace, in_order, stage, trace

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from circuitlang.circuit.cut import Cut, Kind
-from circuitlang.circuit.edge import EdgeCut
+from circuitlang.circuit.cut import Cut, EdgeCut, Kind
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.intervene import Act
 from circuitlang.circuit.intervene import Kind as ActKind

@@ -73,7 +73,7 @@ def _site(
     known: Known | None,
 ) -> Tensor:
     """The value of one site: computed and AbsTopK'd, or known; then edited. Where a circuit keeps nothing of it, the
-    constant that the edit would put there (`part.fixed`, set by circuit/compact.py), without computing what would be
+    constant that the edit would put there (`part.fixed`, set by circuit/mask.py), without computing what would be
     thrown away."""
     fixed = part.fixed.get(place)
     if fixed is not None:
@@ -88,7 +88,7 @@ def _site(
 
 
 class _SubLayer(nn.Module):
-    """What attention and MLP share: how they read the residual stream. `fixed`: see circuit/compact.py."""
+    """What attention and MLP share: how they read the residual stream. `fixed`: see circuit/mask.py."""
 
     def __init__(self, config: Config, layer: int) -> None:
         super().__init__()

@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from circuitlang.circuit.compact import compact
 from circuitlang.circuit.intervene import Act, prepared
-from circuitlang.circuit.mask import Mask, keeping
+from circuitlang.circuit.mask import Mask, compact, keeping
 from circuitlang.circuit.prune import every_node
 from circuitlang.circuit.shared_prefix import Shared, in_order, stage, trace
 from circuitlang.model import score

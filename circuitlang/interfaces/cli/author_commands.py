@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from difflib import unified_diff
 from enum import StrEnum
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from circuitlang.interfaces.cli.app import (
     Format,
@@ -20,6 +23,7 @@ from circuitlang.interfaces.cli.app import (
     mistakes_as,
 )
 from circuitlang.interfaces.cli.console import WRONG, errors, in_colour, output, say, say_json, tell
+from circuitlang.report.escape import harmless_to_ci
 from circuitlang.source.diagnostic import CommandError, ProgramError
 from circuitlang.source.visible import visible
 
@@ -220,7 +224,7 @@ def _format_input(files: Sequence[Path], check: bool, diff: bool, name: str) -> 
 
 
 def _show_diff(text: Formatted) -> None:
-    from circuitlang.report.text_diff import coloured, text_diff
+    from circuitlang.interfaces.cli.author_commands import coloured, text_diff
 
     made = text_diff(text.name, text.old, text.new)
     if in_colour():
@@ -299,3 +303,23 @@ def lsp() -> None:
         text = "the language server needs pygls; install it with: pip install 'circuitlang[lsp]'"
         raise CommandError(text) from None
     serve()
+
+
+_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def text_diff(name: str, old: str, new: str) -> str:
+    """The diff as plain text. Only what a CI runner would take for a command is spelled differently."""
+    before, after = (list(StringIO(text, newline="\n")) for text in (old, new))
+    made = [
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+        for line in unified_diff(before, after, visible(name), visible(name))
+    ]
+    return harmless_to_ci("".join(made))
+
+
+def coloured(diff: str) -> Iterator[Text]:
+    """For a terminal: characters that would command it are spelled out."""
+    for number, line in enumerate(diff.removesuffix("\n").split("\n")):
+        style = "bold" if number < 2 else _STYLES.get(line[:1], "")
+        yield Text(visible(line), style)

@@ -222,7 +222,7 @@ def plan(
     """
     from circuitlang.checking import plan as plans
     from circuitlang.checking.job import Options
-    from circuitlang.report.forecast_lines import forecast_data, forecast_lines
+    from circuitlang.checking.plan import forecast_data, forecast_lines
 
     found = plans.plan(spec, name, Options(device.value, controls=controls), measure)
     if format is Format.JSON:

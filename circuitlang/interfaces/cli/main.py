@@ -16,7 +16,7 @@ from types import FrameType
 
 from circuitlang import __version__
 from circuitlang.interfaces.cli.console import WRONG, Unwritable, flush, settle, tell
-from circuitlang.model.kernels import pin
+from circuitlang.model.hardware import pin
 from circuitlang.source.diagnostic import CommandError, ProgramError
 
 BUG, UNWRITABLE = 70, 74

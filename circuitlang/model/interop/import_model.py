@@ -16,9 +16,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from circuitlang.model.hardware import available_memory
 from circuitlang.model.interop.inspect_folder import look
 from circuitlang.model.locate import CARD, TOKENS, WEIGHTS, ZOO, read_card
-from circuitlang.model.memory import available_memory
 from circuitlang.prompts import byte_pairs
 from circuitlang.prompts.tokenizer import Tokenizer
 from circuitlang.source.diagnostic import CommandError, reason_of

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from circuitlang.checking.static import check_text
-from circuitlang.language.program import unbuilt as module
+from circuitlang.checking import static as module
+from circuitlang.checking.static import check_text, unbuilt, unbuilt_bridge
 from circuitlang.language.program.load import load_text
-from circuitlang.language.program.unbuilt import unbuilt, unbuilt_bridge
 from circuitlang.language.program.vocabulary import FEATURES, INTERVENTIONS, METRICS
 from circuitlang.source.diagnostic import ProgramError
 

@@ -1,4 +1,4 @@
-"""Which of a processor's instructions torch computes with: the same on every machine, so that numbers are the same too.
+"""What a machine computes with: the processor's instructions, pinned so that numbers agree, and its memory.
 
 torch, oneDNN and MKL each choose by the processor how a sum is made, and sums made in another order differ in their
 last digits, by which a search may keep another node. All three read a variable of the environment when they are loaded.
@@ -13,6 +13,12 @@ import platform
 import sys
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from circuitlang.source.diagnostic import CommandError
+
+if TYPE_CHECKING:
+    import torch
 
 PINNED = {
     "ATEN_CPU_CAPABILITY": "avx2",
@@ -63,3 +69,44 @@ def _processor() -> tuple[str, frozenset[str]]:
         return "", frozenset()
     said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     return said.get("vendor_id", ""), frozenset(said.get("flags", "").split())
+
+
+def available_memory() -> int | None:
+    """Bytes that can be had without swapping; None where the system does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def memory_of(device: torch.device) -> int | None:
+    """Bytes that can be had where a model on `device` lies: a GPU's own memory, else the machine's."""
+    if device.type != "cuda":
+        return available_memory()
+    import torch
+
+    return torch.cuda.mem_get_info(device)[0]
+
+
+ADDRESSES = 1_500_000_000
+"""Bytes of address space below which torch and scipy do not load: an allocator that they bring tries without end."""
+
+
+def require_address_space() -> None:
+    """CommandError where a limit of this process leaves less; before torch is loaded."""
+    try:
+        import resource
+    except ImportError:  # a system without such limits
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < ADDRESSES:
+        raise CommandError(
+            f"address space is limited to {limit / 1e9:.1f} GB (ulimit -v), and running a model takes at least "
+            f"{ADDRESSES / 1e9:.1f} GB"
+        )

@@ -14,9 +14,9 @@ from circuitlang.circuit.extract import extract
 from circuitlang.circuit.find import Finder, Found
 from circuitlang.circuit.prune import Pruned
 from circuitlang.claims.assess import Assessor
-from circuitlang.claims.controls.nulls import NULLS, Controls, about_a_circuit, make_nulls, shuffled, voided
 from circuitlang.claims.judge import HYPOTHESIS
 from circuitlang.claims.measure import Meter
+from circuitlang.claims.nulls import NULLS, Controls, about_a_circuit, make_nulls, shuffled, voided
 from circuitlang.claims.verdict import Control, Outcome
 from circuitlang.language.program.load import load_text
 from circuitlang.language.program.spec import Spec

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.kills import project
-from circuitlang.model import kernels
+from circuitlang.model import hardware
 
 INSTALLED = any(each.name == "circuitlang" for each in entry_points(group="pytest11"))
 
@@ -26,12 +26,12 @@ ENVIRONMENTS = {
     },
     "more": {"ATEN_CPU_CAPABILITY": "avx512", "DNNL_MAX_CPU_ISA": "SSE41", "OMP_NUM_THREADS": "3"},
 }
-avx2 = pytest.mark.skipif(kernels.remarks() != [], reason="this processor cannot be pinned to AVX2")
+avx2 = pytest.mark.skipif(hardware.remarks() != [], reason="this processor cannot be pinned to AVX2")
 
 
 def check(place: Path, name: str, *options: str, **variables: str) -> tuple[str, str]:
     """A short check's report without its times, its command and its kernels; and the name of these."""
-    usual = {key: value for key, value in os.environ.items() if key not in kernels.PINNED}
+    usual = {key: value for key, value in os.environ.items() if key not in hardware.PINNED}
     arguments = ("check", "killed.cir", "--no-battery", "--no-controls", "--fresh", "--out", name, *options)
     done = subprocess.run(
         [sys.executable, "-m", "circuitlang", *arguments],
@@ -74,12 +74,12 @@ def test_native_takes_what_the_environment_says_and_the_report_names_it(place: P
 
 
 def of_python(code: str) -> str:
-    usual = {key: value for key, value in os.environ.items() if key not in kernels.PINNED}
+    usual = {key: value for key, value in os.environ.items() if key not in hardware.PINNED}
     done = subprocess.run([sys.executable, "-c", code], env=usual, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
-SHOW = "from circuitlang.model.kernels import in_use; print(in_use())"
+SHOW = "from circuitlang.model.hardware import in_use; print(in_use())"
 
 
 @avx2
@@ -90,14 +90,14 @@ def test_from_python_they_are_pinned_where_torch_is_not_loaded_yet() -> None:
 
 def test_the_pytest_plugin_pins_before_a_conftest_can_load_torch(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("import os; print(os.environ.get('MKL_CBWR'))")
-    usual = {key: value for key, value in os.environ.items() if key not in kernels.PINNED}
+    usual = {key: value for key, value in os.environ.items() if key not in hardware.PINNED}
     plugin = () if INSTALLED else ("-p", "circuitlang.interfaces.pytest_plugin.plugin")
 
     def said(*options: str) -> str:
         command = [sys.executable, "-m", "pytest", "-q", "-s", *plugin, *options, str(tmp_path)]
         return subprocess.run(command, env=usual, capture_output=True, text=True).stdout.split()[0]
 
-    assert said("--circuits") == ("None" if kernels.remarks() else "AVX2")
+    assert said("--circuits") == ("None" if hardware.remarks() else "AVX2")
     assert said("--circuits", "--circuits-native") == said() == "None"
 
 
@@ -107,12 +107,12 @@ def test_a_package_that_is_only_imported_leaves_the_environment_alone() -> None:
 
 
 def test_a_processor_without_avx2_is_left_as_it_is_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "_processor", lambda: ("GenuineIntel", frozenset({"sse4_2"})))
+    monkeypatch.setattr(hardware, "_processor", lambda: ("GenuineIntel", frozenset({"sse4_2"})))
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.setattr(os, "environ", {})
-    kernels.pin()
+    hardware.pin()
     assert os.environ == {}
-    assert "last digits may differ" in kernels.remarks()[0]
-    monkeypatch.setattr(kernels, "_processor", lambda: ("GenuineIntel", frozenset({"avx2"})))
-    kernels.pin()
-    assert os.environ == kernels.PINNED
+    assert "last digits may differ" in hardware.remarks()[0]
+    monkeypatch.setattr(hardware, "_processor", lambda: ("GenuineIntel", frozenset({"avx2"})))
+    hardware.pin()
+    assert os.environ == hardware.PINNED
