@@ -17,7 +17,7 @@ import torch
 
 from circuitlang.checking.bench import Bench
 from circuitlang.checking.job import Job
-from circuitlang.circuit.edge import EdgeCut
+from circuitlang.circuit.cut import EdgeCut
 from circuitlang.circuit.intervene import Act
 from circuitlang.claims.measure import Setting
 from circuitlang.language.program.load import load, project_root

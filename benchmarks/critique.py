@@ -21,7 +21,7 @@ import torch
 from circuitlang.checking.bench import finder_of
 from circuitlang.circuit.find import Finder, Found
 from circuitlang.circuit.parallel import Search, cores, find_all
-from circuitlang.claims.controls.nulls import make_nulls
+from circuitlang.claims.nulls import make_nulls
 from circuitlang.language.program.spec import Ablate, PruneSettings, VerdictSettings
 from circuitlang.language.program.task import Task
 from circuitlang.model import checkpoint

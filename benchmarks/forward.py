@@ -14,8 +14,7 @@ from time import process_time
 import torch
 from torch import Tensor
 
-from circuitlang.circuit.compact import active_sublayers, compact
-from circuitlang.circuit.mask import keeping
+from circuitlang.circuit.mask import active_sublayers, compact, keeping
 from circuitlang.model.config import Config
 from circuitlang.model.transformer import Transformer
 from circuitlang.site import Node

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from circuitlang.language.program.codes import codes
 from circuitlang.language.program.load import load, read
 from circuitlang.language.program.program import Program
+from circuitlang.language.program.reference_tables import codes
 from circuitlang.language.program.vocabulary import (
     INTERVENTIONS,
     METRICS,

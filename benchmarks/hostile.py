@@ -25,18 +25,17 @@ import pygraphviz
 from circuitlang.report.annotations import concise, github
 from circuitlang.report.circuit import edge_list, read_edge_list
 from circuitlang.report.diagram import dot
-from circuitlang.report.diff import diff_reports
-from circuitlang.report.diff_lines import diff_lines
+from circuitlang.report.diff import diff_lines, diff_reports
 from circuitlang.report.drift import Changed
+from circuitlang.report.drift_lines import LockStatus, lock_status_lines
 from circuitlang.report.escape import lone_surrogates_spelled, visible
 from circuitlang.report.exhibit import Exhibit
-from circuitlang.report.files import badge
 from circuitlang.report.junit import junit
 from circuitlang.report.lock import Lock, LockedSpec, read_lock
-from circuitlang.report.lock_status import LockStatus, lock_status_lines
 from circuitlang.report.markdown import markdown
 from circuitlang.report.page.write import page, page_data
 from circuitlang.report.report import Report
+from circuitlang.report.report_folder import badge
 from circuitlang.report.sarif import sarif
 from circuitlang.report.terminal import terminal
 from circuitlang.source.diagnostic import Source

@@ -23,8 +23,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.replication import replication
-from circuitlang.language.program.corpus import Corpus
-from circuitlang.language.program.recipe import Architecture, Recipe, Sparsity, Training
+from circuitlang.language.program.recipe import Architecture, Corpus, Recipe, Sparsity, Training
 from circuitlang.model import transformer
 from circuitlang.model.training import sparsity, train
 from circuitlang.model.training.data import Stream, TokenData

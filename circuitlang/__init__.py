@@ -59,7 +59,7 @@ def __getattr__(name: str) -> Any:
     """The public names, each loaded when it is first asked for, so that importing the package costs nothing."""
     if name in _HOMES:
         if name in _LOAD_TORCH:
-            import_module("circuitlang.model.kernels").pin()
+            import_module("circuitlang.model.hardware").pin()
         module, _, own = _HOMES[name].partition(":")
         return getattr(import_module(f"circuitlang.{module}"), own)
     if name == "strategies":

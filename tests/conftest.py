@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from circuitlang.model.kernels import pin
+from circuitlang.model.hardware import pin
 
 pin()  # before a test loads torch: numbers of tests are those of any machine
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from circuitlang.language.program.corpus import Corpus, Document
 from circuitlang.language.program.load import load, load_text
+from circuitlang.language.program.recipe import Corpus, Document
 from circuitlang.prompts.corpus_files import real_files
 from circuitlang.prompts.document import RuleDocuments, rule_documents
 from circuitlang.prompts.generate import Generator

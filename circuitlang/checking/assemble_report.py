@@ -10,18 +10,16 @@ import torch
 from circuitlang import __version__
 from circuitlang.checking.bench import Bench
 from circuitlang.checking.job import Job, Options
-from circuitlang.checking.judge import Judged
-from circuitlang.checking.lock import hashes
+from circuitlang.checking.stages import Judged
+from circuitlang.checking.status import hashes
 from circuitlang.circuit.find import Found
 from circuitlang.circuit.match import Binding
 from circuitlang.claims.assess import verdict_of_competence
-from circuitlang.claims.controls.control import held
 from circuitlang.claims.measure import Meter, Setting
-from circuitlang.claims.verdict import HYPOTHESIS, Outcome
+from circuitlang.claims.verdict import HYPOTHESIS, Outcome, held
 from circuitlang.language.program.spec import Spec
-from circuitlang.model.kernels import in_use
-from circuitlang.report.battery import BatteryResult
-from circuitlang.report.control import ControlResult
+from circuitlang.model.hardware import in_use
+from circuitlang.report.battery import BatteryResult, ControlResult
 from circuitlang.report.report import Report
 from circuitlang.report.results import (
     CircuitResult,

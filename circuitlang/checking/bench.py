@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from circuitlang.checking.job import Job
-from circuitlang.model.kernels import in_use
+from circuitlang.model.hardware import in_use, require_address_space
 from circuitlang.model.locate import model_folder
-from circuitlang.model.memory import require_address_space
 from circuitlang.source.diagnostic import CommandError
 from circuitlang.source.progress import Clock
 from circuitlang.storage.cache import Cache, code_digest, default_folder, key_of

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from circuitlang.checking.bench import Bench
 from circuitlang.checking.job import Job, Options
-from circuitlang.checking.judge import Judged, Known, judge_circuits, judge_model
-from circuitlang.checking.lock import UnusableLock, differing, hashes, misfits
+from circuitlang.checking.stages import Judged, Known, judge_circuits, judge_model
+from circuitlang.checking.status import UnusableLock, differing, hashes, misfits
 from circuitlang.circuit.graph import WEIGHTS, CircuitGraph, jaccard
 from circuitlang.claims.verdict import Outcome, void
 from circuitlang.language.program.spec import Spec

@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from circuitlang.checking import judge as judging
+from circuitlang.checking import stages
 from circuitlang.checking.bench import Bench, choose_device
 from circuitlang.checking.job import Job, Options
-from circuitlang.checking.lock import UnusableLock, locked_spec, look_at_lock, update_lock
 from circuitlang.checking.static import check_text
+from circuitlang.checking.status import UnusableLock, locked_spec, look_at_lock, update_lock
 from circuitlang.language.files import choose
-from circuitlang.model.kernels import remarks
+from circuitlang.model.hardware import remarks
 from circuitlang.model.locate import digest_of, model_folder
 from circuitlang.source.diagnostic import Diagnostic
 from circuitlang.source.progress import Told
@@ -55,7 +55,7 @@ def check_all(jobs: Sequence[Job], told: Told) -> tuple[list[Done], list[Diagnos
 
 def check_and_write(job: Job) -> Done:
     """One job, its files written into its folder, all of them or none."""
-    from circuitlang.report.files import contents, write_files
+    from circuitlang.report.report_folder import contents, write_files
 
     assert job.folder is not None
     choose_device(job.options.device)  # before anything is made on disk
@@ -103,23 +103,21 @@ def check_and_inspect(
         return report, shown, [why] if why else []
 
 
-def judge(job: Job, bench: Bench, given: Found | None = None) -> judging.Judged:
+def judge(job: Job, bench: Bench, given: Found | None = None) -> stages.Judged:
     """Competence first: nothing is pruned where the model is not competent, or where nobody can tell. Then every seed's
     circuit, its roles and claims, the nulls, and the battery. `given`: the circuit, of which then only the nulls' are
     searched for."""
-    able, goes_on = judging.judge_model(job, bench)
+    able, goes_on = stages.judge_model(job, bench)
     if not goes_on:
-        return judging.Judged(able)
-    nulls = judging.nulls_of(job, bench)
-    circuits, of_nulls = judging.search(job, bench, nulls, given)
-    bindings, verdicts = judging.judge_circuits(job, bench, circuits)
+        return stages.Judged(able)
+    nulls = stages.nulls_of(job, bench)
+    circuits, of_nulls = stages.search(job, bench, nulls, given)
+    bindings, verdicts = stages.judge_circuits(job, bench, circuits)
     if any(found.pruned.stopped is not None for found in circuits):
-        return judging.Judged(
-            able, circuits, bindings, verdicts
-        )  # no circuit: nothing to hold against a null
-    controls, verdicts = judging.run_controls(job, bench, circuits[0], verdicts, nulls, of_nulls)
-    checks = judging.examine(job, bench, circuits)
-    return judging.Judged(able, circuits, bindings, verdicts, controls, checks)
+        return stages.Judged(able, circuits, bindings, verdicts)  # no circuit: nothing to hold against a null
+    controls, verdicts = stages.run_controls(job, bench, circuits[0], verdicts, nulls, of_nulls)
+    checks = stages.examine(job, bench, circuits)
+    return stages.Judged(able, circuits, bindings, verdicts, controls, checks)
 
 
 def check_locked(job: Job, locked: LockedSpec) -> Report:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from circuitlang.claims.reach import check_reach
 from circuitlang.language.files import programs
+from circuitlang.language.program.bridge import Bridge
+from circuitlang.language.program.check import Memo
+from circuitlang.language.program.errors_spec import not_built
 from circuitlang.language.program.load import (
     Reader,
     bytes_of,
     load,
     project_root,
 )
-from circuitlang.language.program.memo import Memo
 from circuitlang.language.program.order import fit_layers
+from circuitlang.language.program.plugins import intervention_row, metric_row
 from circuitlang.language.program.program import Program
-from circuitlang.language.program.spec import Spec
+from circuitlang.language.program.spec import Quantity, Spec
 from circuitlang.language.program.task import Task
-from circuitlang.language.program.unbuilt import unbuilt, unbuilt_bridge
+from circuitlang.language.program.vocabulary import FEATURES, METRICS
 from circuitlang.model.locate import TOKENS, model_folder, read_config, with_model
 from circuitlang.source.diagnostic import CommandError, Diagnostic, ProgramError, Span
 
@@ -120,3 +123,45 @@ def tokens_of(folder: Path) -> Cut:
 
     tokenizer = load_tokenizer(folder / TOKENS)
     return lambda texts: [encoded.offsets for encoded in tokenizer.encode_many(texts)]
+
+
+Severity = Literal["error", "warning"]
+"""A warning where nothing is to be run, an error where it is."""
+
+
+def unbuilt(spec: Spec, severity: Severity) -> list[Diagnostic]:
+    """One diagnostic for each word of the spec that is right and that nothing measures."""
+    missing = list(_circuit(spec))
+    for claim in spec.claims:
+        for side in claim.quantities:
+            missing += _quantity(side)
+    return [not_built(span or spec.span, what, severity) for span, what in missing]
+
+
+def unbuilt_bridge(bridge: Bridge, severity: Severity) -> list[Diagnostic]:
+    """Nothing, or that bridges are not trained yet."""
+    feature = FEATURES["bridges"]
+    return [] if feature.built else [not_built(bridge.span.part(0, len("bridge")), feature.meaning, severity)]
+
+
+def _circuit(spec: Spec) -> Iterator[tuple[Span | None, str]]:
+    if spec.circuit is None:
+        return
+    if spec.circuit.arrows and not FEATURES["arrows"].built:
+        yield spec.circuit.span, FEATURES["arrows"].meaning
+
+
+def _quantity(quantity: Quantity) -> Iterator[tuple[Span | None, str]]:
+    metric = metric_row(quantity.metric)
+    if not metric.built or (metric.name not in METRICS and not metric.measure):
+        yield quantity.span, metric.name
+    for act in quantity.interventions:
+        kind = intervention_row(act.kind)
+        if act.form not in kind.runs:
+            form = kind.signatures[kind.forms.index(act.form)]
+            yield act.span, form.partition(", [")[0].removesuffix(")") + ")"
+        for option in ("at", "to"):
+            if getattr(act, option) is not None and option not in kind.runs:
+                yield act.span, f"{kind.name}(…, {option}=…)"
+    if len(quantity.interventions) > 1 and not FEATURES["together"].built:
+        yield quantity.interventions[1].span, FEATURES["together"].meaning

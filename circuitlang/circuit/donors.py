@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from circuitlang.circuit.partners import common_prefix, innermost, named_marks
+from circuitlang.circuit.matched_positions import common_prefix, innermost, named_marks
 from circuitlang.prompts.encode import Batch, encode
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Datapoint

@@ -9,10 +9,9 @@ from torch import Tensor
 
 from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.adversary import allowed, attacked, worst_part
-from circuitlang.circuit.compact import compact
 from circuitlang.circuit.losses import chance
-from circuitlang.circuit.mask import Mask, keeping
-from circuitlang.circuit.shared import Shared, in_order, trace
+from circuitlang.circuit.mask import Mask, compact, keeping
+from circuitlang.circuit.shared_prefix import Shared, in_order, trace
 from circuitlang.language.program.spec import PruneSettings
 from circuitlang.model import score
 from circuitlang.model.config import Config

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.ablation import Ablation
-from circuitlang.circuit.compact import compact
 from circuitlang.circuit.graph import CircuitGraph, GraphEdge, GraphNode, attention_edges, residual_edges
-from circuitlang.circuit.mask import Mask, keeping
-from circuitlang.circuit.shared import Shared, in_order, trace
+from circuitlang.circuit.mask import Mask, compact, keeping
+from circuitlang.circuit.shared_prefix import Shared, in_order, trace
 from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.encode import NO_FOIL, Batch

@@ -15,11 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from circuitlang.circuit.compact import compact
-from circuitlang.circuit.mask import Mask
-from circuitlang.circuit.partners import NONE, partners
-from circuitlang.circuit.plugged import Plugged, Scene, changed
-from circuitlang.circuit.shared import Trace, trace
+from circuitlang.circuit.mask import Mask, compact
+from circuitlang.circuit.matched_positions import NONE, partners
+from circuitlang.circuit.plugin_intervention import Plugged, Scene, changed
+from circuitlang.circuit.shared_prefix import Trace, trace
 from circuitlang.model import score
 from circuitlang.model.transformer import Attention, Edit, Transformer, unchanged
 from circuitlang.prompts.encode import Batch

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.ablation import Ablation
-from circuitlang.circuit.compact import compact
-from circuitlang.circuit.mask import Mask, keeping
+from circuitlang.circuit.mask import Mask, compact, keeping
 from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.encode import Batch

@@ -16,11 +16,10 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.ablation import Ablation
-from circuitlang.circuit.compact import compact
-from circuitlang.circuit.edge import Reread, Rise, rereading
+from circuitlang.circuit.cut import Reread, Rise, rereading
 from circuitlang.circuit.eliminate import HASTE, ROUGH, TRIED
 from circuitlang.circuit.losses import mean_and_error
-from circuitlang.circuit.mask import Mask, keeping
+from circuitlang.circuit.mask import Mask, compact, keeping
 from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.encode import Batch

@@ -29,7 +29,7 @@ from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS, SCREENED, Plan
 from circuitlang.claims.measure import UNTOUCHED, Meter, Setting
 from circuitlang.claims.metrics import METRICS, Unbound, View, measured
 from circuitlang.claims.random_circuits import alive_nodes, random_circuits
-from circuitlang.claims.subject import Subject
+from circuitlang.claims.resolve_intervention import Subject
 from circuitlang.claims.verdict import Outcome, Verdict
 from circuitlang.language.program.hypothesis import Circuit
 from circuitlang.language.program.spec import Claim, Quantity, VerdictSettings

@@ -13,7 +13,6 @@ from random import Random
 
 import numpy as np
 
-from circuitlang.claims.kind import BINARY
 from circuitlang.claims.measure import Meter, Setting
 from circuitlang.claims.metrics import METRICS, View, measured
 from circuitlang.claims.verdict import Counterexample, Verdict
@@ -88,7 +87,7 @@ class _Search:
         """A share is 0 or 1 for one prompt: it is compared with the end of its range that is claimed, and of two of
         them equal ones break nothing. Any other number is on the wrong side of the bound."""
         high = self.relation in (">", ">=")
-        if self.claim.left.metric in BINARY:
+        if metric_row(self.claim.left.metric).binary:
             bound = 0.0 if self.right is not None else 1.0 if high else 0.0
             return values < bound if high else values > bound
         return _WRONG_SIDE[self.relation](values, self.bound)
@@ -108,7 +107,7 @@ class _Search:
         from hypothesis import HealthCheck, Phase, find, settings
         from hypothesis.errors import HypothesisException
 
-        from circuitlang.prompts.strategies import datapoints
+        from circuitlang.prompts.hypothesis_strategies import datapoints
 
         where = {name: (low, high) for name, low, high in self.left.setting.where}
         quiet = settings(

@@ -15,11 +15,11 @@ from statistics import NormalDist
 
 from scipy.special import betaincinv
 
-from circuitlang.claims.controls.control import SEARCHED
 from circuitlang.claims.interval import hinge_limit
 from circuitlang.claims.kind import kind_of_claim
 from circuitlang.claims.looks import JUDGED, RANDOM_CIRCUITS, SCREENED, Plan
 from circuitlang.claims.reach import Short, short
+from circuitlang.claims.verdict import SEARCHED
 from circuitlang.language.program.plugins import metric_row
 from circuitlang.language.program.spec import Claim, Quantity, Spec
 from circuitlang.prompts.generate import Generator

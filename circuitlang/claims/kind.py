@@ -10,15 +10,13 @@ from circuitlang.language.program.spec import Claim, Quantity
 
 Kind = Literal["binary", "share", "difference", "loss", "real"]
 """What each is, and its interval: the table in claims/interval.py."""
-BINARY = frozenset({"accuracy", "agreement", "flip"})
-"""Shares whose value for one prompt is 0 or 1."""
 
 
 def kind_of(quantity: Quantity, cases: int) -> Kind:
     """By the unit and the range of its metric's row. `cases`: of the task; of one, a datapoint is a prompt."""
-    kind = kind_of_metric(metric_row(quantity.metric))
+    row = metric_row(quantity.metric)
     one = cases == 1 or quantity.case is not None
-    return "binary" if kind == "share" and quantity.metric in BINARY and one else kind
+    return "binary" if row.binary and one else kind_of_metric(row)
 
 
 def kind_of_metric(row: Metric) -> Kind:

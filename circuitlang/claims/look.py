@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from circuitlang.circuit.intervene import behind_pattern, pattern, record
-from circuitlang.claims.text import exceeds
+from circuitlang.claims.pretraining_text import exceeds
 from circuitlang.model import score
 from circuitlang.model.transformer import Edit, Transformer
 from circuitlang.prompts.encode import Batch

@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.ablation import Ablation
-from circuitlang.circuit.cut import Cut, run_without, without
-from circuitlang.circuit.edge import EdgeCut, rewired
+from circuitlang.circuit.cut import Cut, EdgeCut, rewired, run_without, without
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.intervene import Act, Recordings, masked, prepared, record
-from circuitlang.circuit.shared import Shared, Trace, in_order, stage, trace
-from circuitlang.claims import text
+from circuitlang.circuit.shared_prefix import Shared, Trace, in_order, stage, trace
+from circuitlang.claims import pretraining_text
 from circuitlang.claims.look import (
     SCORES,
     SHARED_LOOKS,
@@ -223,7 +222,7 @@ class Meter:
         known = self.cache.found(key, lambda stored: _read(stored)[kind].astype(np.float64))
         if known is not None:
             return known
-        found = text.measure(self.checkpoint, kind, node, pattern)
+        found = pretraining_text.measure(self.checkpoint, kind, node, pattern)
         self.cache.put(key, _write({kind: found}))
         return found
 

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from circuitlang.circuit.match import Binding
-from circuitlang.circuit.plugged import PluginFailed
+from circuitlang.circuit.plugin_intervention import PluginFailed
 from circuitlang.claims.interval import outside
 from circuitlang.claims.kind import kind_of_metric
 from circuitlang.claims.look import LACKS_MARK, NO_CHOICE, SCORES, Look, Table, Values
 from circuitlang.claims.measure import Meter, Setting
-from circuitlang.claims.text import exceeds
+from circuitlang.claims.pretraining_text import exceeds
 from circuitlang.language.program.hypothesis import Port
 from circuitlang.language.program.plugins import metric_row
 from circuitlang.language.program.signature import Metric

@@ -7,6 +7,9 @@ import os
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from circuitlang.language.program.load import project_root
 from circuitlang.language.program.program import Program
@@ -14,6 +17,78 @@ from circuitlang.language.program.spec import Spec
 from circuitlang.model.config import Config
 from circuitlang.source.diagnostic import CommandError, reason_of
 from circuitlang.storage.atomic import read_text
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Part(BaseModel):
+    """What else it says is kept, and shown by nobody."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+
+class Parameters(_Part):
+    nonzero: Count
+    all: Count = Field(gt=0)
+
+
+class Machine(_Part):
+    device: str
+    threads: Count
+    precision: str
+
+
+class Competence(_Part):
+    accuracy: Share
+    loss: float
+    mass: Share
+
+
+class Imported(_Part):
+    files: dict[str, str] = {}
+    config: dict[str, Any] = {}
+
+
+class Start(_Part):
+    """A model that a training started from."""
+
+    model: str
+    digest: str
+    tokens: Count | None = None
+    start: Start | None = None
+
+
+class Card(_Part):
+    name: str = "?"
+    doc: str | None = None
+    text: str | None = None
+    tokens: Count | None = None
+    hours: float | None = None
+    machine: Machine | None = None
+    start: Start | None = None
+    imported: Imported | None = None
+    parameters: Parameters | None = None
+    validation_loss: dict[str, float] = {}
+    competence: dict[str, Competence] = {}
+    nonzeros: dict[str, Annotated[list[Count], Field(min_length=2, max_length=2)]] = {}
+
+    @model_validator(mode="after")
+    def _trained(self) -> Self:
+        if self.machine is not None and (self.tokens is None or self.hours is None):
+            raise ValueError("a card with a machine says how many tokens it saw, and in how many hours")
+        return self
+
+
+def require_card(data: object) -> None:
+    """ValueError, on one line, that names the first field which is not as it must be."""
+    try:
+        Card.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"`{where}`: {first['msg']}" if where else first["msg"]) from None
+
 
 FORMAT = "circuitlang-model"
 VERSION = 1
@@ -140,7 +215,7 @@ def read_card(folder: Path) -> dict[str, object]:
         card = json.loads(read_text(path, _LONGEST_CARD))
         if not isinstance(card, dict):
             raise ValueError("it is no JSON object")
-        from circuitlang.model.card_fields import require_card
+        from circuitlang.model.locate import require_card
 
         require_card(card)
     except (OSError, ValueError, RecursionError) as error:

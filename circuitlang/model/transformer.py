@@ -16,8 +16,8 @@ from circuitlang.site import Place, Site
 Edit = Callable[[Site, Tensor], Tensor]
 """Called once per site with the site's value, (batch, position, unit); what it returns is used instead."""
 Known = dict[Site, Tensor]
-"""The values of sites before their edit, as an earlier pass over the same tokens computed them (circuit/shared.py says
-which of them still hold). A pass takes these, computes the others, and puts them in."""
+"""The values of sites before their edit, as an earlier pass over the same tokens computed them
+(circuit/shared_prefix.py says which of them still hold). A pass takes these, computes the others, and puts them in."""
 
 
 def unchanged(_site: Site, x: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ def _site(
     known: Known | None,
 ) -> Tensor:
     """The value of one site: computed and AbsTopK'd, or known; then edited. Where a circuit keeps nothing of it, the
-    constant that the edit would put there (`part.fixed`, set by circuit/compact.py), without computing what would be
+    constant that the edit would put there (`part.fixed`, set by circuit/mask.py), without computing what would be
     thrown away."""
     fixed = part.fixed.get(place)
     if fixed is not None:
@@ -88,7 +88,7 @@ def _site(
 
 
 class _SubLayer(nn.Module):
-    """What attention and MLP share: how they read the residual stream. `fixed`: see circuit/compact.py."""
+    """What attention and MLP share: how they read the residual stream. `fixed`: see circuit/mask.py."""
 
     def __init__(self, config: Config, layer: int) -> None:
         super().__init__()

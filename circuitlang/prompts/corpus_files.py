@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 
-from circuitlang.language.program.corpus import Corpus, Files
+from circuitlang.language.program.recipe import Corpus, Files
 from circuitlang.source.diagnostic import CommandError
 
 _NOT_LIBRARY = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test"})

@@ -14,8 +14,18 @@ from math import log
 from operator import gt, lt
 
 from circuitlang.language.program.task import Task
-from circuitlang.prompts.case_spans import case_spans
-from circuitlang.prompts.features import ENDS, SHAPES, Cut, Feature, Surface, numbers, surface, texts, words
+from circuitlang.prompts.features import (
+    ENDS,
+    SHAPES,
+    Cut,
+    Feature,
+    Surface,
+    case_spans,
+    numbers,
+    surface,
+    texts,
+    words,
+)
 from circuitlang.prompts.generate import Generator, Where
 from circuitlang.prompts.prompt import Datapoint, Split
 from circuitlang.prompts.split import LONG

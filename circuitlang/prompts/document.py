@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from itertools import accumulate, count
 
-from circuitlang.language.program.corpus import Corpus
 from circuitlang.language.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
+from circuitlang.language.program.recipe import Corpus
 from circuitlang.language.program.task import Draw
 from circuitlang.prompts.choice import Choices, choices
 from circuitlang.prompts.expand import Compiled, Compiler, Page, as_step

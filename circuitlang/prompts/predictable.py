@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from circuitlang.language.program.corpus import Corpus
+from circuitlang.language.program.recipe import Corpus
 from circuitlang.prompts.corpus_files import real_files
 from circuitlang.prompts.document import rule_documents
 from circuitlang.prompts.features import Cut

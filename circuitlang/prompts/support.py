@@ -12,7 +12,7 @@ from itertools import product
 from math import perm
 
 from circuitlang.language.program.expression import Choice, Expression, Number, Ref, Repeat, Sequence, Text
-from circuitlang.language.program.listing import listed
+from circuitlang.language.program.sizes import listed
 from circuitlang.language.program.task import Case, Draw, Task
 from circuitlang.prompts.choice import Choices, choices
 from circuitlang.prompts.enumeration import TooManyError, every_datapoint

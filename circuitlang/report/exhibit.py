@@ -14,8 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints
 
 from circuitlang.report.escape import no_command
-from circuitlang.report.json_text import rounded_floats
-from circuitlang.report.part import Part, Text
+from circuitlang.report.part import Part, Text, rounded_floats
 
 Packed = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
 """Base64. Values: a signed byte each, -127 to 127, in units of a scale / 127. Shares: an unsigned byte, in units of

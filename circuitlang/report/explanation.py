@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from importlib.resources import files
 
-from circuitlang.language.program.codes import codes
+from circuitlang.language.program.reference_tables import codes
 from circuitlang.report.escape import no_command
 from circuitlang.source.diagnostic import CommandError
 

@@ -7,8 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from circuitlang.report.json_text import lines_of_json, rounded_floats
-from circuitlang.report.part import Part, Text
+from circuitlang.report.part import Part, Text, lines_of_json, rounded_floats
 
 
 class Size(Part):

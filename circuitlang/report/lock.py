@@ -12,8 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from circuitlang.report.escape import no_command
-from circuitlang.report.json_text import lines_of_json, rounded_floats
-from circuitlang.report.part import Part, Text
+from circuitlang.report.part import Part, Text, lines_of_json, rounded_floats
 from circuitlang.report.report import Report
 from circuitlang.source.diagnostic import CommandError, reason_of
 from circuitlang.storage.atomic import read_text, write_whole

@@ -9,7 +9,7 @@ from typing import Self
 
 from circuitlang.report import words
 from circuitlang.report.escape import no_command, visible
-from circuitlang.report.json_text import rounded_floats
+from circuitlang.report.part import rounded_floats
 from circuitlang.report.results import ReportData
 
 _CELL = 'style="text-align:left"'

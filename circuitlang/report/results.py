@@ -11,9 +11,8 @@ from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, mod
 from circuitlang.circuit.graph import CircuitGraph, graph_schema, jaccard
 from circuitlang.claims.verdict import Counterexample as Breaking
 from circuitlang.claims.verdict import Interval, Outcome, Verdict, exit_status, overall, worst
-from circuitlang.report.battery import BatteryResult
+from circuitlang.report.battery import BatteryResult, ControlResult
 from circuitlang.report.circuit import Circuit
-from circuitlang.report.control import ControlResult
 from circuitlang.report.diagram import Diagram, dot
 from circuitlang.report.drift import Drift
 from circuitlang.report.part import Measured, Part, Text

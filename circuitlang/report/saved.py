@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from circuitlang.report.exhibit import Exhibit
-from circuitlang.report.files import EXHIBIT, PAGE, REPORT, write_files
 from circuitlang.report.lock import read_lock
 from circuitlang.report.page.write import page
 from circuitlang.report.report import Report
+from circuitlang.report.report_folder import EXHIBIT, PAGE, REPORT, write_files
 from circuitlang.source.diagnostic import CommandError, reason_of
 from circuitlang.storage.atomic import read_text, read_whole
 

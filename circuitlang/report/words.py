@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from circuitlang.claims.verdict import Outcome
-from circuitlang.report.battery import BatteryResult
-from circuitlang.report.control import ControlResult
+from circuitlang.report.battery import BatteryResult, ControlResult
 from circuitlang.report.results import (
     CircuitResult,
     ClaimResult,

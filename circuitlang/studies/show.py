@@ -11,7 +11,7 @@ from circuitlang.language.files import choose
 from circuitlang.language.program.load import load, project_root
 from circuitlang.model.locate import model_folder
 from circuitlang.source.diagnostic import CommandError, ProgramError
-from circuitlang.studies.prune import prune
+from circuitlang.studies.prune_spec import prune
 
 if TYPE_CHECKING:
     from circuitlang.language.program.task import Task
@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from circuitlang.language.program.check_where import makes_too_long
-from circuitlang.language.program.corpus import Corpus
+from circuitlang.language.program.check_claim import makes_too_long
 from circuitlang.language.program.load import read
+from circuitlang.language.program.recipe import Corpus
 from circuitlang.language.program.sizes import MAX_TEXT
 from circuitlang.language.program.task import Task
 from circuitlang.language.syntax.parse import parse

@@ -111,7 +111,7 @@ def _say_cost(
 def start_of(recipe: Recipe, recipes: Mapping[str, Recipe], root: Path, out: Path) -> Checkpoint | None:
     """The model that a recipe starts from, if any. CommandError where it is not there, has other sizes, or lies where
     the new one will."""
-    from circuitlang.model.training.start import start_from
+    from circuitlang.model.training.card import start_from
     from circuitlang.model.training.train import config_of
 
     name = recipe.training.start
@@ -235,19 +235,18 @@ def import_model(
 ) -> tuple[Mapping[str, Any], Path]:
     """`models import`: its card, and where it is now: `out`, or models/NAME.
     source: a folder, or hub:OWNER/NAME@COMMIT."""
-    from circuitlang.model.interop import hub
-    from circuitlang.model.interop.bring import bring
+    from circuitlang.model.interop.import_model import HUB, bring, fetch
 
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
         raise CommandError(f"a model's name is letters, digits, `_` and `-`, not `{name}`")
     where = out or Path(TRAINED) / name
-    folder = hub.fetch(source) if source.startswith(hub.START) else Path(source)
+    folder = fetch(source) if source.startswith(HUB) else Path(source)
     return bring(folder, where, name, text, tokenizer), where
 
 
 def export_model(name: str, out: Path) -> Sequence[str]:
     """`models export`: the names of the files that it wrote to `out`."""
-    from circuitlang.model.interop.export import export
+    from circuitlang.model.interop.huggingface import export
 
     return export(_loaded(name), out)
 
@@ -256,7 +255,7 @@ def import_circuit(path: Path, name: str, out: Path) -> list[str]:
     """`models circuit`: writes circuit.json; lines that say what is in it."""
     from circuitlang.circuit.ablation import means_over_text
     from circuitlang.circuit.published import published_circuit
-    from circuitlang.model.interop.bring import circuit_data
+    from circuitlang.model.interop.import_model import circuit_data
 
     data = circuit_data(path)
     found = _loaded(name)

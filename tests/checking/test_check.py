@@ -22,7 +22,7 @@ from circuitlang.language.program.spec import Claim, Quantity, Spec
 from circuitlang.report.report import Report
 from circuitlang.site import Node, Place, Site
 from circuitlang.source.diagnostic import CommandError
-from circuitlang.studies.prune import _found
+from circuitlang.studies.prune_spec import _found
 
 ROOT = Path(__file__).parents[2]
 SPEC = """

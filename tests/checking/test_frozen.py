@@ -21,7 +21,7 @@ from circuitlang.checking.static import check_text
 from circuitlang.checking.status import status
 from circuitlang.circuit.find import Finder
 from circuitlang.claims.verdict import Outcome
-from circuitlang.interfaces.cli.run import _against_lock
+from circuitlang.interfaces.cli.compute_commands import _against_lock
 from circuitlang.model.checkpoint import load, save
 from circuitlang.model.locate import digest_of, locate
 from circuitlang.model.transformer import Transformer

@@ -5,8 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circuitlang.circuit.compact import Constant, active_sublayers, compact
-from circuitlang.circuit.mask import Mask, keeping
+from circuitlang.circuit.mask import Constant, Mask, active_sublayers, compact, keeping
 from circuitlang.site import PRUNED_PLACES, Node, Place, Site
 
 VARIANTS = [

@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from benchmarks.planted.circuits import Planted, brackets, lookup, quotes
-from circuitlang.circuit.cut import Cut, run_without, without
-from circuitlang.circuit.edge import EdgeCut, rewired
+from circuitlang.circuit.cut import Cut, EdgeCut, rewired, run_without, without
 from circuitlang.circuit.extract import weight_edges
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.intervene import Act, prepared, record, run

@@ -194,7 +194,7 @@ def test_json_of_something_else_is_refused(data):
 
 def test_reading_a_graph_needs_neither_torch_nor_networkx():
     program = (
-        "import sys, circuitlang.circuit.graph, circuitlang.claims.verdict, circuitlang.report.files;"
+        "import sys, circuitlang.circuit.graph, circuitlang.claims.verdict, circuitlang.report.report_folder;"
         "print(sorted({'torch', 'networkx', 'scipy', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

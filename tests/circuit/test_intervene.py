@@ -15,7 +15,7 @@ from benchmarks.planted.circuits import Planted, quotes
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.intervene import Act, prepared, run
 from circuitlang.circuit.mask import keeping
-from circuitlang.circuit.partners import NONE, partners
+from circuitlang.circuit.matched_positions import NONE, partners
 from circuitlang.model import score
 from circuitlang.prompts.encode import Batch
 from circuitlang.prompts.generate import Generator

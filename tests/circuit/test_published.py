@@ -11,9 +11,8 @@ import torch
 
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.published import published_circuit
-from circuitlang.model.interop import bring as bring_module
-from circuitlang.model.interop import convert
-from circuitlang.model.interop.bring import circuit_data
+from circuitlang.model.interop import convert, import_model
+from circuitlang.model.interop.import_model import circuit_data
 from circuitlang.site import Node, Place, Site
 from circuitlang.source.diagnostic import CommandError
 
@@ -62,7 +61,7 @@ def payload(**changes: Any) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        bring_module, "in_child", lambda job, path: json.loads(json.dumps(convert.convert(job)))
+        import_model, "in_child", lambda job, path: json.loads(json.dumps(convert.convert(job)))
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks.planted.circuits import lookup, quotes
 from circuitlang.circuit.ablation import Ablation
-from circuitlang.circuit.edge import EdgeCut, rewired
+from circuitlang.circuit.cut import EdgeCut, rewired
 from circuitlang.circuit.extract import weight_edges
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.losses import mean_and_error, per_prompt_loss

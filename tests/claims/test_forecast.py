@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from circuitlang.claims.controls.control import SEARCHED
-from circuitlang.claims.controls.nulls import NULLS
+from circuitlang.checking.plan import forecast_data, forecast_lines
 from circuitlang.claims.forecast import ASSUMED, METHODS, POWER, Costs, forecast, smallest_share
 from circuitlang.claims.interval import interval
+from circuitlang.claims.nulls import NULLS
+from circuitlang.claims.verdict import SEARCHED
 from circuitlang.language.program.load import load_text
 from circuitlang.language.program.spec import Spec
-from circuitlang.report.forecast_lines import forecast_data, forecast_lines
 
 TASK = """
 task t {
@@ -139,9 +139,10 @@ def test_costs_give_minutes_and_the_spread() -> None:
 
 def test_the_command_needs_no_torch(tmp_path: Path) -> None:
     program = (
-        "import sys; from circuitlang.interfaces.cli import run; from circuitlang.checking.job import Options; "
+        "import sys; from circuitlang.interfaces.cli import compute_commands; "
+        "from circuitlang.checking.job import Options; "
         "from circuitlang.checking.plan import plan; from pathlib import Path; "
-        "from circuitlang.report.forecast_lines import forecast_lines; "
+        "from circuitlang.checking.plan import forecast_lines; "
         "list(forecast_lines(plan(Path('specs/bracket_depth.cir'), None, Options(), False)[0])); "
         "print('torch' in sys.modules)"
     )

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circuitlang.circuit.plugged import PluginFailed
+from circuitlang.circuit.plugin_intervention import PluginFailed
 from circuitlang.claims.judge import Plan, judge, judge_count, judge_each
 from circuitlang.claims.metrics import Unbound
 from circuitlang.claims.verdict import Outcome

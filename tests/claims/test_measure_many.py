@@ -10,8 +10,7 @@ import pytest
 
 from benchmarks.planted.circuits import QUOTES, quotes
 from benchmarks.planted.known import finder_of
-from circuitlang.circuit.cut import Cut
-from circuitlang.circuit.edge import EdgeCut
+from circuitlang.circuit.cut import Cut, EdgeCut
 from circuitlang.circuit.extract import weight_edges
 from circuitlang.circuit.intervene import Act, Kind
 from circuitlang.claims.look import SCORES, SHARED_LOOKS

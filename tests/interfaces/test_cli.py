@@ -19,7 +19,7 @@ import pytest
 
 from circuitlang.interfaces.cli.app import watched
 from circuitlang.interfaces.cli.console import in_colour
-from circuitlang.model.memory import require_address_space
+from circuitlang.model.hardware import require_address_space
 from circuitlang.source.diagnostic import CommandError
 from tests.report.test_hostile import harmless
 

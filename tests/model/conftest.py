@@ -9,9 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from circuitlang.language.program.corpus import Corpus, Document, Files
 from circuitlang.language.program.expression import Choice, Number, Ref, Repeat, Sequence, Text
-from circuitlang.language.program.recipe import Architecture, Recipe, Sparsity, Training
+from circuitlang.language.program.recipe import (
+    Architecture,
+    Corpus,
+    Document,
+    Files,
+    Recipe,
+    Sparsity,
+    Training,
+)
 from circuitlang.language.program.task import Rule
 from circuitlang.model.config import Config
 from circuitlang.model.training.data import TokenData, prepare

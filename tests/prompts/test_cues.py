@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from circuitlang.language.program.load import load, load_text
 from circuitlang.language.program.task import Task
-from circuitlang.prompts.case_spans import case_spans
 from circuitlang.prompts.cues import (
     BAR,
     CHANCE,
@@ -25,7 +24,7 @@ from circuitlang.prompts.cues import (
     interval,
     sentence,
 )
-from circuitlang.prompts.features import SHAPES, Feature, Surface, surface, words
+from circuitlang.prompts.features import SHAPES, Feature, Surface, case_spans, surface, words
 from circuitlang.prompts.generate import Generator, SupportError
 from circuitlang.prompts.prompt import Datapoint, Mark, Prompt
 from tests.prompts.test_laws import tasks as random_tasks

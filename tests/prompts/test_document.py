@@ -5,8 +5,8 @@ from itertools import islice
 
 import pytest
 
-from circuitlang.language.program.corpus import Corpus, Document, Files
 from circuitlang.language.program.expression import Choice, Number, Ref, Repeat, Sequence, Text
+from circuitlang.language.program.recipe import Corpus, Document, Files
 from circuitlang.language.program.task import Draw, Rule
 from circuitlang.prompts.document import RuleDocuments, expected_length, rule_documents
 from circuitlang.prompts.unroll import Grammar

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from circuitlang.language.program.corpus import Corpus, Files
+from circuitlang.language.program.recipe import Corpus, Files
 from circuitlang.prompts.corpus_files import files_of, real_files
 from circuitlang.source.diagnostic import CommandError
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from circuitlang.claims.verdict import Outcome
-from circuitlang.report.files import _COLOURS, badge
+from circuitlang.report.report_folder import _COLOURS, badge
 from circuitlang.source.visible import visible
 
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from circuitlang.checking.status import diff
 from circuitlang.claims.verdict import Outcome
-from circuitlang.report.diff import PARTS, diff_reports, same
-from circuitlang.report.diff_lines import diff_data, diff_lines, line
+from circuitlang.report.diff import PARTS, diff_data, diff_lines, diff_reports, line, same
 from circuitlang.report.lock import Lock, LockedSpec
 from circuitlang.report.report import Report
 from circuitlang.report.saved import read_reports

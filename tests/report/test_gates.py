@@ -8,11 +8,9 @@ from xml.etree import ElementTree
 import pytest
 
 from circuitlang.claims.battery.check_result import Check
-from circuitlang.claims.controls.control import Control
-from circuitlang.claims.verdict import Interval, Outcome
+from circuitlang.claims.verdict import Control, Interval, Outcome
 from circuitlang.report.annotations import concise, github
-from circuitlang.report.battery import BatteryResult
-from circuitlang.report.control import ControlResult
+from circuitlang.report.battery import BatteryResult, ControlResult
 from circuitlang.report.junit import junit
 from circuitlang.report.markdown import markdown
 from circuitlang.report.report import Report

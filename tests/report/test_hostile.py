@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from circuitlang.report import files
+from circuitlang.report import report_folder
 from circuitlang.report.diagram import dot
 from circuitlang.report.escape import harmless_to_ci, lone_surrogates_spelled, visible
-from circuitlang.report.files import contents
 from circuitlang.report.markdown import markdown
 from circuitlang.report.render import Picture, svg
 from circuitlang.report.report import Report
+from circuitlang.report.report_folder import contents
 from circuitlang.report.terminal import terminal
 
 HOSTILE = {
@@ -136,7 +136,7 @@ def test_svg_has_the_same_elements_whatever_the_text(text, quotes):
 
 
 def test_every_file_can_be_written(make, text, monkeypatch):
-    monkeypatch.setattr(files, "draw", lambda source: Picture(source.encode()))
+    monkeypatch.setattr(report_folder, "draw", lambda source: Picture(source.encode()))
     made, _ = contents(make(text))
     for content in made.values():
         if isinstance(content, str):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from circuitlang.checking.lock import INPUTS, differing
+from circuitlang.checking.status import INPUTS, differing
 from circuitlang.report.lock import Lock, LockedSpec, beside, read_lock
 from circuitlang.source.diagnostic import CommandError
 from tests.report.conftest import make_report, random_graph

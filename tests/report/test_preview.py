@@ -9,14 +9,13 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from circuitlang.interfaces.cli.author_commands import coloured, text_diff
 from circuitlang.language.program.load import load, load_text
 from circuitlang.language.program.task import Task
 from circuitlang.prompts.cues import cues
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Datapoint, Mark, Prompt
-from circuitlang.report.cue_table import cue_data, cue_lines
-from circuitlang.report.preview import preview_data, preview_lines
-from circuitlang.report.text_diff import coloured, text_diff
+from circuitlang.report.preview import cue_data, cue_lines, preview_data, preview_lines
 from tests.report.test_hostile import HOSTILE, harmless
 
 ROOT = Path(__file__).parents[2]

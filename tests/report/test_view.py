@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from circuitlang.report.files import contents, write_files
 from circuitlang.report.page.write import page
+from circuitlang.report.report_folder import contents, write_files
 from circuitlang.report.saved import page_of
 from circuitlang.source.diagnostic import CommandError
 from tests.report.conftest import make_exhibit, make_report

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from circuitlang.checking.inspection.spelling import spelled
 from circuitlang.circuit.ablation import read_through
 from circuitlang.model.checkpoint import Checkpoint
+from circuitlang.prompts.tokenizer import END, Tokenizer
 from circuitlang.report.exhibit import Band, Context, pack_tokens, pack_values
 from circuitlang.site import Node, Site
 
@@ -163,3 +163,13 @@ def _shown(
         if contexts:
             made.append(Band(side=side, share=share, contexts=tuple(contexts)))
     return {"bands": tuple(made), "silent": float((values == 0).mean()), "text_scale": scale}
+
+
+def spelled(tokenizer: Tokenizer, token: int) -> str:
+    if token == tokenizer.end:
+        return END
+    data = tokenizer.bytes_of(token)
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return "".join(f"\\x{byte:02x}" for byte in data)

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from circuitlang.checking.inspection.spelling import spelled
+from circuitlang.checking.inspection.contexts import spelled
 from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.intervene import Act, behind_pattern, pattern, prepared, record
-from circuitlang.circuit.partners import NONE, Partners, partners
+from circuitlang.circuit.matched_positions import NONE, Partners, partners
 from circuitlang.model import score
 from circuitlang.model.transformer import Edit, Transformer, unchanged
 from circuitlang.prompts.encode import Batch, encode

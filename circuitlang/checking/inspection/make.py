@@ -6,18 +6,26 @@ prompts that will judge it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
-from circuitlang.checking.inspection.contexts import Contexts
+import torch
+from torch import Tensor
+
+from circuitlang.checking.inspection.contexts import Contexts, spelled
 from circuitlang.checking.inspection.inside import Inside
-from circuitlang.checking.inspection.parts import parts
-from circuitlang.checking.inspection.sizes import ordered, sizes
-from circuitlang.checking.inspection.vocabulary import weighted_tokens
+from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.find import Finder, Found, one_thread
+from circuitlang.circuit.losses import loss_and_error, outputs
+from circuitlang.circuit.prune import Pruned
 from circuitlang.claims.verdict import UNMEASURED
 from circuitlang.language.program.spec import Spec
-from circuitlang.report.exhibit import Exhibit
+from circuitlang.model import score
+from circuitlang.model.checkpoint import Checkpoint
+from circuitlang.prompts.encode import Batch
+from circuitlang.report.exhibit import Exhibit, PartExhibit, Size, WeightedToken
 from circuitlang.report.listing import card_lines
+from circuitlang.site import READS, WRITES, Node, Place
 from circuitlang.storage.cache import code_digest, key_of
 
 SAME = ("model", "prune", "task")
@@ -77,3 +85,101 @@ def _make(spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str]) -
         model_loss=model_loss,
         sized_on=prompts,
     )
+
+
+SHOWN = 8
+"""Of the largest weights, and of the smallest."""
+
+
+def weighted_tokens(checkpoint: Checkpoint, node: Node) -> tuple[WeightedToken, ...]:
+    """The largest first; without zeros. For a node that reads the residual stream the embedding's entries in its
+    channel, for one that writes there the unembedding's, times the final norm's gain; otherwise none."""
+    model = checkpoint.model
+    if node.index >= model.config.width and node.site.place is not Place.NEURON:
+        return ()  # a position's channel
+    if node.site.place in READS:
+        column = model.embed[:, node.index]
+    elif node.site.place in WRITES:
+        column = model.unembed[:, node.index] * model.norm.weight[node.index]
+    else:
+        return ()
+    found = [(weight, token) for token, weight in enumerate(column.tolist()) if weight != 0]
+    found.sort(key=lambda pair: (-pair[0], pair[1]))
+    ends = found if len(found) <= 2 * SHOWN else found[:SHOWN] + found[-SHOWN:]
+    return tuple(
+        WeightedToken(token=spelled(checkpoint.tokenizer, token), weight=weight) for weight, token in ends
+    )
+
+
+def parts(finder: Finder, nodes: Sequence[Node], ablation: Ablation) -> tuple[PartExhibit, ...]:
+    """In order of computation; of parts that the circuit has nodes in."""
+    batch = finder.prompts("select", 0, DATAPOINTS)
+    model = finder.checkpoint.model
+
+    def loss(kept: Sequence[Node]) -> float:
+        return loss_and_error(model, ablation, kept, batch)[0]
+
+    by_part: dict[tuple[int, bool], list[Node]] = {}
+    for node in sorted(nodes):
+        by_part.setdefault((node.site.layer, node.site.place.sublayer == "mlp"), []).append(node)
+    whole = loss(nodes)
+    return tuple(
+        PartExhibit(
+            layer=layer,
+            part="mlp" if mlp else "attention",
+            nodes=len(out),
+            rise=loss([node for node in nodes if node not in out]) - whole,
+        )
+        for (layer, mlp), out in by_part.items()
+    )
+
+
+DATAPOINTS = 96
+"""Of `select`. The search itself looked at more; its own loss is the report's."""
+STEPS = 20
+"""How many sizes there are up to the circuit's, evenly apart; and half as many above."""
+BEYOND = 2.0
+"""How far above the circuit's size the sizes go."""
+
+
+def looked_at(kept: int, known: int) -> list[int]:
+    """The sizes, ascending: none, the circuit's, and others around it, as far as the order of nodes is known."""
+    below = {round(kept * i / STEPS) for i in range(STEPS + 1)}
+    above = {round(kept * BEYOND ** (i / (STEPS // 2))) for i in range(1, STEPS // 2 + 1)}
+    return sorted(below | {size for size in above if size <= known})
+
+
+def ordered(pruned: Pruned) -> tuple[Node, ...]:
+    """The circuit's nodes by need, and those that would come next."""
+    return pruned.order[: max(looked_at(len(pruned.nodes), len(pruned.order)))]
+
+
+@torch.no_grad()
+def sizes(finder: Finder, pruned: Pruned, ablation: Ablation) -> tuple[tuple[Size, ...], float, int]:
+    """Every size with its numbers; the untouched model's loss; and on how many prompts."""
+    batch = finder.prompts("select", 0, DATAPOINTS)
+    model = finder.checkpoint.model
+    untouched = ((part, score.answer_logits(model, part)) for part in batch.parts(score.PROMPTS_AT_ONCE))
+    own_loss, own_choice = _asked(untouched)
+    found = []
+    for size in looked_at(len(pruned.nodes), len(pruned.order)):
+        loss, choice = _asked(outputs(model, ablation, pruned.order[:size], batch))
+        by_datapoint = loss.view(-1, batch.cases).mean(1)
+        found.append(
+            Size(
+                nodes=size,
+                loss=float(loss.mean()),
+                error=float(by_datapoint.std()) / math.sqrt(len(by_datapoint)),
+                agreement=float((choice == own_choice).double().mean()),
+            )
+        )
+    return tuple(found), float(own_loss.mean()), len(batch)
+
+
+def _asked(outputs: Iterable[tuple[Batch, Tensor]]) -> tuple[Tensor, Tensor]:
+    """(prompt) loss in nats, and choice."""
+    losses, choices = [], []
+    for part, logits in outputs:
+        losses.append(score.loss(logits, part).double())
+        choices.append(score.choice(logits, part))
+    return torch.cat(losses), torch.cat(choices)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import torch
@@ -21,7 +22,6 @@ from circuitlang.site import Site
 SUBSETS, FLIPS = 12, 12
 """How many random parts of the complement are ablated at first, and how many single sites the search then turns
 over."""
-OTHERS: tuple[Ablate, ...] = ("resample", "resample(text)", "mean", "mean(task)", "zero")
 
 
 def ablations(context: Context) -> Answer:
@@ -35,7 +35,7 @@ def ablations(context: Context) -> Answer:
     runs["random part of the complement"] = random, own
     runs["gradient-chosen part of the complement"] = _worst_by_gradient(context), own
     gating = tuple(runs)
-    for ablate in OTHERS:
+    for ablate in get_args(Ablate):
         if ablate != context.ablate:
             runs[ablate] = context.keep, context.finder.ablation(ablate, own.mean)
     tables = {name: context.tables(name, under(context.model, *run), VARIED) for name, run in runs.items()}

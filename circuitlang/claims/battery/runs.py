@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.ablation import Ablation
-from circuitlang.circuit.compact import compact
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.graph import CircuitGraph
-from circuitlang.circuit.mask import Mask, keeping
+from circuitlang.circuit.mask import Mask, compact, keeping
 from circuitlang.claims.battery.check_result import Threshold
 from circuitlang.claims.interval import Kind, Values, interval
 from circuitlang.claims.look import Table, divergence, scores

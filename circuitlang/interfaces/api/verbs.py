@@ -14,7 +14,7 @@ from circuitlang.language.program.load import project_root
 from circuitlang.language.program.program import Program
 from circuitlang.model.locate import locate
 from circuitlang.source.progress import Told, quiet
-from circuitlang.studies.prune import prune as prune_spec
+from circuitlang.studies.prune_spec import prune as prune_spec
 from circuitlang.studies.training import train as train_model
 
 if TYPE_CHECKING:

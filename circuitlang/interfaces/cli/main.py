@@ -15,9 +15,8 @@ from contextlib import suppress
 from types import FrameType
 
 from circuitlang import __version__
-from circuitlang.interfaces.cli import streams
-from circuitlang.interfaces.cli.console import WRONG, tell
-from circuitlang.model.kernels import pin
+from circuitlang.interfaces.cli.console import WRONG, Unwritable, flush, settle, tell
+from circuitlang.model.hardware import pin
 from circuitlang.source.diagnostic import CommandError, ProgramError
 
 BUG, UNWRITABLE = 70, 74
@@ -43,11 +42,11 @@ class _Stopped(BaseException):
 
 def main() -> None:
     """The command. A user's mistake ends in a message and status 2, a bug of ours in a traceback and status 70."""
-    streams.settle()
+    settle()
     try:
         status = _run()
-        streams.flush()
-    except streams.Unwritable as error:
+        flush()
+    except Unwritable as error:
         _say(f"error: standard output cannot be written: {error}")
         status = UNWRITABLE
     sys.exit(status)
@@ -71,7 +70,7 @@ def _run() -> int:
     except _Stopped as stopped:
         _say("\nstopped; what was finished is kept")
         return 128 + int(stopped.args[0])
-    except streams.Unwritable:
+    except Unwritable:
         raise
     except Exception as error:  # the last resort: an uncaught exception would exit 1, like a claim that fails
         if isinstance(error, MemoryError) or any(part in str(error) for part in _NO_MEMORY):
@@ -101,7 +100,13 @@ def _command() -> int:
     if "--native" not in sys.argv[1:]:
         pin()  # torch is loaded by what follows
     # importing them adds their commands to the app
-    from circuitlang.interfaces.cli import draft, export, frontier, models, run, status, write  # noqa: F401
+    from circuitlang.interfaces.cli import (  # noqa: F401
+        author_commands,
+        compute_commands,
+        models,
+        result_commands,
+        study_commands,
+    )
     from circuitlang.interfaces.cli.app import app
 
     try:
@@ -113,5 +118,5 @@ def _command() -> int:
 
 def _say(line: str) -> None:
     """On standard error, as far as that goes."""
-    with suppress(streams.Unwritable):
+    with suppress(Unwritable):
         sys.stderr.write(line + "\n")

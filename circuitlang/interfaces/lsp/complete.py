@@ -6,12 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from circuitlang.interfaces.lsp import describe
-from circuitlang.interfaces.lsp.complete_claim import in_circuit, in_claim
-from circuitlang.interfaces.lsp.context import Context, context, possible
+from circuitlang.interfaces.lsp.complete_claim import Suggestion, declared, declared_in, in_circuit, in_claim
+from circuitlang.interfaces.lsp.context import Context, Token, context, hole_before, possible
 from circuitlang.interfaces.lsp.names import ITEMS, REFERS
 from circuitlang.interfaces.lsp.project import Project, Unit
-from circuitlang.interfaces.lsp.suggestion import Suggestion, declared, declared_in
-from circuitlang.interfaces.lsp.tokens import Token, hole_before
 from circuitlang.language.program.load import project_root
 from circuitlang.language.syntax import tree
 from circuitlang.model.locate import zoo

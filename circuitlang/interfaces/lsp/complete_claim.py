@@ -8,11 +8,35 @@ from pathlib import Path
 
 from circuitlang.interfaces.lsp import describe, signatures
 from circuitlang.interfaces.lsp.context import Context, context
-from circuitlang.interfaces.lsp.names import MARKS, Key, named_by
+from circuitlang.interfaces.lsp.names import MARKS, Key, Occurrence, named_by
 from circuitlang.interfaces.lsp.project import Project, Unit
-from circuitlang.interfaces.lsp.suggestion import Suggestion, declared, declared_in
 from circuitlang.language.program.vocabulary import METRICS, PORTS, ROLE_KINDS
 from circuitlang.language.syntax import tree
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """`kind`: a key's kind, or `keyword`, `path`, `zoo`. `detail`: a few words. `doc`: Markdown. It replaces the text
+    from `start` to the place that was asked for."""
+
+    label: str
+    kind: str
+    start: int
+    detail: str = ""
+    doc: str = ""
+
+
+def declared(each: Occurrence, start: int, detail: str) -> Suggestion:
+    """What a declaration offers."""
+    assert each.item is not None
+    doc = describe.declaration(each.key, each.item, each.key.owner)
+    return Suggestion(each.key.name, each.key.kind, start, detail, doc)
+
+
+def declared_in(unit: Unit, kind: str, owner: str) -> Iterator[Occurrence]:
+    """What a block of a file declares, of one kind."""
+    return (o for o in unit.names if o.item is not None and (o.key.kind, o.key.owner) == (kind, owner))
+
 
 _RELATIONS = frozenset({"<", "<=", ">", ">=", "=="})
 

@@ -1,15 +1,21 @@
-"""A word of the vocabulary, a keyword or a declaration -> what an editor shows about it, in Markdown."""
+"""A place in a file, a word of the vocabulary or a declaration -> what an editor shows about it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import cast
 
+from circuitlang.interfaces.lsp import describe
+from circuitlang.interfaces.lsp.context import around, scan
 from circuitlang.interfaces.lsp.keywords import KEYWORDS
-from circuitlang.interfaces.lsp.names import ITEMS, Key
+from circuitlang.interfaces.lsp.names import ITEMS, NAMES, Key
+from circuitlang.interfaces.lsp.project import Project, Unit, use_target
+from circuitlang.interfaces.lsp.references import declarations
 from circuitlang.interfaces.lsp.signatures import options, signatures
+from circuitlang.language.program.load import load, project_root
 from circuitlang.language.program.reference_tables import written_default
 from circuitlang.language.program.signature import Section, Setting
+from circuitlang.language.program.task import Task
 from circuitlang.language.program.vocabulary import (
     INTERVENTIONS,
     METRICS,
@@ -23,6 +29,8 @@ from circuitlang.language.program.vocabulary_bridge import BRIDGE_SECTIONS, BRID
 from circuitlang.language.syntax import tree
 from circuitlang.language.syntax.format import WIDTH, format_block, format_item
 from circuitlang.language.syntax.spell import binding
+from circuitlang.language.syntax.tree import Task as WrittenTask
+from circuitlang.source.diagnostic import CommandError, ProgramError, Span
 
 SECTIONS: Mapping[str, Mapping[str, Section]] = {
     "model": MODEL_SECTIONS,
@@ -186,3 +194,56 @@ def declaration(key: Key, item: tree.Node, owner: str) -> str:
 
 def _noun(item: tree.Node) -> str:
     return ITEMS.get(type(item), type(item).__name__.lower()).capitalize()
+
+
+_LONGEST = 20_000  # characters of a task whose prompts are counted
+
+
+def hover(project: Project, unit: Unit, offset: int) -> tuple[str, Span] | None:
+    """Markdown and the span that it speaks of."""
+    found = unit.at(offset)
+    if found is not None and found.key.kind == "file":
+        target = use_target(unit.path, found.key.name)
+        used = project.unit(target) if target else None
+        if used is None:
+            return None
+        blocks = [
+            f"- `{o.key.kind} {o.key.name}`" for o in used.names if o.item is not None and not o.key.owner
+        ]
+        return "\n".join([f"**{used.source.path}**\n", *blocks]), found.span
+    if found is not None and found.key.kind in NAMES:
+        places = declarations(project, unit.path, found.key)
+        shown = [
+            describe.declaration(found.key, place.occurrence.item, found.key.owner)
+            for place in places
+            if place.occurrence.item is not None
+        ]
+        if not shown:
+            return None
+        item = places[0].occurrence.item
+        if isinstance(item, WrittenTask):
+            shown += _size(project, places[0].unit, item)
+        return "\n\n---\n\n".join(dict.fromkeys(shown)), found.span
+    if found is not None:
+        text = describe.word(found.key)
+        return (text, found.span) if text else None
+    token = around(scan(unit.source.text), offset)
+    text = describe.keyword(token.text) if token is not None and token.kind == "word" else None
+    return (text, Span(unit.source, token.start, token.end)) if text and token else None
+
+
+def _size(project: Project, unit: Unit, item: WrittenTask) -> list[str]:
+    """How many datapoints a task has, where it is right and counting is quick."""
+    from circuitlang.prompts.support import CAP, support
+
+    if item.span.end - item.span.start > _LONGEST:
+        return []
+    try:
+        program = load(unit.path, project_root(unit.path), project.reader)
+    except (ProgramError, CommandError):
+        return []
+    task: Task | None = program.tasks.get(item.name.text)
+    if task is None:
+        return []
+    count = support(task)
+    return [f"{'At least ' * (count >= CAP)}{count:,} different datapoints, {len(task.cases)} cases each."]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from circuitlang.interfaces.lsp.context import scan
 from circuitlang.interfaces.lsp.names import BLOCKS
-from circuitlang.interfaces.lsp.tokens import scan
 from circuitlang.language.syntax import tree
 from circuitlang.source.diagnostic import Span
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from circuitlang.interfaces.lsp.names import Occurrence, occurrences
-from circuitlang.interfaces.lsp.text import Encoding, Text
+from circuitlang.interfaces.lsp.positions import Encoding, Text
 from circuitlang.language.files import EXTENSIONS
 from circuitlang.language.program.load import Reader, bytes_of, find_project, project_root, read
 from circuitlang.language.syntax import tree

@@ -9,10 +9,10 @@ from urllib.request import url2pathname
 
 from lsprotocol import types
 
+from circuitlang.interfaces.lsp.complete_claim import Suggestion
 from circuitlang.interfaces.lsp.names import Occurrence
 from circuitlang.interfaces.lsp.outline import Fold, Symbol
-from circuitlang.interfaces.lsp.suggestion import Suggestion
-from circuitlang.interfaces.lsp.text import Encoding, Text, units
+from circuitlang.interfaces.lsp.positions import Encoding, Text, units
 from circuitlang.source.diagnostic import Diagnostic, Span
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "language.md"

@@ -14,13 +14,12 @@ from circuitlang import __version__
 from circuitlang.interfaces.lsp import protocol
 from circuitlang.interfaces.lsp.complete import complete
 from circuitlang.interfaces.lsp.complete_claim import signature_help
-from circuitlang.interfaces.lsp.diagnose import fix
-from circuitlang.interfaces.lsp.hover import hover
+from circuitlang.interfaces.lsp.describe import hover
 from circuitlang.interfaces.lsp.outline import folds, symbols
+from circuitlang.interfaces.lsp.positions import Text
 from circuitlang.interfaces.lsp.project import Unit, use_target
 from circuitlang.interfaces.lsp.references import Place, declarations, references, renamable, rename
-from circuitlang.interfaces.lsp.session import Session
-from circuitlang.interfaces.lsp.text import Text
+from circuitlang.interfaces.lsp.session import Session, fix
 from circuitlang.language.syntax.format import format_file
 from circuitlang.language.syntax.parse import parse
 from circuitlang.source.diagnostic import CommandError, ProgramError

@@ -14,7 +14,7 @@ import pytest
 
 from circuitlang.checking.static import check_text
 from circuitlang.claims.verdict import HYPOTHESIS, Outcome, overall
-from circuitlang.interfaces.pytest_plugin.shared import Asked, Shared
+from circuitlang.interfaces.pytest_plugin.check_once import Asked, Shared
 from circuitlang.language.program.spec import Spec
 from circuitlang.report import words
 from circuitlang.report.report import Report

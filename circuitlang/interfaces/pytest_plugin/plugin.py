@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from circuitlang.interfaces.pytest_plugin.mode import MODES, SHARED, mode
+from circuitlang.interfaces.pytest_plugin.check_once import MODES, SHARED, mode
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,7 +54,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     asked = early_config.known_args_namespace
     chosen = getattr(asked, "circuits", None) or early_config.getini("circuits")
     if chosen != "off" and not getattr(asked, "circuits_native", False):
-        from circuitlang.model.kernels import pin
+        from circuitlang.model.hardware import pin
 
         pin()
 

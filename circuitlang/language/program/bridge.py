@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from circuitlang.language.program.corpus import Corpus
-from circuitlang.language.program.recipe import Recipe
+from circuitlang.language.program.recipe import Corpus, Recipe
 from circuitlang.language.program.spec import Claim, Spec, VerdictSettings
 from circuitlang.source.diagnostic import Span
 

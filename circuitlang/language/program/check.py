@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from circuitlang.language.program import errors
 from circuitlang.language.program.bridge import Bridge
@@ -13,14 +14,35 @@ from circuitlang.language.program.check_bridge import check_bridge
 from circuitlang.language.program.check_model import check_corpus, check_model
 from circuitlang.language.program.check_spec import check_spec
 from circuitlang.language.program.check_task import check_task
-from circuitlang.language.program.corpus import Corpus
-from circuitlang.language.program.memo import Memo
 from circuitlang.language.program.program import Program
-from circuitlang.language.program.recipe import Recipe
+from circuitlang.language.program.recipe import Corpus, Recipe
 from circuitlang.language.program.spec import Spec
 from circuitlang.language.program.task import Task
 from circuitlang.language.syntax import tree
 from circuitlang.source.diagnostic import Diagnostic, ProgramError, Source, Span
+
+
+class Memo:
+    """Results of functions, by their arguments: the very same objects, or equal texts and paths."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], tuple[tuple[object, ...], Any, ProgramError | None]] = {}
+
+    def __call__(self, function: Callable[..., _T], *arguments: object) -> _T:
+        """What the function gave the first time; a ProgramError is raised again."""
+        key = (function, *(each if isinstance(each, (str, Path)) else id(each) for each in arguments))
+        if key not in self._known:
+            result, error = None, None
+            try:
+                result = function(*arguments)
+            except ProgramError as problem:
+                error = problem
+            self._known[key] = arguments, result, error  # with the arguments, so that no other gets their id
+        _, result, error = self._known[key]
+        if error is not None:
+            raise error
+        return result
+
 
 _T = TypeVar("_T")
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from circuitlang.language.program import errors, errors_claim, errors_spec
-from circuitlang.language.program.check_arrow import check_port
 from circuitlang.language.program.hypothesis import ANSWER, Port
 from circuitlang.language.program.signature import Metric, Parameter
 from circuitlang.language.program.spec import Argument
-from circuitlang.language.program.subject import Subject
+from circuitlang.language.program.subject import Subject, check_port
 from circuitlang.language.syntax import tree
 
 EXPECTED = {

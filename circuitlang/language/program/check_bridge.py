@@ -14,9 +14,8 @@ from circuitlang.language.program.check_spec import (
     find_model,
     written_value,
 )
-from circuitlang.language.program.corpus import Corpus
 from circuitlang.language.program.plugins import metric_row
-from circuitlang.language.program.recipe import Recipe
+from circuitlang.language.program.recipe import Corpus, Recipe
 from circuitlang.language.program.spec import Spec, VerdictSettings
 from circuitlang.language.program.subject import Subject
 from circuitlang.language.program.vocabulary import METRICS, VERDICT

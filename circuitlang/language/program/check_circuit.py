@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from circuitlang.language.program import errors, errors_circuit
-from circuitlang.language.program.check_arrow import Roles, check_wire
 from circuitlang.language.program.hypothesis import Arrow, Circuit, Role
 from circuitlang.language.program.order import check_order, outside
+from circuitlang.language.program.subject import Roles, check_wire
 from circuitlang.language.program.vocabulary import ROLE_KINDS
 from circuitlang.language.syntax import tree
 from circuitlang.source.diagnostic import Diagnostic, Span

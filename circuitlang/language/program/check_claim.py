@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Literal, cast
 
-from circuitlang.language.program import errors_claim, errors_spec
-from circuitlang.language.program.check_quantity import check_quantity
+from circuitlang.language.program import errors, errors_claim, errors_spec
+from circuitlang.language.program.check_arguments import check_arguments
+from circuitlang.language.program.check_intervention import check_interventions
+from circuitlang.language.program.expression import Choice, Expression, Repeat, Sequence, Text
+from circuitlang.language.program.plugins import find_metric
 from circuitlang.language.program.signature import Metric
-from circuitlang.language.program.spec import Claim, Quantity
+from circuitlang.language.program.sizes import MAX_TEXT, too_large
+from circuitlang.language.program.spec import Argument, Claim, Intervention, Quantity
 from circuitlang.language.program.subject import Subject
+from circuitlang.language.program.task import Case, Task
 from circuitlang.language.syntax import tree
 from circuitlang.language.syntax.spell import spell
 from circuitlang.source.diagnostic import Diagnostic
@@ -99,3 +105,162 @@ def _comparable(
         found.append(errors_spec.units_differ(right.span, _WORDS[metric.unit], _WORDS[other.unit]))
     elif claim.left == right:
         found.append(errors_spec.says_nothing(right.span, metric.name))
+
+
+def check_quantity(written: tree.Quantity, subject: Subject) -> tuple[Metric | None, Quantity | None]:
+    """The metric, where it is known, and the quantity, or None where something in it is wrong."""
+    found = subject.found
+    mistakes = len(found)
+    metric = _metric(written, subject)
+    arguments = check_arguments(written, metric, subject) if metric is not None else {}
+    done = check_interventions(written, subject)
+    if metric is not None:
+        _fitting(written, metric, subject)
+    where = check_where(written.where, subject.task, found)
+    if written.case is not None:
+        subject.check_case(written.case.span)
+    acts = tuple(act for act in done if act is not None)
+    if metric is not None and metric.contrast and len(acts) == len(done):
+        arguments = _contrast(written, metric, arguments, acts, subject)
+    if metric is None or any(problem.severity == "error" for problem in found[mistakes:]):
+        return metric, None
+    case = written.case.text if written.case else None
+    return metric, Quantity(metric.name, acts, where, case, spell(written), arguments, written.metric.span)
+
+
+def _metric(written: tree.Quantity, subject: Subject) -> Metric | None:
+    metric = find_metric(written.metric, subject.found)
+    if metric is not None and subject.block not in metric.blocks:
+        subject.found.append(errors_claim.wrong_block(written.metric.span, metric.blocks, subject.block))
+        return None
+    return metric
+
+
+def _fitting(written: tree.Quantity, metric: Metric, subject: Subject) -> None:
+    """Whether it is measured under an intervention or not, and on prompts or not."""
+    found = subject.found
+    if metric.given == "must" and not written.given:
+        found.append(errors_spec.needs_intervention(written.metric.span))
+    if metric.given != "never":
+        return
+    if written.given:
+        found.append(errors_spec.takes_no_intervention(written.given[0].span, metric.name))
+    conditions: list[tree.Node] = [*written.where, *([written.case] if written.case else [])]
+    if conditions:
+        found.append(errors_spec.takes_no_condition(conditions[0].span, metric.name))
+
+
+def _contrast(
+    written: tree.Quantity,
+    metric: Metric,
+    arguments: Mapping[str, Argument],
+    acts: tuple[Intervention, ...],
+    subject: Subject,
+) -> dict[str, Argument]:
+    """The arguments with the other case: where it is not named, the one that an intervention brings in."""
+    name = next((parameter.name for parameter in metric.parameters if parameter.type == "case"), None)
+    span = next(
+        (
+            argument.value.span
+            for argument in written.arguments
+            if isinstance(argument, tree.Named) and argument.name.text == name
+        ),
+        None,
+    )
+    if span is not None and name not in arguments:
+        return dict(arguments)  # what is written there was refused already
+    brought = {act.to for act in acts if act.to is not None}
+    to = arguments.get(name) if name else None
+    to = to if isinstance(to, str) else next(iter(brought)) if len(brought) == 1 else None
+    case = written.case.text if written.case else None
+    if subject.check_other(written.metric.span, metric.name, to, case, span):
+        _can_flip(written, to, case, subject)
+    return {**arguments, name: to} if name and to else dict(arguments)
+
+
+def _can_flip(written: tree.Quantity, to: str | None, case: str | None, subject: Subject) -> None:
+    """Whether the other case's answer is among the choices of some case that is measured."""
+    if subject.task is None:
+        return
+    cases = {each.name: each for each in subject.task.cases}
+    if case is not None and case not in cases:
+        return
+    measured = [each for name, each in cases.items() if case in (None, name) and name != to]
+    others = [each for name, each in cases.items() if to in (None, name)]
+    pairs = [(one, other) for one in measured for other in others if one is not other]
+    opposites = any(each.negated for each in cases.values())
+    if pairs and not any(_choice(one, other, opposites) for one, other in pairs):
+        one, other = pairs[0]
+        subject.found.append(errors_claim.never_flips(written.metric.span, one.name, other.name))
+
+
+def _choice(one: Case, other: Case, opposites: bool) -> bool:
+    """Whether the other case's answer can be chosen in this one: as a foil, or in a task with `answer not` as the
+    opposite."""
+    if opposites:
+        return one.negated != other.negated
+    return one.foil is None or _said(one, one.foil.parts) == _said(other, other.answer.parts)
+
+
+def _said(case: Case, parts: tuple[object, ...]) -> tuple[object, ...]:
+    """A template with the case's bindings put in their places."""
+    bindings: Mapping[str, object] = case.bindings
+    return tuple(
+        part if isinstance(part, Text) else bindings.get(getattr(part, "name", ""), part) for part in parts
+    )
+
+
+def check_where(
+    written: Iterable[tree.Condition], task: Task | None, found: list[Diagnostic]
+) -> dict[str, tuple[int, int]]:
+    """Pinned params. A pin may lie beyond the param's range."""
+    pins: dict[str, tuple[int, int]] = {}
+    spans = {}
+    for condition in written:
+        name, value = condition.name, condition.value
+        low = value.value if isinstance(value, tree.Int) else value.low.value
+        high = value.value if isinstance(value, tree.Int) else value.high.value
+        if low > high:
+            found.append(errors.empty_range(value.span))
+        if name.text in spans:
+            found.append(errors.declared_twice("condition", name.span, spans[name.text]))
+        spans.setdefault(name.text, name.span)
+        pins[name.text] = low, high
+        if task is None:
+            continue
+        if name.text not in task.param_names:
+            found.append(errors.unknown("param", name.span, task.param_names))
+        elif low < 0 and name.text in _counters(task):
+            found.append(errors_spec.pinned_below_zero(value.span, name.text))
+        elif low <= high and makes_too_long(task, {name.text: high}):
+            found.append(errors.too_long(value.span, MAX_TEXT))
+    return pins
+
+
+def makes_too_long(task: Task, pins: Mapping[str, int]) -> bool:
+    """Whether a text could have more characters than any may, with these params pinned."""
+    return bool(too_large(task.rules, _bodies(task), pins))
+
+
+def _bodies(task: Task) -> dict[str, Expression]:
+    """What a task expands besides its rules."""
+    bodies = {name: draw.body for draw in task.draws for name in draw.names}
+    return bodies | {
+        f"{case.name} {name}": body for case in task.cases for name, body in case.bindings.items()
+    }
+
+
+def _counters(task: Task) -> frozenset[str]:
+    """The params that count repetitions."""
+    waiting = [*(rule.body for rule in task.rules.values()), *_bodies(task).values()]
+    found: set[str] = set()
+    while waiting:
+        match waiting.pop():
+            case Repeat(body, _, _, count, _):
+                found |= {count} if count is not None else set()
+                waiting.append(body)
+            case Sequence(items):
+                waiting += items
+            case Choice(options):
+                waiting += options
+    return frozenset(found)

@@ -8,14 +8,13 @@ from dataclasses import replace
 
 from circuitlang.language.program import errors, errors_circuit, errors_claim, errors_spec
 from circuitlang.language.program.check_arguments import EXPECTED
-from circuitlang.language.program.check_arrow import check_port, check_wire
 from circuitlang.language.program.check_circuit import says
 from circuitlang.language.program.hypothesis import ANSWER, Arrow, Port
 from circuitlang.language.program.order import check_order
 from circuitlang.language.program.plugins import find_intervention
 from circuitlang.language.program.signature import InterventionKind
 from circuitlang.language.program.spec import Intervention, Target
-from circuitlang.language.program.subject import Subject
+from circuitlang.language.program.subject import Subject, check_port, check_wire
 from circuitlang.language.syntax import tree
 from circuitlang.language.syntax.spell import spell
 

@@ -16,8 +16,16 @@ from circuitlang.language.program.check_task import (
     too_many,
     unused,
 )
-from circuitlang.language.program.corpus import PACKAGE, Corpus, Document, Files
-from circuitlang.language.program.recipe import Architecture, Recipe, Sparsity, Training
+from circuitlang.language.program.recipe import (
+    PACKAGE,
+    Architecture,
+    Corpus,
+    Document,
+    Files,
+    Recipe,
+    Sparsity,
+    Training,
+)
 from circuitlang.language.program.rules import recursion
 from circuitlang.language.program.scope import Scope
 from circuitlang.language.program.vocabulary import ARCHITECTURE, MODEL_SECTIONS, SPARSITY, TRAIN

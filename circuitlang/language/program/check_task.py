@@ -9,10 +9,9 @@ from math import ceil
 from circuitlang.language.program import errors
 from circuitlang.language.program.check_case import check_cases
 from circuitlang.language.program.expression import Expression
-from circuitlang.language.program.listing import LISTED, listed
 from circuitlang.language.program.rules import reached, recursion
 from circuitlang.language.program.scope import Kind, Scope
-from circuitlang.language.program.sizes import MAX_LEVELS, MAX_TEXT, too_large
+from circuitlang.language.program.sizes import LISTED, MAX_LEVELS, MAX_TEXT, listed, too_large
 from circuitlang.language.program.task import Draw, Param, Rule, Task
 from circuitlang.language.syntax import tree
 from circuitlang.language.syntax.format import bare_text

@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 
 from circuitlang.language.program import errors
-from circuitlang.language.program.check import Unit, check
-from circuitlang.language.program.memo import Memo
+from circuitlang.language.program.check import Memo, Unit, check
 from circuitlang.language.program.program import Program
 from circuitlang.language.syntax import mistakes, tree
-from circuitlang.language.syntax.limits import MAX_BYTES
-from circuitlang.language.syntax.parse import parse
+from circuitlang.language.syntax.parse import MAX_BYTES, parse
 from circuitlang.source.diagnostic import CommandError, Diagnostic, ProgramError, Source, Span, reason_of
 
 Reader = Callable[[Path], bytes]  # a file's bytes, or OSError: an editor puts its open texts over the files

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from circuitlang.language.program.bridge import Bridge
-from circuitlang.language.program.corpus import Corpus
-from circuitlang.language.program.recipe import Recipe
+from circuitlang.language.program.recipe import Corpus, Recipe
 from circuitlang.language.program.spec import Spec
 from circuitlang.language.program.task import Task
 from circuitlang.source.diagnostic import Diagnostic, Source

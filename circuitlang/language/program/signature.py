@@ -119,6 +119,7 @@ class Metric:
 
     given     whether it is measured under an intervention
     low       the smallest value it can have, in its unit; None where there is none
+    binary    whether one prompt's value is 0 or 1: a share of prompts
     contrast  whether it speaks of the other case, so that the task needs two
     blocks    where its claims stand
     built     whether anything computes it yet; what is not is checked, and a run refuses it
@@ -131,6 +132,7 @@ class Metric:
     given: Literal["may", "must", "never"] = "may"
     low: float | None = 0.0
     parameters: tuple[Parameter, ...] = ()
+    binary: bool = False
     contrast: bool = False
     blocks: tuple[Block, ...] = ("spec",)
     built: bool = True

@@ -14,7 +14,7 @@ from functools import cache
 
 from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from circuitlang.language.syntax.lookalike import lookalike
+from circuitlang.language.syntax.spell import lookalike
 
 SETTING = "a setting is written `name = value`"
 AT_TOKEN: Mapping[str, tuple[str, ...]] = {

@@ -14,7 +14,7 @@ from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from circuitlang.language.syntax import mistakes
 from circuitlang.language.syntax.advice import advise, advise_line, advise_minus, advise_number, completes
-from circuitlang.language.syntax.lookalike import lookalike, mended
+from circuitlang.language.syntax.spell import lookalike, mended
 from circuitlang.language.syntax.strings import QUOTED
 from circuitlang.source.diagnostic import Diagnostic, Source, Span
 

@@ -14,8 +14,7 @@ from lark import UnexpectedInput, UnexpectedToken
 
 from circuitlang.language.syntax import tree
 from circuitlang.language.syntax.advice import completes
-from circuitlang.language.syntax.limits import limits
-from circuitlang.language.syntax.parse import built, grammar
+from circuitlang.language.syntax.parse import built, grammar, limits
 from circuitlang.language.syntax.recover import position
 from circuitlang.language.syntax.strings import QUOTED
 from circuitlang.source.diagnostic import Source

@@ -20,10 +20,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from circuitlang.model import checkpoint
+from circuitlang.model.checkpoint import Probe, disagreement, probe_tokens
 from circuitlang.model.config import Config
-from circuitlang.model.interop import authors, huggingface, plain
+from circuitlang.model.interop import authors, authors_forward, huggingface
 from circuitlang.model.interop.inspect_folder import parts
-from circuitlang.model.probe import Probe, disagreement, probe_tokens
 from circuitlang.model.training.sparsity import count_nonzeros
 from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.tokenizer import load_tokenizer
@@ -310,7 +310,7 @@ def convert_model(job: Mapping[str, Any]) -> None:
     state = (gpt2_state if job["kind"] == "gpt2" else authors_state)(weights, found)
     model, reference = from_authors(found, state), torch.tensor(job["reference"])
     tokens = probe_tokens(reference, model.config.context)
-    probe = Probe(tokens, plain.authors_logits(found, state, tokens)[:, -1])
+    probe = Probe(tokens, authors_forward.authors_logits(found, state, tokens)[:, -1])
     del state
     checkpoint.save(folder, model, tokenizer, reference, {**job["card"], **sizes(model)}, probe)
     checkpoint.load(folder, "import")

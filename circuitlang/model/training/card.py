@@ -1,9 +1,10 @@
-"""A finished training to its card: what a reader must know before trusting the model."""
+"""A training to its card, which says what a reader must know before trusting the model; and its first weights."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import torch
 from torch import Tensor
 
 from circuitlang.language.program.recipe import Recipe
-from circuitlang.model.checkpoint import Checkpoint
+from circuitlang.model.checkpoint import Checkpoint, load
+from circuitlang.model.config import Config
 from circuitlang.model.training.data import TokenData
 from circuitlang.model.training.machine import Machine
 from circuitlang.model.training.sparsity import count_nonzeros
-from circuitlang.model.training.start import fact_of
 from circuitlang.model.training.train import Run, precision, validation_loss
+from circuitlang.source.diagnostic import CommandError
 
 REFERENCE_ROWS = 128
 """Rows of held-out text, of the context's length, that go with the model: means are taken over them."""
@@ -84,3 +86,24 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def start_from(folder: Path, name: str, wanted: Config) -> Checkpoint:
+    """The model in `folder`, which the recipe calls `name`. CommandError where it cannot be read, or has other sizes
+    than the recipe; the share of active units, and where it is counted, may differ."""
+    found = load(folder, name)
+    sizes = [field.name for field in fields(Config) if field.name not in ("activations", "activations_at")]
+    apart = [
+        f"{size} is {getattr(found.model.config, size)} there and {getattr(wanted, size)} here"
+        for size in sizes
+        if getattr(found.model.config, size) != getattr(wanted, size)
+    ]
+    if apart:
+        raise CommandError(f"a training cannot start from {name}: {'; '.join(apart)}")
+    return found
+
+
+def fact_of(start: Checkpoint) -> dict[str, Any]:
+    """What the card of a model says of the one that it started from; of its card, what there is."""
+    known = {key: start.card[key] for key in ("tokens", "recipe", "start") if key in start.card}
+    return {"model": start.name, "digest": start.digest, **known}

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from circuitlang.language.program.recipe import Recipe
 from circuitlang.model.config import Config
-from circuitlang.model.memory import memory_of
+from circuitlang.model.hardware import memory_of
 from circuitlang.model.training.data import Stream, TokenData
 from circuitlang.model.training.machine import Machine
 from circuitlang.model.training.processes import Processes

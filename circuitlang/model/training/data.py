@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from circuitlang.language.program.corpus import Corpus
-from circuitlang.language.program.recipe import Recipe
+from circuitlang.language.program.recipe import Corpus, Recipe
 from circuitlang.prompts.corpus_files import real_files
 from circuitlang.prompts.document import rule_documents
 from circuitlang.prompts.tokenizer import Tokenizer, load_tokenizer, train_tokenizer

@@ -1,13 +1,15 @@
-"""Processes: those that train one model together, as torchrun starts them; a process by itself is a group of one."""
+"""Processes that train one model together, as torchrun starts them, and the SIGTERM that ends one between steps."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Event, current_thread, main_thread
 from typing import TYPE_CHECKING, TypeVar
 
 from circuitlang.source.diagnostic import CommandError
@@ -148,3 +150,18 @@ def _told_already(store: Store) -> bool:
         return store.add(f"circuitlang failed {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", 1) > 1
     except RuntimeError:  # the store is gone: nobody else will say it
         return False
+
+
+@contextmanager
+def asked_to_end() -> Iterator[Callable[[], bool]]:
+    """Within the block SIGTERM ends nothing; what is yielded says whether it came. Outside of the main thread, where
+    Python lets nobody listen, it ends the process as ever."""
+    came = Event()
+    if current_thread() is not main_thread():
+        yield came.is_set
+        return
+    before = signal.signal(signal.SIGTERM, lambda _number, _frame: came.set())
+    try:
+        yield came.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)

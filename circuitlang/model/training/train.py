@@ -18,11 +18,10 @@ from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.config import Config
 from circuitlang.model.training.data import TokenData
 from circuitlang.model.training.machine import Machine
-from circuitlang.model.training.processes import ALONE, Processes
+from circuitlang.model.training.processes import ALONE, Processes, asked_to_end
 from circuitlang.model.training.sparsity import DENSE, largest_shares, nonzero_fraction, project
 from circuitlang.model.training.spread import gathered, local, spread, synchronised
 from circuitlang.model.training.state import read_state, write_state
-from circuitlang.model.training.terminate import asked_to_end
 from circuitlang.model.transformer import Transformer
 from circuitlang.source.diagnostic import CommandError
 

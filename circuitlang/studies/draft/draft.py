@@ -14,7 +14,7 @@ from pathlib import Path
 
 from circuitlang.checking.bench import Bench
 from circuitlang.checking.job import Job, Options
-from circuitlang.checking.judge import search
+from circuitlang.checking.stages import search
 from circuitlang.checking.static import check_text
 from circuitlang.circuit.find import SELECTED, Found
 from circuitlang.claims.assess import Assessor

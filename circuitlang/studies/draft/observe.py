@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from circuitlang.circuit.intervene import behind_pattern, pattern, record
 from circuitlang.circuit.parts import Part
 from circuitlang.claims.measure import Meter
-from circuitlang.claims.text import auroc
+from circuitlang.claims.pretraining_text import auroc
 from circuitlang.model.transformer import unchanged
 from circuitlang.prompts.encode import ENDING, START, Batch
 from circuitlang.site import Node

@@ -16,10 +16,8 @@ from hypothesis import strategies as st
 
 from benchmarks.planted.circuits import INDUCTION, QUOTES, Planted, induction, quotes
 from circuitlang.checking.inspection import inside
-from circuitlang.checking.inspection.contexts import EXAMPLES
-from circuitlang.checking.inspection.make import exhibit, exhibit_or_why
-from circuitlang.checking.inspection.sizes import DATAPOINTS, looked_at
-from circuitlang.checking.inspection.spelling import spelled
+from circuitlang.checking.inspection.contexts import EXAMPLES, spelled
+from circuitlang.checking.inspection.make import DATAPOINTS, exhibit, exhibit_or_why, looked_at
 from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.extract import extract
 from circuitlang.circuit.find import Finder, Found

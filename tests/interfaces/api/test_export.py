@@ -11,7 +11,7 @@ import pytest
 
 from circuitlang.circuit.graph import CircuitGraph, GraphNode, residual_edges
 from circuitlang.interfaces.api.export import export, read_circuit
-from circuitlang.interfaces.cli.export import CircuitFormat
+from circuitlang.interfaces.cli.result_commands import CircuitFormat
 from circuitlang.report.circuit import FORMATS, Circuit
 from circuitlang.site import Node, Place, Site
 from circuitlang.source.diagnostic import CommandError

@@ -392,7 +392,7 @@ def test_a_completion_replaces_the_word_that_was_begun(opened: Opened) -> None:
 @pytest.mark.parametrize("text", [TASK, SPEC])
 def test_every_keyword_that_is_offered_can_stand_there(text: str) -> None:
     """And the one that stands there is offered, wherever the grammar reads it as a keyword."""
-    from circuitlang.interfaces.lsp.tokens import scan
+    from circuitlang.interfaces.lsp.context import scan
 
     tried = 0
     for token in scan(text):

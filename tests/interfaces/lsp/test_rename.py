@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from circuitlang.interfaces.lsp.names import NAMES, Key
+from circuitlang.interfaces.lsp.positions import Text
 from circuitlang.interfaces.lsp.project import Project
 from circuitlang.interfaces.lsp.references import declarations, rename
-from circuitlang.interfaces.lsp.text import Text
 from circuitlang.language.program.load import load
 from circuitlang.source.diagnostic import Diagnostic, ProgramError
 from tests.interfaces.lsp.conftest import ROOT

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from circuitlang.checking.static import check_text
+from circuitlang.interfaces.lsp.positions import Text
 from circuitlang.interfaces.lsp.project import Project
-from circuitlang.interfaces.lsp.text import Text
 from circuitlang.language.syntax.parse import grammar
 from circuitlang.language.syntax.salvage import readable, salvage
 from circuitlang.source.diagnostic import Diagnostic, ProgramError, Source
@@ -187,14 +187,14 @@ def test_the_server_never_imports_torch() -> None:
         "import sys\n"
         "from pathlib import Path\n"
         "sys.modules['torch'] = sys.modules['scipy'] = None\n"
-        "from circuitlang.interfaces.lsp import complete, diagnose, hover, project, references, server\n"
+        "from circuitlang.interfaces.lsp import complete, describe, project, references, server, session\n"
         "server.make_server()\n"
         "files = project.Project()\n"
         "path = Path('specs/bracket_depth.cir').resolve()\n"
         "unit = files.unit(path)\n"
-        "assert diagnose.diagnose(path, files.reader).found == []\n"
+        "assert session.diagnose(path, files.reader).found == []\n"
         "for offset in range(0, len(unit.source.text), 7):\n"
-        "    hover.hover(files, unit, offset), complete.complete(files, unit, offset)\n"
+        "    describe.hover(files, unit, offset), complete.complete(files, unit, offset)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from circuitlang.language.program.codes import codes
 from circuitlang.language.program.load import load_text
-from circuitlang.language.program.reference_tables import tables
+from circuitlang.language.program.reference_tables import codes, tables
 from circuitlang.language.syntax.format import format_file
 from circuitlang.language.syntax.parse import parse
 from circuitlang.source.diagnostic import ProgramError, Source

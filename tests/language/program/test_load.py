@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from circuitlang.language.program.load import MAX_DEPTH, load, load_text, project_root
-from circuitlang.language.syntax.limits import MAX_BYTES
+from circuitlang.language.syntax.parse import MAX_BYTES
 from circuitlang.language.syntax.recover import foreign, is_spice
 from circuitlang.source.diagnostic import CommandError, ProgramError
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from circuitlang.checking.static import unbuilt
 from circuitlang.language.program.load import load_text
-from circuitlang.language.program.unbuilt import unbuilt
 from circuitlang.source.diagnostic import Diagnostic, ProgramError
 
 LANGUAGE = Path(__file__).parent.parent.parent / "language"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from circuitlang.model.interop import hub as module
-from circuitlang.model.interop.hub import FILES, fetch, unreachable
+from circuitlang.model.interop import import_model as module
+from circuitlang.model.interop.import_model import FILES, fetch, unreachable
 from circuitlang.source.diagnostic import CommandError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

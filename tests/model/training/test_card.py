@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from circuitlang.language.program.corpus import Files
+from circuitlang.language.program.recipe import Files
 from circuitlang.model.training.card import make_card, reference_text
 from circuitlang.model.training.data import prepare
 from circuitlang.model.training.train import train

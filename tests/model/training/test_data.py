@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circuitlang.language.program.corpus import Files
+from circuitlang.language.program.recipe import Files
 from circuitlang.model.training import data as module
 from circuitlang.model.training.data import VALIDATION_FILES, VALIDATION_START, Stream, TokenData, prepare
 from circuitlang.prompts.document import rule_documents

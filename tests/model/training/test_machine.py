@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from circuitlang.interfaces.cli.run import Precision
+from circuitlang.interfaces.cli.compute_commands import Precision
 from circuitlang.model.training.card import make_card
 from circuitlang.model.training.machine import PRECISIONS, Machine
 from circuitlang.model.training.train import precision, train

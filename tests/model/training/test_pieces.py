@@ -9,9 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from circuitlang.model.training.pieces import Piece, keep_largest_of_pieces
 from circuitlang.model.training.processes import Processes
-from circuitlang.model.training.sparsity import _threshold_by_topk, keep_largest
+from circuitlang.model.training.sparsity import (
+    Piece,
+    _threshold_by_topk,
+    keep_largest,
+    keep_largest_of_pieces,
+)
 
 
 @dataclass

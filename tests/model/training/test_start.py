@@ -8,15 +8,14 @@ import torch
 
 from circuitlang.model import checkpoint
 from circuitlang.model.locate import locate
-from circuitlang.model.training.card import make_card, reference_text
+from circuitlang.model.training.card import fact_of, make_card, reference_text, start_from
 from circuitlang.model.training.data import prepare
 from circuitlang.model.training.processes import ALONE
 from circuitlang.model.training.sparsity import largest_shares, sparse_parameters
-from circuitlang.model.training.start import fact_of, start_from
 from circuitlang.model.training.train import Loop, Machine, config_of, next_token_loss, train
 from circuitlang.report.listing import card_lines
 from circuitlang.source.diagnostic import CommandError
-from circuitlang.studies.frontier.run import frontier
+from circuitlang.studies.frontier.run_grid import frontier
 from circuitlang.studies.training import start_of
 
 CPU = torch.device("cpu")

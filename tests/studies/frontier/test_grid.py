@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from circuitlang.language.program.corpus import Corpus
-from circuitlang.language.program.recipe import Architecture, Recipe, Sparsity, Training
+from circuitlang.language.program.recipe import Architecture, Corpus, Recipe, Sparsity, Training
 from circuitlang.model.training.sparsity import count_nonzeros, project
 from circuitlang.model.training.train import config_of
 from circuitlang.model.transformer import Transformer

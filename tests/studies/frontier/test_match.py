@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from circuitlang.studies.frontier.compare import between, next_width
+from circuitlang.studies.frontier.equal_loss import between, next_width
 
 STEP = 16
 falling = st.lists(st.floats(0.01, 1.0), min_size=2, max_size=40).map(
