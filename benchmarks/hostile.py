@@ -23,11 +23,11 @@ from xml.etree import ElementTree
 import pygraphviz
 
 from circuitlang.report.annotations import concise, github
-from circuitlang.report.circuit import edge_list, read_edge_list
 from circuitlang.report.diagram import dot
 from circuitlang.report.diff import diff_lines, diff_reports
 from circuitlang.report.drift import Changed
 from circuitlang.report.drift_lines import LockStatus, lock_status_lines
+from circuitlang.report.edges import edge_list, read_edge_list
 from circuitlang.report.escape import lone_surrogates_spelled, visible
 from circuitlang.report.exhibit import Exhibit
 from circuitlang.report.junit import junit

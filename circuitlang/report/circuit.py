@@ -11,20 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from circuitlang.circuit.graph import CircuitGraph, GraphEdge
 from circuitlang.report.diagram import Diagram, dot
+from circuitlang.report.edges import edge_list, graphml, led_on, read_graphml
 from circuitlang.report.escape import no_command, visible
 from circuitlang.report.listing import graph_lines
-from circuitlang.report.neuronpedia import Seen, neuronpedia
+from circuitlang.report.neuronpedia import neuronpedia, read_neuronpedia
+from circuitlang.report.unrolled import Seen
 from circuitlang.source.diagnostic import CommandError
 from circuitlang.storage.atomic import write_whole
 
 if TYPE_CHECKING:
     import networkx
-
-
-from collections.abc import Iterator
-
-from circuitlang.circuit.graph import EDGE_KINDS, EdgeKind, End
-from circuitlang.site import Node, parse_node
 
 
 @dataclass(frozen=True)
@@ -68,8 +64,9 @@ class Circuit:
 
     def graph(self) -> networkx.DiGraph:
         """Nodes have `layer`, `place`, `index`, `head`, `channel`, `cost` (nats) and `mean`, edges `weight` and `kind`.
-        A text is ("token", text) where the circuit begins and ("answer", text) where it ends."""
-        return self.plain.networkx()
+        A text is ("token", text) where the circuit begins and ("answer", text) where it ends. Query and key lead on to
+        what their head writes (report/edges.py)."""
+        return led_on(self.plain).networkx()
 
     def diagram(self) -> Diagram:
         """The circuit as a picture: DOT text that shows itself in a notebook."""
@@ -97,15 +94,13 @@ class Circuit:
         return neuronpedia(self.plain, self.name, self.model, self.caption, self.roles, seen, slug)
 
     def to_graphml(self) -> str:
-        """For Gephi, Cytoscape, yEd and igraph."""
-        import networkx
+        """For Gephi, Cytoscape, yEd and igraph; `from_graphml` reads it."""
+        return graphml(self.plain)
 
-        plain = networkx.DiGraph()
-        for name, data in self.graph().nodes(data=True):
-            plain.add_node(_spelt(name), **{key: value for key, value in data.items() if value is not None})
-        for source, target, data in self.graph().edges(data=True):
-            plain.add_edge(_spelt(source), _spelt(target), **data)
-        return no_command("\n".join(networkx.generate_graphml(plain)), "&#91;") + "\n"
+    @classmethod
+    def from_graphml(cls, text: str) -> Circuit:
+        """Raises ValueError where the text is none of a circuit."""
+        return cls(read_graphml(text))
 
     def to_json(self) -> str:
         """What `circuit.json` holds; `from_json` reads it."""
@@ -113,10 +108,12 @@ class Circuit:
 
     @classmethod
     def from_json(cls, text: str | bytes, **known: Any) -> Circuit:
-        """Of a `circuit.json`. Raises ValueError where the text is none."""
+        """Of a `circuit.json` or of Neuronpedia's JSON. Raises ValueError where the text is neither."""
         data = json.loads(text)
         if not isinstance(data, Mapping):
             raise ValueError("not a circuit")
+        if "metadata" in data:
+            return cls(read_neuronpedia(data), **known)
         known = {"name": str(data.get("spec", "")), "seed": data.get("seed")} | known
         return cls(CircuitGraph.from_data(data), **known)
 
@@ -164,52 +161,3 @@ FORMATS = {
     "json": ".json",
 }
 """Formats, each with the ending of its files' names."""
-
-
-def _spelt(name: str | tuple[str, str]) -> str:
-    """A text end with its side and in quotes: no text is taken for a node, and all are fit for XML."""
-    return name if isinstance(name, str) else f"{name[0]} {json.dumps(name[1])}"
-
-
-_KINDS: dict[str, EdgeKind] = {kind: kind for kind in EDGE_KINDS}
-HEAD = "source\ttarget\tweight\tkind"
-
-
-def edge_list(graph: CircuitGraph) -> str:
-    """One line per edge behind a line of headings. A node is spelt as `1.neuron[37]`; a text, as a token, is a JSON
-    string in ASCII, so that it has quotes, and no tab or line break. Weights are exact. Nodes without an edge are not
-    in it."""
-    lines = (f"{_spelt_end(e.source)}\t{_spelt_end(e.target)}\t{e.weight!r}\t{e.kind}" for e in graph.edges)
-    return "\n".join([HEAD, *lines]) + "\n"
-
-
-def read_edge_list(text: str) -> tuple[GraphEdge, ...]:
-    """The inverse. ValueError, with the number of the line, for anything else."""
-    return tuple(_read(text))
-
-
-def _read(text: str) -> Iterator[GraphEdge]:
-    head, *lines = text.split("\n")
-    if head != HEAD:
-        raise ValueError("line 1: not an edge list: its first line is `source target weight kind`")
-    for number, line in enumerate(lines, 2):
-        if not line:
-            continue
-        try:
-            source, target, weight, kind = line.split("\t")
-            yield GraphEdge(_end(source), _end(target), float(weight), _KINDS[kind])
-        except (ValueError, KeyError) as error:
-            raise ValueError(f"line {number}: not an edge: {line!r}") from error
-
-
-def _spelt_end(end: End) -> str:
-    return str(end) if isinstance(end, Node) else no_command(json.dumps(end), r"\u005b")
-
-
-def _end(spelt: str) -> End:
-    if not spelt.startswith('"'):
-        return parse_node(spelt)
-    text = json.loads(spelt)
-    if not isinstance(text, str):
-        raise ValueError("not a text")
-    return text

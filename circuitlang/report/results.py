@@ -15,6 +15,7 @@ from circuitlang.report.battery import BatteryResult, ControlResult
 from circuitlang.report.circuit import Circuit
 from circuitlang.report.diagram import Diagram, dot
 from circuitlang.report.drift import Drift
+from circuitlang.report.edges import led_on
 from circuitlang.report.part import Measured, Part, Text
 
 
@@ -153,8 +154,8 @@ class CircuitResult(Part):
         raise ValueError(f"the report holds no graph for seed {wanted}")
 
     def graph(self, seed: int | None = None) -> Any:
-        """The circuit as a networkx.DiGraph."""
-        return self.plain_graph(seed).networkx()
+        """The circuit as a networkx.DiGraph, as `Circuit.graph` has it."""
+        return led_on(self.plain_graph(seed)).networkx()
 
     def diagram(self, seed: int | None = None) -> Diagram:
         """The circuit as a picture: DOT text that shows itself in a notebook."""

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 
 import jsonschema
-import networkx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from circuitlang.circuit.graph import (
     ANSWER,
+    WEIGHTS,
     CircuitGraph,
     GraphEdge,
     GraphNode,
     attention_edges,
     residual_edges,
 )
-from circuitlang.report.circuit import FORMATS, Circuit, read_edge_list
-from circuitlang.report.neuronpedia import Seen
-from circuitlang.site import PRUNED_PLACES, Node, Place, Site
+from circuitlang.report.circuit import FORMATS, Circuit
+from circuitlang.report.edges import led_on, read_edge_list
+from circuitlang.report.unrolled import Seen
+from circuitlang.site import MATRICES, PRUNED_PLACES, Node, Place, Site
 from circuitlang.source.diagnostic import CommandError
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=6) | st.sampled_from(
@@ -42,6 +44,11 @@ def circuits(draw: st.DrawFn) -> Circuit:
     )
     texts = draw(st.lists(TEXTS, max_size=3, unique=True))
     edges = {(e.source, e.target): e for e in (*residual_edges(nodes), *attention_edges(found))}
+    for source, target in product(nodes, nodes):
+        same = source.site.layer == target.site.layer
+        if same and (source.site.place, target.site.place) in MATRICES and draw(st.booleans()):
+            kind = draw(st.sampled_from(WEIGHTS))
+            edges.setdefault((source, target), GraphEdge(source, target, draw(number), kind))
     for node in nodes:
         for text in texts:
             if draw(st.booleans()):
@@ -60,9 +67,26 @@ def of_head(node: Node) -> bool:
 @given(circuits())
 def test_the_edge_list_read_back_is_the_graph(circuit: Circuit) -> None:
     text = circuit.to_edge_list()
-    assert read_edge_list(text) == circuit.edges
-    assert len(text.splitlines()) == 1 + len(circuit.edges)
+    assert len(read_edge_list(text)) == len(circuit.edges)
+    assert set(read_edge_list(text)) == set(circuit.edges)
+    assert len(text.splitlines()) == 1 + len(led_on(circuit.plain).edges)
     assert text.isascii()
+
+
+@given(circuits())
+def test_query_and_key_lead_on_to_what_their_head_writes(circuit: Circuit) -> None:
+    """So that what is read through a pattern has a path to the answer."""
+    heads = {str(n.node): (n.node.site.layer, n.head) for n in circuit.plain.nodes if n.head is not None}
+    written = {
+        (heads[str(e.source)], str(e.target))
+        for e in circuit.edges
+        if e.kind in WEIGHTS and ".v[" in str(e.source)
+    }
+    graph = circuit.graph()
+    for key, query in [(str(e.source), str(e.target)) for e in circuit.edges if e.kind == "attention"]:
+        outs = {out for head, out in written if head == heads[key]}
+        assert set(graph[key]) == (outs or {query})
+        assert set(graph[query]) == outs
 
 
 @pytest.mark.parametrize(
@@ -74,12 +98,14 @@ def test_what_is_no_edge_list_is_refused_at_its_line(text: str) -> None:
 
 
 @given(circuits())
-def test_graphml_read_back_has_the_same_nodes_edges_and_weights(circuit: Circuit) -> None:
-    read, graph = networkx.parse_graphml(circuit.to_graphml()), circuit.graph()
-    assert (len(read), read.size()) == (len(graph), graph.size())
-    assert set(circuit.nodes) <= set(read)
-    weights = sorted(data["weight"] for _, _, data in graph.edges(data=True))
-    assert sorted(data["weight"] for _, _, data in read.edges(data=True)) == weights
+def test_graphml_read_back_is_the_same_circuit(circuit: Circuit) -> None:
+    assert Circuit.from_graphml(circuit.to_graphml()).plain == circuit.plain
+
+
+@pytest.mark.parametrize("text", ["", "<a", "<graphml/>", "no"])
+def test_what_is_no_circuits_graphml_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a circuit's GraphML"):
+        Circuit.from_graphml(text)
 
 
 @given(circuits())
@@ -137,31 +163,63 @@ NEURONPEDIA = fields(
 )
 
 
-@given(circuits(), st.booleans())
-def test_neuronpedias_json_is_as_it_publishes_it(circuit: Circuit, shown: bool) -> None:
-    """By the schema; by what its page relies on; and with every node and connection once."""
-    read = [str(e.source) for e in circuit.edges if not isinstance(e.source, Node)]
-    seen = Seen(
-        "any", ("<|end|>", *dict.fromkeys(read), "x"), dict.fromkeys(circuit.nodes, (1, 0.5)), {"]": 0.9}, "]"
+@st.composite
+def shown(draw: st.DrawFn, circuit: Circuit) -> Seen:
+    """Any values and any causal attention on a prompt that has some of the tokens that are read."""
+    read = list(dict.fromkeys(str(e.source) for e in circuit.edges if not isinstance(e.source, Node)))
+    tokens = draw(st.lists(st.sampled_from([*read, "x", "y"]), min_size=1, max_size=7))
+    size = 1 + len(tokens)
+    value, share = st.floats(-2, 2), st.floats(0, 1)
+    heads = {(n.node.site.layer, n.head) for n in circuit.plain.nodes if n.head is not None}
+    return Seen(
+        "any",
+        ("<|end|>", *tokens),
+        {node: draw(st.lists(value, min_size=size, max_size=size)) for node in circuit.plain.kept},
+        {
+            head: [draw(st.lists(share, min_size=i + 1, max_size=i + 1)) for i in range(size)]
+            for head in heads
+        },
+        {"]": 0.9},
+        "]",
     )
-    data = json.loads(json.dumps(circuit.to_neuronpedia(seen if shown else None)))
+
+
+@given(st.data(), circuits(), st.booleans())
+def test_neuronpedias_json_is_as_it_publishes_it(data: st.DataObject, circuit: Circuit, on: bool) -> None:
+    """By the schema; by what its page relies on; and read back it is the same circuit."""
+    seen = data.draw(shown(circuit)) if on else None
+    data = json.loads(json.dumps(circuit.to_neuronpedia(seen)))
     jsonschema.validate(data, NEURONPEDIA)
+    assert Circuit.from_json(json.dumps(data)).plain == circuit.plain
     nodes, tokens = {node["node_id"]: node for node in data["nodes"]}, data["metadata"]["prompt_tokens"]
     assert len(nodes) == len(data["nodes"])
     assert all(link["source"] in nodes and link["target"] in nodes for link in data["links"])
     assert all(0 <= node["ctx_idx"] < len(tokens) for node in nodes.values())
-    assert sum(node["feature_type"] in set(PRUNED_PLACES) for node in nodes.values()) == circuit.node_count
     assert set(data["qParams"]["pinnedIds"]) <= set(nodes)
     assert all(set(ids) <= set(nodes) for _, *ids in data["qParams"]["supernodes"])
     for node in nodes.values():
         assert node["feature_type"] != "logit" or "(p=" in node["clerp"]
         assert node["feature_type"] != "embedding" or f'Emb: "{tokens[node["ctx_idx"]]}"' == node["clerp"]
-        same = [n for n in nodes.values() if (n["layer"], n["feature"]) == (node["layer"], node["feature"])]
-        assert len(same) <= len(tokens) * 2 / 3
     rows = {node: -1 if data["layer"] == "E" else int(data["layer"]) for node, data in nodes.items()}
-    assert all(
-        rows[link["source"]] < rows[link["target"]] for link in data["links"] if link["kind"] != "attention"
-    )
+    for link in data["links"]:
+        source, target = nodes[link["source"]], nodes[link["target"]]
+        if target["feature_type"] != "q":  # a head of which no value is kept: its key leads to its query
+            assert rows[link["source"]] < rows[link["target"]]
+        assert source["ctx_idx"] <= target["ctx_idx"]
+        if on and source["feature_type"] not in ("k", "v"):
+            assert source["ctx_idx"] == target["ctx_idx"]  # only attention moves anything between tokens
+
+
+@given(st.data(), circuits())
+def test_a_node_stands_where_it_is_read_and_nowhere_else(data: st.DataObject, circuit: Circuit) -> None:
+    made = circuit.to_neuronpedia(data.draw(shown(circuit)))
+    reading = {link["source"] for link in made["links"]}
+    alone: dict[str, int] = {}
+    for node in made["nodes"]:
+        if node["node_id"] not in reading and "node" in node["circuitlang"]:
+            alone[node["circuitlang"]["node"]] = alone.get(node["circuitlang"]["node"], 0) + 1
+    graph = circuit.graph()
+    assert all(count == 1 and not graph[name] for name, count in alone.items())
 
 
 @given(circuits())

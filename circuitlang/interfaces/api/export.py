@@ -39,8 +39,9 @@ def export(
 
 
 def read_circuit(path: Path, seed: int | None = None) -> Circuit:
-    """The circuit of a `report.json`, of a `circuit.json`, or of a folder that holds one of them; of several seeds the
-    first unless told. CommandError, in one sentence, where there is none."""
+    """The circuit of a `report.json`, of a `circuit.json`, of an export as GraphML or for Neuronpedia, or of a folder
+    that holds one of the first two; of several seeds the first unless told. CommandError, in one
+    sentence, where there is none."""
     if path.is_dir():
         inside = [path / name for name in ("report.json", "circuit.json") if (path / name).is_file()]
         if not inside:
@@ -48,8 +49,9 @@ def read_circuit(path: Path, seed: int | None = None) -> Circuit:
         path = inside[0]
     try:
         text = read_text(path)
-        data = json.loads(text)
-        if isinstance(data, dict) and "verdict" in data:
+        if path.suffix == ".graphml":
+            found = (Circuit.from_graphml(text),)
+        elif isinstance(data := json.loads(text), dict) and "verdict" in data:
             found = Report.from_json(text).circuits
         else:
             found = (Circuit.from_json(text),)

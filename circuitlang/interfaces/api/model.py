@@ -14,13 +14,13 @@ from circuitlang.interfaces.api.watch import Change, Watch, require_units
 from circuitlang.language.program.task import Task
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.model.config import Config
-from circuitlang.model.hook_names import Spot, find_spot, names
+from circuitlang.model.hook_names import Passage, Spot, find_spot, names
 from circuitlang.prompts.encode import Batch, encode
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import Split
 from circuitlang.prompts.tokenizer import Tokenizer
 from circuitlang.report.circuit import Circuit
-from circuitlang.report.neuronpedia import Seen
+from circuitlang.report.unrolled import Seen
 from circuitlang.source.diagnostic import CommandError
 
 Texts = str | Sequence[str] | Batch | Tensor | Sequence[Sequence[int]]
@@ -134,25 +134,28 @@ class Model:
         return {name: seen[spot] for name, spot in zip(sites, spots, strict=True)}
 
     def see(self, circuit: Circuit, prompt: str, answer: str | None = None) -> Seen:
-        """A circuit on one prompt, for `Circuit.to_neuronpedia`: where each node is farthest from its mean in the
-        untouched model, its value there, and the probabilities of what may come next. CommandError where the circuit
-        is another model's or `answer` is not one token."""
+        """A circuit on one prompt, for `Circuit.to_neuronpedia`: the values of its nodes and the attention of its heads
+        in the untouched model, and the probabilities of what may come next. CommandError where the circuit is another
+        model's or `answer` is not one token."""
         written = [edge.target for edge in circuit.edges if isinstance(edge.target, str)]
-        sites = sorted({node.site for node in circuit.plain.kept})
+        nodes = circuit.plain.nodes
         require_units(circuit.plain.kept, self.checkpoint.model)
+        heads = sorted({(one.node.site.layer, one.head) for one in nodes if one.head is not None})
+        patterns = {layer: Passage(layer, "pattern") for layer, _ in heads}
         tokens = self.tokens(prompt)
-        watch = Watch(self.checkpoint.model, tokens.ids, sites, {})
+        watch = Watch(self.checkpoint.model, tokens.ids, [*circuit.plain.kept, *patterns.values()], {})
         chances = self.checkpoint.model(tokens.ids, watch)[0, -1].softmax(0)
-        places: dict[str, tuple[int, float]] = {}
-        for found in circuit.plain.nodes:
-            values = watch.seen[found.node.site][0, :, found.node.index]
-            position = int((values - found.mean).abs().argmax())
-            places[str(found.node)] = position, float(values[position])
         ids = {text: self.tokenizer.encode(text).ids for text in [*written, *([answer] if answer else [])]}
         if answer is not None:
             self.token(answer)
-        likely = {text: float(chances[found[0]]) for text, found in ids.items() if len(found) == 1}
-        return Seen(prompt, tuple(self.pieces(prompt)), places, likely, answer)
+        return Seen(
+            prompt,
+            tuple(self.pieces(prompt)),
+            values={node: watch.seen[node][0].tolist() for node in circuit.plain.kept},
+            attention={(layer, head): watch.seen[patterns[layer]][0, head].tolist() for layer, head in heads},
+            probabilities={text: float(chances[found[0]]) for text, found in ids.items() if len(found) == 1},
+            answer=answer,
+        )
 
     def _pass(
         self, texts: Texts, wanted: Sequence[Spot], interventions: Mapping[str, Change] | None
