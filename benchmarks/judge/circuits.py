@@ -18,16 +18,25 @@ NOISES = (0.0, 0.01, 0.02)
 task. (With 0.05 the lookup's decoys compensate for it, and pruning keeps them: docs/log.md.)"""
 
 
+def mutated(variation: Variation) -> bool:
+    """Whether its spec is mutated, too."""
+    return variation in MUTATED or variation in RESAMPLED[: len(CIRCUITS)]
+
+
 def variations(quick: bool) -> list[Variation]:
-    """Every circuit in every size with every noise, twice where the circuit alone is in the model; or one of each."""
+    """Every circuit in every size with every noise, twice where the circuit alone is in the model, and every circuit in
+    every size under `resample`; or one of each."""
     if quick:
-        return list(MUTATED[: len(CIRCUITS)])
+        return [*MUTATED[: len(CIRCUITS)], RESAMPLED[0]]
     return [
-        Variation(make.__name__, noise, seed, size)
-        for make in CIRCUITS
-        for size in SIZES
-        for noise in NOISES
-        for seed in range(2 if noise and not size.decoys else 1)
+        *(
+            Variation(make.__name__, noise, seed, size)
+            for make in CIRCUITS
+            for size in SIZES
+            for noise in NOISES
+            for seed in range(2 if noise and not size.decoys else 1)
+        ),
+        *RESAMPLED,
     ]
 
 
@@ -36,7 +45,11 @@ MUTATED = tuple(
     for noise, size in ((0.01, SIZES[1]), (0.02, SIZES[0]))
     for make in (CIRCUITS if size.decoys else (quotes, induction))
 )
-"""The variations whose specs are mutated: one of each circuit, and two more of those with the most roles."""
+"""The variations whose specs are mutated: one of each circuit, and two more of those with the most roles; under
+`resample` one of each."""
+RESAMPLED = tuple(
+    Variation(make.__name__, 0.01, 0, size, ablate="resample") for size in SIZES for make in CIRCUITS
+)
 
 
 FEW = 128
@@ -76,11 +89,10 @@ def true_spec(subject: Subject) -> Pruned:
     verdicts = subject.true_verdicts
     known = {e for e in planted.edges if e[0] in planted.nodes and e[1] in planted.nodes}
     nodes = set(found.pruned.nodes) - subject.spare
-    edges = {edge for edge in found.graph.weights if subject.spare.isdisjoint(edge)}
     return Pruned(
         subject.variation,
         precision_and_recall(nodes, set(planted.nodes)),
-        precision_and_recall(edges, known),
+        precision_and_recall(set(subject.graph.weights), known),
         len(nodes & planted.decoys),
         outcome(verdicts),
         tuple(f"{v.name}: {v.outcome}, {v.interval}" for v in verdicts if v.outcome is not Outcome.PASS),

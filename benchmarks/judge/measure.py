@@ -106,7 +106,7 @@ def measure(quick: bool, processes: int, parts: Collection[str] = PARTS) -> Resu
             *((_synthetic, (number, count // PIECES)) for number in range(PIECES)),
         ],
         "specs": [
-            (circuits.run, (v, v in circuits.MUTATED, QUICK_MUTATIONS if quick else None)) for v in variations
+            (circuits.run, (v, circuits.mutated(v), QUICK_MUTATIONS if quick else None)) for v in variations
         ],
     }
     found = list(_shared([job for part in parts for job in jobs[part]], processes))

@@ -64,7 +64,7 @@ class Variation:
 
     def __str__(self) -> str:
         size = f"width {self.size.width}, {self.size.decoys} decoys"
-        return f"{self.circuit}, {size}, noise {self.noise}, seed {self.seed}"
+        return f"{self.circuit}, {size}, noise {self.noise}, seed {self.seed}, ablate {self.ablate}"
 
 
 Judge = Callable[[Spec, Meter, CircuitGraph], Sequence[Verdict]]
@@ -152,12 +152,17 @@ class Subject:
         return set(self.found.pruned.nodes) - self.spare == self.planted.nodes
 
     @cached_property
+    def graph(self) -> CircuitGraph:
+        """Of what was found, but for the keys that carry nothing."""
+        return self.graph_of(sorted(self.planted.nodes)) if self.spare else self.found.graph
+
+    @cached_property
     def true_verdicts(self) -> list[Verdict]:
-        return list(self.judge(self.spec, self.meter, self.found.graph))
+        return list(self.judge(self.spec, self.meter, self.graph))
 
     def verdicts(self, spec: Spec, nodes: Sequence[Node] | None = None) -> list[Verdict]:
         """Of another spec on the same model; on a circuit of other nodes, where they are given."""
-        graph = self.graph_of(sorted(self.planted.nodes) if nodes is None else nodes)
+        graph = self.graph if nodes is None else self.graph_of(nodes)
         return list(self.judge(spec, self.meter, graph))
 
     def graph_of(self, nodes: Sequence[Node]) -> CircuitGraph:
