@@ -10,7 +10,6 @@ from pathlib import Path
 
 from circuitlang.language.program.load import load, read
 from circuitlang.language.program.program import Program
-from circuitlang.language.program.reference_tables import codes
 from circuitlang.language.program.vocabulary import (
     INTERVENTIONS,
     METRICS,
@@ -24,6 +23,7 @@ from circuitlang.prompts.document import RuleDocuments
 from circuitlang.prompts.generate import Generator
 from circuitlang.prompts.prompt import SPLITS
 from circuitlang.prompts.support import check_support
+from circuitlang.report.language_reference import codes
 from circuitlang.source.diagnostic import CommandError, ProgramError, Source
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,7 +16,7 @@ from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.encode import NO_FOIL, Batch
 from circuitlang.prompts.tokenizer import Tokenizer
-from circuitlang.site import MATRICES, READS, WRITES, Node, Place, Site
+from circuitlang.site import MATRICES, READS, WRITES, Node, Site
 from circuitlang.source.diagnostic import CommandError
 
 
@@ -153,41 +153,3 @@ def _texts(tokens: set[int], tokenizer: Tokenizer) -> dict[int, str]:
     texts = {token: tokenizer.decode([token]) for token in sorted(tokens)}
     twice = {text for text in texts.values() if list(texts.values()).count(text) > 1}
     return {token: f"{text} #{token}" if text in twice else text for token, text in texts.items()}
-
-
-def reachable(model: Transformer, nodes: Sequence[Node], batch: Batch) -> list[Node]:
-    """The nodes from which a path of nonzero weights and residual channels leads to an answer's or foil's logit.
-
-    Not a proof that the others do nothing: AbsTopK lets units compete for a place, and every write moves the norms.
-    """
-    ids = torch.tensor(sorted(_answers(batch)), device=model.embed.device)
-    answers = model.unembed[ids].abs().amax(0) > 0
-    alive: set[Node] = set()
-    for node in sorted(nodes, reverse=True):
-        place, layer = node.site.place, node.site.layer
-        if place in WRITES:
-            later = any(
-                other.index == node.index and other.site.place in READS and node.site < other.site
-                for other in alive
-            )
-            if bool(answers[node.index]) or later:
-                alive.add(node)
-        elif place in (Place.Q, Place.K):
-            head, _ = model.config.within_head(node)
-            assert head is not None, node
-            if _pattern_shows(model, layer, head, alive):
-                alive.add(node)
-        elif any(_weight(model, node, other) != 0 for other in alive):
-            alive.add(node)
-    return sorted(alive)
-
-
-def _pattern_shows(model: Transformer, layer: int, head: int, alive: set[Node]) -> bool:
-    """Whether a head's pattern can matter: through a kept value, or, with a sink, through the values' stand-ins alone,
-    which count as much as the sink leaves."""
-    width = model.config.head_width
-    if any(n.site == Site(layer, Place.V) and model.config.within_head(n)[0] == head for n in alive):
-        return True
-    reads = model.get_parameter(f"attention.{layer}.out.weight")[:, head * width : (head + 1) * width]
-    written = [n.index for n in alive if n.site == Site(layer, Place.ATTN_OUT)]
-    return model.config.sink and bool(reads[written].any())

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from importlib.resources import files
 
-from circuitlang.language.program.reference_tables import codes
 from circuitlang.report.escape import no_command
+from circuitlang.report.language_reference import codes
 from circuitlang.source.diagnostic import CommandError
 
 _PROGRAMS = re.compile(r"```wrong\n(.*?)```\n\n```right\n(.*?)```\n", re.S)

@@ -11,7 +11,6 @@ from circuitlang.circuit.extract import (
     embedding_edges,
     extract,
     node_costs,
-    reachable,
     unembedding_edges,
     weight_count,
     weight_edges,
@@ -178,67 +177,6 @@ def test_the_whole_graph(model, batch, make_stand_ins, tokenizer):
 
 def read(layer: int, place: Place, index: int) -> Node:
     return Node(Site(layer, place), index)
-
-
-def test_reachable_follows_weights_heads_and_channels(make_model, make_batch):
-    """A model with four weights: each node of the chain is needed by the next."""
-    model, batch = make_model(spread=0.0), make_batch(0)
-    answer = int(batch.answer[0])
-    with torch.no_grad():
-        model.unembed[answer, 9] = 1.0
-        model.mlp[1].down.weight[9, 7] = 1.0
-        model.mlp[1].up.weight[7, 3] = 1.0
-        model.attention[0].out.weight[3, 5] = 1.0
-        model.attention[0].value.weight[5, 2] = 1.0
-        model.attention[0].query.weight[6, 1] = 1.0
-    chain = [
-        read(0, Place.ATTN_IN, 1),
-        read(0, Place.ATTN_IN, 2),
-        read(0, Place.Q, 6),  # of head 1, as value channel 5
-        read(0, Place.V, 5),
-        read(0, Place.ATTN_OUT, 3),
-        read(1, Place.MLP_IN, 3),
-        read(1, Place.NEURON, 7),
-        read(1, Place.MLP_OUT, 9),
-    ]
-    astray = [
-        read(0, Place.ATTN_IN, 3),  # no weight reads it
-        read(0, Place.Q, 8),  # a head whose values are not kept
-        read(0, Place.MLP_OUT, 4),  # a channel nobody reads later
-        read(1, Place.ATTN_IN, 3),
-        read(1, Place.ATTN_OUT, 8),
-        read(1, Place.NEURON, 8),
-    ]
-    assert reachable(model, [*astray, *chain], batch) == chain
-    for node in (read(1, Place.MLP_OUT, 9), read(1, Place.NEURON, 7), read(1, Place.MLP_IN, 3)):
-        assert reachable(model, [n for n in chain if n != node], batch) == [n for n in chain if node < n], (
-            "what the missing node carried leads nowhere now"
-        )
-
-
-@pytest.mark.parametrize("sink", [False, True])
-def test_with_a_sink_a_pattern_shows_in_the_stand_ins_of_values(make_model, make_batch, sink):
-    """The rows of a pattern sum to one without a sink: then a head of constant values is a constant."""
-    model, batch = make_model(sink=sink), make_batch(0)
-    nodes = [read(1, Place.Q, 6), read(1, Place.ATTN_OUT, 3)]
-    assert reachable(model, nodes, batch) == (nodes if sink else nodes[1:])
-
-
-@pytest.mark.parametrize("sink", [False, True])
-@pytest.mark.parametrize("seed", range(5))
-def test_unreachable_nodes_do_not_matter(make_model, batch, make_stand_ins, seed, sink):
-    """Where every write reaches the logits and AbsTopK is off. With it, a node without a path still competes with its
-    neighbours for a place among the largest; and a write that nobody reads still moves the norms' scale.
-    """
-    model = make_model(vocabulary=270, sink=sink)
-    project(model, 0.2, 1.0, 1)
-    mean, nodes = make_stand_ins(model.config), nodes_of(model.config, seed, 25)
-    kept = reachable(model, nodes, batch)
-    assert 0 < len(kept) < len(nodes)
-    all_of_them, some = (
-        score.answer_logits(model, batch, keeping(these, model.config, mean)) for these in (nodes, kept)
-    )
-    assert torch.allclose(all_of_them, some, atol=1e-5)
 
 
 def test_edges_have_the_weights_of_the_model(model):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from circuitlang.interfaces.lsp.salvage import accepted, readable
 from circuitlang.language.syntax.parse import keywords
-from circuitlang.language.syntax.salvage import accepted, readable
 from circuitlang.language.syntax.strings import QUOTED
 
 Kind = Literal["comment", "string", "number", "word", "sign"]

@@ -13,7 +13,6 @@ from circuitlang.interfaces.lsp.project import Project, Unit, use_target
 from circuitlang.interfaces.lsp.references import declarations
 from circuitlang.interfaces.lsp.signatures import options, signatures
 from circuitlang.language.program.load import load, project_root
-from circuitlang.language.program.reference_tables import written_default
 from circuitlang.language.program.signature import Section, Setting
 from circuitlang.language.program.task import Task
 from circuitlang.language.program.vocabulary import (
@@ -30,6 +29,7 @@ from circuitlang.language.syntax import tree
 from circuitlang.language.syntax.format import WIDTH, format_block, format_item
 from circuitlang.language.syntax.spell import binding
 from circuitlang.language.syntax.tree import Task as WrittenTask
+from circuitlang.report.language_reference import written_default
 from circuitlang.source.diagnostic import CommandError, ProgramError, Span
 
 SECTIONS: Mapping[str, Mapping[str, Section]] = {

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from circuitlang.interfaces.lsp.names import Occurrence, occurrences
 from circuitlang.interfaces.lsp.positions import Encoding, Text
+from circuitlang.interfaces.lsp.salvage import salvage
 from circuitlang.language.files import EXTENSIONS
 from circuitlang.language.program.load import Reader, bytes_of, find_project, project_root, read
 from circuitlang.language.syntax import tree
 from circuitlang.language.syntax.parse import parse
-from circuitlang.language.syntax.salvage import salvage
 from circuitlang.source.diagnostic import CommandError, ProgramError, Source
 
 _SKIPPED = frozenset({"node_modules", "__pycache__", "build", "dist", "site-packages"})

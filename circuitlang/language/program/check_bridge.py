@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from circuitlang.language.program import errors, errors_claim
 from circuitlang.language.program.bridge import Bridge, BridgeLoss, BridgeTraining, Coupling
-from circuitlang.language.program.check_settings import section_values
+from circuitlang.language.program.check_settings import block_sections, find_corpus, section_values
 from circuitlang.language.program.check_spec import (
-    block_sections,
     block_settings,
     check_claims,
     find_model,
@@ -55,10 +54,7 @@ def check_bridge(
         section_values(section, sections.get(section.name), owner, found)
         for section in (COUPLING, BRIDGE_TRAIN, BRIDGE_LOSS, VERDICT)
     )
-    corpus = corpora.get(train.get("corpus", ""))
-    if "corpus" in train and corpus is None:
-        at = next(item.value.span for item in sections["train"].items if item.name.text == "corpus")
-        found.append(errors.unknown("corpus", at, corpora))
+    corpus = find_corpus(train, sections, corpora, found)
     circuit = spec.circuit if spec is not None else None
     roles = {role.name: role for role in circuit.roles} if circuit else {}
     layers = sparse.architecture.layers if sparse is not None else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from circuitlang.language.program import errors, errors_spec
-from circuitlang.language.program.check_settings import section_values
+from circuitlang.language.program.check_settings import block_sections, find_corpus, section_values
 from circuitlang.language.program.check_task import (
     check_draws,
     check_rule,
@@ -76,24 +76,13 @@ def check_model(
 ) -> tuple[Recipe | None, list[Diagnostic]]:
     """The recipe, or None where something in it is missing or wrong. `models`: the names of the visible blocks."""
     found: list[Diagnostic] = []
-    sections: dict[str, tree.Section] = {}
-    for section in model.items:
-        name = section.name.text
-        if name not in MODEL_SECTIONS:
-            found.append(errors.unknown("section", section.name.span, MODEL_SECTIONS))
-        elif name in sections:
-            found.append(errors.declared_twice("section", section.name.span, sections[name].name.span))
-        else:
-            sections[name] = section
+    sections = block_sections(model, MODEL_SECTIONS, found)
     values = {
         section.name: section_values(section, sections.get(section.name), model.name.span, found)
         for section in (ARCHITECTURE, SPARSITY, TRAIN)
     }
     train = values["train"]
-    corpus = corpora.get(train.get("corpus", ""))
-    if "corpus" in train and corpus is None:
-        at = next(item.value.span for item in sections["train"].items if item.name.text == "corpus")
-        found.append(errors.unknown("corpus", at, corpora))
+    corpus = find_corpus(train, sections, corpora, found)
     start = _written(sections, "train", "start")
     if start is not None and isinstance(start.value, tree.Name):
         others = [name for name in models if name != model.name.text]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from circuitlang.language.program import errors, errors_spec
+from circuitlang.language.program.recipe import Corpus
 from circuitlang.language.program.signature import Section, Setting
 from circuitlang.language.syntax import tree
 from circuitlang.source.diagnostic import Diagnostic, Span
@@ -36,6 +37,38 @@ def first_of_each(
         else:
             by_name[name] = setting
     return by_name
+
+
+def block_sections(
+    block: tree.Model | tree.Spec | tree.Bridge, known: Iterable[str], found: list[Diagnostic]
+) -> dict[str, tree.Section]:
+    """The sections of a block by name; unknown ones and repetitions are reported and left out."""
+    sections: dict[str, tree.Section] = {}
+    for item in block.items:
+        if not isinstance(item, tree.Section):
+            continue
+        name = item.name.text
+        if name not in known:
+            also = ["circuit"] if isinstance(block, tree.Spec) else []
+            found.append(errors.unknown("section", item.name.span, [*known, *also]))
+        elif name in sections:
+            found.append(errors.declared_twice("section", item.name.span, sections[name].name.span))
+        else:
+            sections[name] = item
+    return sections
+
+
+def find_corpus(
+    train: Mapping[str, Any],
+    sections: Mapping[str, tree.Section],
+    corpora: Mapping[str, Corpus],
+    found: list[Diagnostic],
+) -> Corpus | None:
+    """The corpus that a `train` section names; None where it names none or one that there is not."""
+    if "corpus" in train and train["corpus"] not in corpora:
+        at = next(item.value.span for item in sections["train"].items if item.name.text == "corpus")
+        found.append(errors.unknown("corpus", at, corpora))
+    return corpora.get(train.get("corpus", ""))
 
 
 def section_values(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from circuitlang.language.program import errors, errors_spec
 from circuitlang.language.program.check_circuit import check_circuit
 from circuitlang.language.program.check_claim import check_claim
-from circuitlang.language.program.check_settings import first_of_each, section_values, setting_value
+from circuitlang.language.program.check_settings import (
+    block_sections,
+    first_of_each,
+    section_values,
+    setting_value,
+)
 from circuitlang.language.program.expression import Ref
 from circuitlang.language.program.recipe import Recipe
 from circuitlang.language.program.signature import Setting
@@ -124,25 +129,6 @@ def find_model(
         found.append(errors.unknown("model", written.span, models))
         return None
     return models[values[setting]]
-
-
-def block_sections(
-    block: tree.Spec | tree.Bridge, known: Iterable[str], found: list[Diagnostic]
-) -> dict[str, tree.Section]:
-    """The sections of a block by name; unknown ones and repetitions are reported and left out."""
-    sections: dict[str, tree.Section] = {}
-    for item in block.items:
-        if not isinstance(item, tree.Section):
-            continue
-        name = item.name.text
-        if name not in known:
-            also = ["circuit"] if isinstance(block, tree.Spec) else []
-            found.append(errors.unknown("section", item.name.span, [*known, *also]))
-        elif name in sections:
-            found.append(errors.declared_twice("section", item.name.span, sections[name].name.span))
-        else:
-            sections[name] = item
-    return sections
 
 
 def _unused(circuits: list[tree.Circuit], subject: Subject) -> list[Diagnostic]:

@@ -342,37 +342,35 @@ class Claim(Item):
 
 
 @dataclass(frozen=True)
-class Task(Block):
+class Declared(Block):
+    """A block of a file: its name, and the sentence that it may begin with."""
+
     name: Name
     doc: Doc | None
+
+
+@dataclass(frozen=True)
+class Task(Declared):
     items: tuple[Param | Rule | Draw | HoldOut | Prompt | Case, ...]
 
 
 @dataclass(frozen=True)
-class Corpus(Block):
-    name: Name
-    doc: Doc | None
+class Corpus(Declared):
     items: tuple[Rule | Draw | Files | Document, ...]
 
 
 @dataclass(frozen=True)
-class Model(Block):
-    name: Name
-    doc: Doc | None
+class Model(Declared):
     items: tuple[Section, ...]
 
 
 @dataclass(frozen=True)
-class Bridge(Block):
-    name: Name
-    doc: Doc | None
+class Bridge(Declared):
     items: tuple[Section | Setting | Claim, ...]
 
 
 @dataclass(frozen=True)
-class Spec(Block):
-    name: Name
-    doc: Doc | None
+class Spec(Declared):
     items: tuple[Setting | Section | Circuit | Claim, ...]
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from circuitlang.checking.static import check_text
 from circuitlang.interfaces.lsp.positions import Text
 from circuitlang.interfaces.lsp.project import Project
+from circuitlang.interfaces.lsp.salvage import readable, salvage
 from circuitlang.language.syntax.parse import grammar
-from circuitlang.language.syntax.salvage import readable, salvage
 from circuitlang.source.diagnostic import Diagnostic, ProgramError, Source
 from tests.interfaces.lsp.conftest import ROOT, Client
 from tests.interfaces.lsp.test_features import SPEC, TASK

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from circuitlang.language.program.load import load_text
-from circuitlang.language.program.reference_tables import codes, tables
 from circuitlang.language.syntax.format import format_file
 from circuitlang.language.syntax.parse import parse
+from circuitlang.report.language_reference import codes, tables
 from circuitlang.source.diagnostic import ProgramError, Source
 
-ROOT = Path(__file__).parent.parent.parent.parent
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "language.md"
 BLOCKS = re.findall(r"^```circuitlang\n(.*?)^```", PAGE.read_text(encoding="utf-8"), flags=re.M | re.S)
 
