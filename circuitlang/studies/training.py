@@ -155,7 +155,7 @@ def ask_tasks(
     Competent is a model whose accuracy and mass reach what a spec asks for before it judges anything
     (docs/verdicts.md); here as measured, without intervals.
     """
-    found = _loaded(name, device)
+    found = loaded(name, device)
     needed = VerdictSettings()
     rows: list[dict[str, Any]] = []
     for task, scores in asked(found, all_tasks(paths), datapoints, told):
@@ -206,7 +206,7 @@ def asked(
             )
 
 
-def _loaded(name: str, device: str = "cpu") -> Checkpoint:
+def loaded(name: str, device: str = "cpu") -> Checkpoint:
     """A model that ships, or one in a folder from where the command runs."""
     from circuitlang.model import checkpoint
 
@@ -249,7 +249,7 @@ def export_model(name: str, out: Path) -> Sequence[str]:
     """`models export`: the names of the files that it wrote to `out`."""
     from circuitlang.model.interop.export import export
 
-    return export(_loaded(name), out)
+    return export(loaded(name), out)
 
 
 def import_circuit(path: Path, name: str, out: Path) -> list[str]:
@@ -259,7 +259,7 @@ def import_circuit(path: Path, name: str, out: Path) -> list[str]:
     from circuitlang.model.interop.bring import circuit_data
 
     data = circuit_data(path)
-    found = _loaded(name)
+    found = loaded(name)
     graph, notes = published_circuit(found.model, means_over_text(found.model, found.reference), data)
     write_whole(out, graph.to_json())
     return [f"{out}: {graph.node_count} nodes, {graph.edge_count} edges", *notes]
