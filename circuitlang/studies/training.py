@@ -190,8 +190,9 @@ def asked(
     """The untouched model's scores on the first datapoints of each task, or why it cannot be asked."""
     from circuitlang.circuit.ablation import Ablation
     from circuitlang.claims.measure import UNTOUCHED, Meter
-    from circuitlang.prompts.admit import admit
+    from circuitlang.prompts.admit import admit, diagnostic
     from circuitlang.prompts.generate import Generator
+    from circuitlang.prompts.one_token import TokenError
 
     for number, task in enumerate(tasks):
         told(f"task {task.name}", number / len(tasks))
@@ -199,11 +200,13 @@ def asked(
         meter = Meter(found, Generator(task, 0), Ablation({}), Cache(None), "")
         if wrong:
             yield task, wrong[0]
+            continue
+        try:
+            scores = {name: meter.table(UNTOUCHED, name, datapoints) for name in ("choice", "loss", "mass")}
+        except TokenError as error:  # of a prompt that is rarer than those that were tried
+            yield task, diagnostic(task, error, found.name)
         else:
-            yield (
-                task,
-                {name: meter.table(UNTOUCHED, name, datapoints) for name in ("choice", "loss", "mass")},
-            )
+            yield task, scores
 
 
 def loaded(name: str, device: str = "cpu") -> Checkpoint:
