@@ -37,6 +37,7 @@ from benchmarks.planted.circuits import QUOTES, quotes
 from circuitlang.checking import run as _run  # noqa: F401  loaded once, before the copies
 from circuitlang.interfaces.cli.main import main as command
 from circuitlang.model.checkpoint import save
+from circuitlang.model.interop.export import export
 from circuitlang.report.lock import Lock, LockedSpec
 from circuitlang.studies import training  # noqa: F401  loaded, too
 from tests.report.conftest import make_report
@@ -207,6 +208,13 @@ def models(place: Path, draw: random.Random, number: int) -> Run:
     return Run(["models", "model"], soon=False)
 
 
+def foreign(place: Path, draw: random.Random, number: int) -> Run:
+    shutil.copytree(_made() / "foreign", place / "foreign")
+    path = draw.choice(sorted(p for p in (place / "foreign").iterdir() if p.is_file()))
+    path.write_bytes(changed(path.read_bytes(), draw))
+    return Run(["models", "import", "foreign", "--as", "brought"], soon=False)
+
+
 def results(place: Path, draw: random.Random, number: int) -> Run:
     for name in ("report.json", "a.cir.lock", "circuit.json"):
         shutil.copy(_made() / name, place)
@@ -261,7 +269,7 @@ def signals(place: Path, draw: random.Random, number: int) -> Run:
 
 
 KINDS: Mapping[str, Callable[[Path, random.Random, int], Run]] = {
-    each.__name__: each for each in (programs, models, results, names, environments, signals)
+    each.__name__: each for each in (programs, models, foreign, results, names, environments, signals)
 }
 _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
 
@@ -273,6 +281,7 @@ def _made() -> Path:
         place = Path(folder.name)
         checkpoint = quotes().checkpoint
         save(place / "model", checkpoint.model, checkpoint.tokenizer, checkpoint.reference, {})
+        export(checkpoint, place / "foreign")
         report = make_report()
         (place / "report.json").write_text(report.to_json())
         Lock(specs={"one": LockedSpec.of(report, {"layers": 4})}).write(place / "a.cir.lock")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from shlex import quote
 
 import torch
 
@@ -15,7 +16,7 @@ from circuitlang.checking.status import hashes
 from circuitlang.circuit.find import Found
 from circuitlang.circuit.match import Binding
 from circuitlang.claims.assess import verdict_of_competence
-from circuitlang.claims.measure import Meter, Setting
+from circuitlang.claims.measure import UNTOUCHED, Meter, Setting
 from circuitlang.claims.verdict import HYPOTHESIS, Outcome, held
 from circuitlang.language.program.spec import Spec
 from circuitlang.model.hardware import in_use
@@ -46,6 +47,7 @@ def assemble_report(job: Job, bench: Bench, judged: Judged) -> Report:
             for v in able.values()
             if v.outcome is Outcome.FAIL and v.interval is not None
         )
+        note += _by_case(job, meter, min(spec.verdict.samples[0], 512))
     elif competent is Outcome.NOT_MEASURED:
         note = "whether the model is competent cannot be measured: " + "; ".join(
             f"{v.name}: {v.note}" for v in able.values() if v.outcome is Outcome.NOT_MEASURED
@@ -83,6 +85,16 @@ def assemble_report(job: Job, bench: Bench, judged: Judged) -> Report:
         seconds=dict(bench.clock.seconds),
         cached=bool(circuits) and all(found.cached for found in circuits),
     )
+
+
+def _by_case(job: Job, meter: Meter, datapoints: int) -> str:
+    """How often each case is right, and the command that says what is predicted instead."""
+    right = (meter.table(UNTOUCHED, "choice", datapoints) == 0).mean(0, dtype="float64")
+    task = job.spec.task
+    cases = ", ".join(f"{case.name} {share:.0%}" for case, share in zip(task.cases, right, strict=True))
+    model = job.options.model or job.spec.model
+    command = f"circuitlang predict {quote(model)} {task.name} --task {quote(task.span.source.name)}"
+    return f"; right by case: {cases}; what it predicts: {command}"
 
 
 def claim_results(spec: Spec, meter: Meter, judged: Judged) -> tuple[ClaimResult, ...]:

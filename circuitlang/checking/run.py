@@ -41,16 +41,21 @@ class Done(NamedTuple):
 
 
 def check_all(jobs: Sequence[Job], told: Told) -> tuple[list[Done], list[Diagnostic], list[str]]:
-    """`check`: every job, its files, and at the end the locks. What has no lock to be judged by is said at its place,
-    and the others are judged; lines about the locks."""
+    """`check`: every job, its files, and at the end the locks. What has no lock to be judged by, or a prompt that its
+    model cannot be asked, is said at its place, and the others are judged; lines about the locks."""
+    from circuitlang.prompts.admit import diagnostic
+    from circuitlang.prompts.one_token import TokenError
+
     done: list[Done] = []
-    unlocked: list[Diagnostic] = []
+    refused: list[Diagnostic] = []
     for job in jobs:
         try:
             done.append(check_and_write(job.watched(told)))
         except UnusableLock as error:
-            unlocked.append(Diagnostic("CIR-215", str(error), job.spec.span.head))
-    return done, unlocked, update_locks([each for each in done if each.job.lock == "renew"])
+            refused.append(Diagnostic("CIR-215", str(error), job.spec.span.head))
+        except TokenError as error:  # of a prompt that is rarer than those that were tried before
+            refused.append(diagnostic(job.spec.task, error, job.spec.model))
+    return done, refused, update_locks([each for each in done if each.job.lock == "renew"])
 
 
 def check_and_write(job: Job) -> Done:

@@ -124,7 +124,10 @@ def locate(name: str, root: Path, trained: bool = False) -> Path:
     except OSError as error:  # a name that is too long, say
         raise CommandError(f"there is no model at {folder}: {reason_of(error)}") from None
     if not there:
-        advice = f"; train it first: circuitlang train FILE {name}" if trained else ""
+        near = get_close_matches(f"zoo:{name.replace('_', '-')}", zoo(), n=1, cutoff=0.8)
+        advice = f"; did you mean {near[0]}?" if near else ""
+        if trained:
+            advice = f"; train it first: circuitlang train FILE {name}"
         raise CommandError(f"there is no model at {folder}: {WEIGHTS} is not there{advice}")
     return folder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from circuitlang.language.program.expression import Choice, Expression, Repeat, Sequence
 from circuitlang.language.program.spec import Spec
 from circuitlang.language.program.task import Task
 from circuitlang.prompts.generate import Generator, SupportError
@@ -35,11 +36,16 @@ LOOKED_AT_PINNED = 8
 
 def admit(task: Task, tokenizer: Tokenizer, context: int, model: str) -> list[Diagnostic]:
     """One diagnostic per case that this model cannot be asked: an answer of two tokens, a prompt too long."""
-    generator = Generator(task, 0)
     known: dict[tuple[str, str], int] = {}
     found: dict[tuple[str, str], Diagnostic] = {}
-    for split in SPLITS:
-        datapoints = generator.datapoints(split, range(LOOKED_AT))
+    even = evened(task)
+    for each, split in [*((task, split) for split in SPLITS), *([(even, "test")] if even != task else [])]:
+        try:
+            datapoints = list(Generator(each, 0).datapoints(split, range(LOOKED_AT)))
+        except SupportError:
+            if each is task:
+                raise
+            continue
         prompts = [prompt for datapoint in datapoints for prompt in datapoint.prompts]
         for prompt, ids in zip(prompts, tokenizer.encode_many([p.text for p in prompts]), strict=True):
             try:
@@ -47,6 +53,30 @@ def admit(task: Task, tokenizer: Tokenizer, context: int, model: str) -> list[Di
             except TokenError as error:
                 found.setdefault((error.case, error.code), diagnostic(task, error, model))
     return list(found.values())
+
+
+def evened(task: Task) -> Task:
+    """The task with all alternatives of its rules, draws and bindings equally likely, that rare ones are tried too."""
+    return replace(
+        task,
+        rules={name: replace(rule, body=_even(rule.body)) for name, rule in task.rules.items()},
+        draws=tuple(replace(draw, body=_even(draw.body)) for draw in task.draws),
+        cases=tuple(
+            replace(case, bindings={name: _even(body) for name, body in case.bindings.items()})
+            for case in task.cases
+        ),
+    )
+
+
+def _even(expression: Expression) -> Expression:
+    match expression:
+        case Choice(options):
+            return Choice(tuple(map(_even, options)), (1.0,) * len(options))
+        case Sequence(items):
+            return Sequence(tuple(map(_even, items)))
+        case Repeat(body):
+            return replace(expression, body=_even(body))
+    return expression
 
 
 def admit_pinned(spec: Spec, tokenizer: Tokenizer, context: int) -> list[Diagnostic]:

@@ -21,6 +21,10 @@ class TokenError(CommandError):
         self.case = case
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[type[TokenError], tuple[str, str, str, str]]:
+        """A worker hands it on whole."""
+        return TokenError, (self.code, str(self), self.case, self.remedy)
+
 
 def fitting(
     prompt: Prompt,

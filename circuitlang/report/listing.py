@@ -189,6 +189,29 @@ def token_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"  {token['position']:>4} {token['id']:>6} {text:<16} {' '.join(token['marks'])}".rstrip()
 
 
+def prediction_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """What `predict` found: of one text, or of the cases of a task."""
+    if "cases" not in found:
+        for row in found["tokens"]:
+            yield f"  {row['probability']:7.2%}  {visible(repr(row['token']))}"
+        return
+    yield f"model {found['model']}, task {found['task']}, on `{found['split']}`"
+    yield f"  {'case':<20} {'accuracy':>8} {'answer':>8} {'mass':>8}  most likely instead"
+    for row in found["cases"]:
+        instead = ", ".join(f"{visible(repr(each['token']))} {each['share']:.0%}" for each in row["instead"])
+        yield (
+            f"  {visible(row['case']):<20} {row['accuracy']:>8.1%} {row['probability']:>8.2%} {row['mass']:>8.2%}  "
+            f"{instead or 'nothing'}"
+        )
+    for row in found["cases"]:
+        if row["example"] is not None:
+            yield f"  not the answer of {visible(row['case'])} is most likely after {visible(repr(row['example']))}"
+    yield (
+        "accuracy: answer against foils; answer, mass: probability of the answer, and with the foils; instead: the "
+        "most likely of all tokens, where that is not the answer, and on what share of prompts"
+    )
+
+
 def value_lines(value: object, indent: str = "", label: str = "") -> Iterator[str]:
     """Any value of a stage as an indented tree of its fields; spans and comments left out."""
     head = f"{indent}{label}: " if label else indent

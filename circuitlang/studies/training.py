@@ -155,7 +155,7 @@ def ask_tasks(
     Competent is a model whose accuracy and mass reach what a spec asks for before it judges anything
     (docs/verdicts.md); here as measured, without intervals.
     """
-    found = _loaded(name, device)
+    found = loaded(name, device)
     needed = VerdictSettings()
     rows: list[dict[str, Any]] = []
     for task, scores in asked(found, all_tasks(paths), datapoints, told):
@@ -190,8 +190,9 @@ def asked(
     """The untouched model's scores on the first datapoints of each task, or why it cannot be asked."""
     from circuitlang.circuit.ablation import Ablation
     from circuitlang.claims.measure import UNTOUCHED, Meter
-    from circuitlang.prompts.admit import admit
+    from circuitlang.prompts.admit import admit, diagnostic
     from circuitlang.prompts.generate import Generator
+    from circuitlang.prompts.one_token import TokenError
 
     for number, task in enumerate(tasks):
         told(f"task {task.name}", number / len(tasks))
@@ -199,14 +200,16 @@ def asked(
         meter = Meter(found, Generator(task, 0), Ablation({}), Cache(None), "")
         if wrong:
             yield task, wrong[0]
+            continue
+        try:
+            scores = {name: meter.table(UNTOUCHED, name, datapoints) for name in ("choice", "loss", "mass")}
+        except TokenError as error:  # of a prompt that is rarer than those that were tried
+            yield task, diagnostic(task, error, found.name)
         else:
-            yield (
-                task,
-                {name: meter.table(UNTOUCHED, name, datapoints) for name in ("choice", "loss", "mass")},
-            )
+            yield task, scores
 
 
-def _loaded(name: str, device: str = "cpu") -> Checkpoint:
+def loaded(name: str, device: str = "cpu") -> Checkpoint:
     """A model that ships, or one in a folder from where the command runs."""
     from circuitlang.model import checkpoint
 
@@ -248,7 +251,7 @@ def export_model(name: str, out: Path) -> Sequence[str]:
     """`models export`: the names of the files that it wrote to `out`."""
     from circuitlang.model.interop.huggingface import export
 
-    return export(_loaded(name), out)
+    return export(loaded(name), out)
 
 
 def import_circuit(path: Path, name: str, out: Path) -> list[str]:
@@ -258,7 +261,7 @@ def import_circuit(path: Path, name: str, out: Path) -> list[str]:
     from circuitlang.model.interop.import_model import circuit_data
 
     data = circuit_data(path)
-    found = _loaded(name)
+    found = loaded(name)
     graph, notes = published_circuit(found.model, means_over_text(found.model, found.reference), data)
     write_whole(out, graph.to_json())
     return [f"{out}: {graph.node_count} nodes, {graph.edge_count} edges", *notes]

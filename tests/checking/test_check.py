@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,7 @@ def test_a_model_that_cannot_do_the_task_is_not_pruned(quick: Spec) -> None:
     assert found.circuit is None
     assert found.claims == ()
     assert found.note.startswith("not competent: mass")
+    assert re.search(r"right by case: \w+ \d+%, \w+ \d+%; .*circuitlang predict zoo:python-small", found.note)
 
 
 def test_the_files_are_written_and_fit_the_schema(

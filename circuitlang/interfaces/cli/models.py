@@ -28,6 +28,42 @@ models = typer.Typer(
 app.add_typer(models, name="models")
 
 
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="zoo:NAME or a folder.")],
+    name: Annotated[str | None, typer.Argument(help="Which task of the file; with --task.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="A text: the tokens that most likely follow.")] = None,
+    task: Annotated[
+        Path | None, typer.Option(help="A file of tasks: what follows the prompts, case by case.")
+    ] = None,
+    number: Annotated[
+        int, typer.Option("-n", min=1, max=100_000, help="How many datapoints of a task.")
+    ] = 256,
+    format: Annotated[Format, typer.Option(help="What is printed.")] = Format.TEXT,
+    device: DeviceOption = Device.AUTO,
+    native: Native = False,
+) -> None:
+    """Show what an untouched model predicts: after a text, or where it is not competent at a task.
+
+    Example: `circuitlang predict zoo:python-small --task tasks/python.task bracket_counting`
+    """
+    if (prompt is None) == (task is None) or (prompt is not None and name is not None):
+        raise CommandError(
+            "say either --prompt TEXT, or --task FILE with the task's name where it has several"
+        )
+    from circuitlang.report.listing import prediction_lines
+    from circuitlang.studies.predict import predict_task, predict_text
+
+    if task is not None:
+        found = predict_task(model, task, name, number, device.value)
+    else:
+        found = predict_text(model, prompt or "", device.value)
+    if format is Format.JSON:
+        say_json(found)
+    else:
+        say(prediction_lines(found))
+
+
 @models.command()
 def show(
     name: Annotated[str | None, typer.Argument(help="zoo:NAME or a folder; without it, the list.")] = None,

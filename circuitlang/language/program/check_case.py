@@ -24,6 +24,7 @@ def check_cases(task: tree.Task, scope: Scope, declared: Mapping[str, Span]) -> 
         scope.found.append(errors.no_cases(task.name.span))
     shared = prompts[0] if prompts else None
     if shared is not None:
+        scope.blanks(shared.template)
         _shared_holes(shared, written, scope)
         if not shared.template.parts:
             scope.found.append(errors.empty_text(shared.template.span, "a prompt"))

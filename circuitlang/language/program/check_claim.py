@@ -73,6 +73,8 @@ def _bound(
         found.append(errors_spec.bound_impossible(right.span, metric.name, f"never below {metric.low:g}"))
     elif metric.counts and not isinstance(right, tree.Int):
         found.append(errors_spec.bound_impossible(right.span, metric.name, "a whole number"))
+    elif isinstance(right, tree.Percent) and 0 < float(value) < 0.01 and claim.relation in (">", ">="):
+        found.append(errors_spec.below_a_percent(right.span, metric.name, float(value)))
     elif (metric.low == value and claim.relation in ("<", ">=")) or (
         metric.high == value and claim.relation in (">", "<=")
     ):

@@ -97,7 +97,9 @@ def setting_value(setting: Setting, value: tree.Value, found: list[Diagnostic]) 
     read = _read(setting, value)
     if read is None:
         expected = setting.values if setting.choices else _EXPECTED[setting.type]
-        found.append(errors_spec.wrong_type(value.span, setting.name, expected))
+        if setting.type == "number" and isinstance(value, tree.Percent):
+            expected += f" in {setting.unit}" * bool(setting.unit)
+        found.append(errors_spec.wrong_type(value.span, setting.name, expected, _meant(setting, value)))
         return None
     if setting.type in ("integer", "number", "integers", "numbers", "integer range"):
         numbers: tuple[Any, ...] = read if isinstance(read, tuple) else (read,)
@@ -105,16 +107,32 @@ def setting_value(setting: Setting, value: tree.Value, found: list[Diagnostic]) 
             found.append(errors.empty_range(value.span))
             return None
         if not all(map(setting.accepts, numbers)):
-            found.append(errors_spec.out_of_range(value.span, setting.name, setting.bounds))
+            found.append(
+                errors_spec.out_of_range(value.span, setting.name, setting.bounds, _meant(setting, value))
+            )
             return None
+    if setting.name == "seeds" and isinstance(value, tree.Int) and value.value > 1:
+        found.append(errors_spec.one_seed(value.span, value.value))
     return read
+
+
+def _meant(setting: Setting, value: tree.Value) -> str | None:
+    """How the value would be written that was probably meant."""
+    match value:
+        case tree.Percent() if setting.type == "number" and not setting.share:
+            return f"write {float(value.value):g}"
+        case tree.Int() | tree.Float() if setting.share and 1 < value.value <= 100:
+            return f"write {value.value:g}%"
+    return None
 
 
 def _read(setting: Setting, value: tree.Value) -> Any:
     match setting.type, value:
         case "integer", tree.Int():
             return value.value
-        case "number", tree.Int() | tree.Float() | tree.Fraction() | tree.Percent():
+        case "number", tree.Int() | tree.Float() | tree.Fraction():
+            return float(value.value)
+        case "number", tree.Percent() if setting.share:
             return float(value.value)
         case "yes or no", tree.Name("yes" | "no"):
             return value.text == "yes"

@@ -88,8 +88,13 @@ def unknown(kind: str, span: Span, known: Iterable[str]) -> Diagnostic:
     if kind in ("metric", "intervention", "setting", "section"):
         close = get_close_matches(span.text, names, n=1, cutoff=_SAME)
         hint = (
-            f"did you mean `{close[0]}`?" if close else _MEANT.get((kind, span.text)) or elsewhere(span.text)
+            f"did you mean `{close[0]}`?"
+            if close
+            else _MEANT.get((kind, span.text)) or elsewhere(span.text, kind == "setting")
         )
+    if kind == "model":
+        shipped = 'a shipped model is written "zoo:NAME" (`circuitlang models`)'
+        hint = f"{_near(span.text, names, '`model` block')}; {shipped}"
     return Diagnostic("CIR-030", f"unknown {kind} `{span.text}`", span, hint or _near(span.text, names, kind))
 
 
@@ -344,6 +349,13 @@ def never_chosen(span: Span, name: str) -> Diagnostic:
     )
 
 
+def lost_blanks(span: Span) -> Diagnostic:
+    """A last line of blanks in triple quotes, indented deeper than the text (a warning)."""
+    message = "these blanks before the quotes are not part of the text"
+    hint = r"where they count, write the last as \x20; otherwise indent this line as the text above"
+    return Diagnostic("CIR-075", message, span, hint, severity="warning")
+
+
 _BEFORE = {
     "robust": "say what ablated nodes become: `ablate = resample` (another prompt of the task, the default) or "
     "`ablate = resample(text)`",
@@ -351,10 +363,19 @@ _BEFORE = {
 """Words that the language had, and what is written in their place."""
 
 
-def elsewhere(word: str) -> str | None:
-    """What a word of models and specs is, and how it is written; None for other words."""
+def elsewhere(word: str, assigned: bool = False) -> str | None:
+    """What a word of models and specs is, and how it is written; None for other words. `assigned`: where a value is
+    given to it."""
     if word in _BEFORE:
         return _BEFORE[word]
+    owners = [
+        f"`{section.name} {{ {word} = … }}` in a `{block}` block"
+        for block, sections in (("model", MODEL_SECTIONS), ("spec", SPEC_SECTIONS))
+        for section in sections.values()
+        if any(setting.name == word for setting in section.settings)
+    ]
+    if owners and assigned:
+        return f"write {' or '.join(owners)}"
     if word in METRICS:
         return f"`{word}` is a metric: it begins a claim, before `given`"
     if word in INTERVENTIONS:
@@ -364,12 +385,6 @@ def elsewhere(word: str) -> str | None:
             return f"`{word}` is a section of a `{block}` block, written `{word} {{ … }}`"
     if word in SPEC_SETTINGS:
         return f"`{word}` is a setting of a `spec` block itself, outside of its sections"
-    owners = [
-        f"`{section.name} {{ {word} = … }}` in a `{block}` block"
-        for block, sections in (("model", MODEL_SECTIONS), ("spec", SPEC_SECTIONS))
-        for section in sections.values()
-        if any(setting.name == word for setting in section.settings)
-    ]
     if owners:
         return f"write {' or '.join(owners)}"
     return f"`{word}` is a kind of role, as `role NAME = {word} …`" if word in ROLE_KINDS else None

@@ -17,16 +17,23 @@ def missing(kind: str, name: str, span: Span, example: str) -> Diagnostic:
     return Diagnostic("CIR-080", f"`{span.text}` lacks the {kind} `{name}`", span, f"write `{example}`")
 
 
-def wrong_type(span: Span, name: str, expected: str) -> Diagnostic:
+def wrong_type(span: Span, name: str, expected: str, meant: str | None = None) -> Diagnostic:
     """A value of another type than the setting's."""
     quoted = span.text[:1] in "\"'" and expected == "a name"
-    hint = "a name has no quotes" if quoted else None
+    hint = "a name has no quotes" if quoted else meant
     return Diagnostic("CIR-081", f"`{name}` is {expected}, not {span.text}", span, hint)
 
 
-def out_of_range(span: Span, name: str, bounds: str) -> Diagnostic:
+def out_of_range(span: Span, name: str, bounds: str, meant: str | None = None) -> Diagnostic:
     """A value outside the setting's range."""
-    return Diagnostic("CIR-082", f"`{name}` must be {bounds}", span)
+    return Diagnostic("CIR-082", f"`{name}` must be {bounds}", span, meant)
+
+
+def one_seed(span: Span, seed: int) -> Diagnostic:
+    """One seed, where several searches may be meant (a warning)."""
+    message = f"this is one search, with seed {seed}"
+    hint = f"for {seed} searches, write 0..{seed - 1}; for this seed alone, {seed}..{seed}"
+    return Diagnostic("CIR-085", message, span, hint, severity="warning")
 
 
 def heads_do_not_divide(span: Span, width: int) -> Diagnostic:
@@ -105,6 +112,13 @@ def says_nothing(span: Span, metric: str) -> Diagnostic:
     """A bound that holds or fails whatever is measured (a warning)."""
     message = f"whatever is measured, `{metric}` decides this in the same way"
     return Diagnostic("CIR-098", message, span, severity="warning")
+
+
+def below_a_percent(span: Span, metric: str, share: float) -> Diagnostic:
+    """A share that has to be at least less than 1 % (a warning)."""
+    message = f"{span.text} is {share:g}, next to nothing as a lower bound of `{metric}`"
+    hint = f"write {share * 100:g} or {share * 10_000:g}%"
+    return Diagnostic("CIR-086", message, span, hint, severity="warning")
 
 
 def not_built(span: Span, what: str, severity: Literal["error", "warning"]) -> Diagnostic:

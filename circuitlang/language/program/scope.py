@@ -19,6 +19,7 @@ from circuitlang.language.program.expression import (
 )
 from circuitlang.language.program.task import Param
 from circuitlang.language.syntax import tree
+from circuitlang.language.syntax.strings import lost_blanks
 from circuitlang.source.diagnostic import Diagnostic, Span
 
 Kind = Literal["rule", "draw", "param", "binding"]
@@ -71,6 +72,7 @@ class Scope:
     def _part(self, part: tree.Part) -> Expression:
         match part:
             case tree.String():
+                self.blanks(part)
                 return Text(part.text)
             case tree.Range():
                 return Number(*self.range(part))
@@ -113,7 +115,14 @@ class Scope:
             self.found.append(errors.bad_count(count.span))
         return Repeat(body, low, high, name, joiner)
 
+    def blanks(self, text: tree.String | tree.Template) -> None:
+        """Blanks that may have been meant, and are dropped."""
+        lost = lost_blanks(text.span) if text.triple else None
+        if lost is not None:
+            self.found.append(errors.lost_blanks(lost))
+
     def template(self, template: tree.Template) -> Template:
+        self.blanks(template)
         return Template(
             tuple(Text(part) if isinstance(part, str) else self._ref(part) for part in template.parts)
         )

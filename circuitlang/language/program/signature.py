@@ -48,6 +48,11 @@ class Setting:
         )
 
     @property
+    def share(self) -> bool:
+        """Whether it is a number of 0 to 1, which may be written as a percentage."""
+        return self.type == "number" and 1 in (self.high, self.below)
+
+    @property
     def values(self) -> str:
         """What it takes, in words."""
         words = [f"`{choice}`" for choice in self.choices]

@@ -54,6 +54,11 @@ AT_TOKEN: Mapping[str, tuple[str, ...]] = {
         "model m { a { b = 1-2 } }",
         "model m { a { b = 1 2 } }",
     ),
+    "a range is written 0..9": (
+        "task t { rule a = 0-9 }",
+        "task t { param n = 1-4 }",
+        "task t { draw a = 0 9 }",
+    ),
     "there is one answer; other texts are foils of other cases": ('task t { case a answer "x" | "y" }',),
     "settings are separated by blanks only; several values stand in parentheses, as (0, 1)": (
         "model m { a { b = 1, c = 2 } }",

@@ -107,6 +107,16 @@ def _dedented(raw: str) -> list[int]:
     return kept
 
 
+def lost_blanks(token: Span) -> Span | None:
+    """The last line of a triple-quoted token, where it is blanks alone and indented deeper than the text."""
+    before, newline, last = token.text[3:-3].rpartition("\n")
+    full = [line for line in before.split("\n") if line.strip(" \t\r")]
+    shared = _common_prefix([line[: len(line) - len(line.lstrip(" \t"))] for line in full])
+    if not newline or not full or last.strip(" \t\r") or len(last) <= len(shared):
+        return None
+    return token.part(len(token.text) - 3 - len(last), len(token.text) - 3)
+
+
 def _common_prefix(texts: list[str]) -> str:
     if not texts:
         return ""
