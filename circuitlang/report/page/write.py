@@ -20,7 +20,7 @@ from circuitlang.report import words
 from circuitlang.report.diagram import COST_NAMES, COSTS
 from circuitlang.report.escape import no_command, visible
 from circuitlang.report.exhibit import Exhibit
-from circuitlang.report.page.layout import layout
+from circuitlang.report.page.layout import PER_NARROW_LINE, layout
 from circuitlang.report.report import Report
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def scale(claim: ClaimResult) -> Scale | None:
 
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("dom", "state", "tokens", "attention", "node", "graph", "curve", "main")
+SCRIPTS = ("dom", "state", "tokens", "attention", "node", "panel", "graph", "positions", "curve", "main")
 """In this order they are one script, closed in on itself."""
 
 
@@ -124,6 +124,11 @@ def page_data(report: Report, exhibit: Exhibit | None) -> dict[str, Any]:
         "report": json.loads(report.to_json()),
         "exhibit": None if exhibit is None else json.loads(exhibit.to_json()),
         "layouts": {str(one.seed): layout(one.graph) for one in report.per_seed if one.graph is not None},
+        "narrow": {
+            str(one.seed): layout(one.graph, PER_NARROW_LINE)
+            for one in report.per_seed
+            if one.graph is not None
+        },
         "sites": {
             str(node.node): node.node.site.authors_name
             for one in report.per_seed
