@@ -22,6 +22,7 @@ function drawGraph() {
     "aria-label": "the circuit's graph: arrow keys move between nodes, Enter opens one",
   });
   root.style.maxWidth = `${1.05 * layout.width}px`; // a small circuit is not blown up
+  root.style.minHeight = small.matches ? "" : `${0.6 * layout.height}px`; // a large one scrolls in its frame
   Object.assign(drawing, { seed, layout, svg: root, nodes: new Map(), edges: [], view: [...whole], whole });
   for (const [layer, above, below] of layout.layers)
     root.append(
@@ -141,14 +142,14 @@ function actsBy(node) {
   const kept = (other) => nodes.some((one) => one.node === `${layer}.${other}[${index}]`);
   if (place === "k" && !kept("q"))
     said.push(
-      "its query is ablated: multiplied with the query’s stand-in it adds to a token’s score whatever asks, and so, through attention’s denominator, takes from all other tokens",
+      "its query is ablated: multiplied with the query’s ablation value it weighs a token whatever the circuit asks for, and so, through attention’s denominator, all other tokens",
     );
   if (place === "k" && kept("q")) said.push("through its query");
   if (place === "q")
     said.push(
       kept("k")
         ? "through the pattern: it weighs its key, and through attention’s denominator all other tokens"
-        : "its key is ablated: it weighs the key’s stand-in, a constant, and through attention’s denominator all tokens",
+        : "its key is ablated: it weighs the key’s ablation value, and through attention’s denominator all tokens",
     );
   if (place.endsWith("_out"))
     said.push("no kept node reads its channel: it acts on the scale that every later norm divides by");

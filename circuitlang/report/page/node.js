@@ -40,7 +40,7 @@ function nodeLines(node) {
     `${data.sites[node.node]}[${partsOf(node.node).index}] in the authors’ names`,
     node.head === null ? null : `head ${node.head}, channel ${node.channel}`,
     `ablated alone: loss ${number(node.cost, true)} nats`,
-    `stand-in when ablated: ${number(node.mean)}`,
+    `mean over pretraining text: ${number(node.mean)}`,
     ...actsBy(node).map((said, i) => (i ? said : `no drawn line leads on: ${said}`)),
   ].filter(Boolean);
 }
@@ -239,7 +239,7 @@ function answers(prompt) {
     "p",
     {},
     `expected ${quoted(prompt.answer)}; `,
-    said("the model says", prompt.model),
+    said("the model predicts", prompt.model),
     "; ",
     said("the circuit", prompt.circuit),
   );

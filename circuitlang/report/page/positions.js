@@ -90,7 +90,7 @@ function positionsOf(row, names, said) {
       "div",
       { class: "sides" },
       ["circuit", "model"].map((side) =>
-        el("div", { class: "scroll" }, el("b", {}, `in the ${side}`), gridOf(prompt, rows, side, said)),
+        el("div", { class: "scroll", tabindex: 0 }, el("b", {}, `in the ${side}`), gridOf(prompt, rows, side, said)),
       ),
     ),
   );
