@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 from circuitlang.report.exhibit import Exhibit
 from circuitlang.report.lock import read_lock
+from circuitlang.report.page.compare import compare_page
 from circuitlang.report.page.write import page
 from circuitlang.report.report import Report
 from circuitlang.report.report_folder import EXHIBIT, PAGE, REPORT, write_files
@@ -66,6 +69,7 @@ def _inconsistent(report: Report) -> str:
     return ""
 
 
+COMPARISON = "compared.html"
 _Kind = TypeVar("_Kind", Report, Exhibit)
 
 
@@ -84,6 +88,18 @@ def page_of(path: Path) -> Path:
     if not target.is_file() or any(source.stat().st_mtime > target.stat().st_mtime for source in sources):
         shown = _read(exhibit, Exhibit) if exhibit.is_file() else None
         write_files(target.parent, {target.name: page(_read(report, Report), shown)})
+    return target
+
+
+def comparison_of(old: Path, new: Path) -> Path:
+    """The page that says what moved between two of which `page_of` makes pages; written beside the second one, and with
+    links to both. CommandError where one is no report or the two are about different tasks."""
+    pages = [page_of(path).resolve() for path in (old, new)]
+    paths = [page.with_name(REPORT) if page.name == PAGE else page.with_suffix(".json") for page in pages]
+    before, after = (_read(path, Report) for path in paths)
+    links = [quote(os.path.relpath(page, pages[1].parent)) for page in pages]
+    target = pages[1].with_name(COMPARISON)
+    write_files(target.parent, {target.name: compare_page(before, after, links[0], links[1])})
     return target
 
 

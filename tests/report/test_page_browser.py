@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
     PROGRAM is None, reason="there is no Chromium here ($CIRCUITLANG_BROWSER names one)"
 )
 TITLE = "document.getElementById('panel-title')?.textContent"
-OPEN = "!document.getElementById('panel').hidden"
+OPEN = "document.getElementById('workbench').classList.contains('open')"
 FOCUSED = "document.activeElement.dataset.node"
 NODE = "1.attn_out[83]"
 ADDRESS = "#node=1.attn_out%5B83%5D"
@@ -71,6 +71,7 @@ def test_it_opens_with_all_its_parts(shown: Browser) -> None:
     assert [head.split(":")[0] for head in heads] == [
         "Claims",
         "The circuit",
+        "At which token",
         "Loss against size",
         "Controls",
         "Battery",
@@ -273,7 +274,7 @@ def test_names_in_the_report_lead_to_their_pages(shown: Browser) -> None:
     assert set(shown.run(names)) == {"1.attn_in[21]", "1.head[82]", NODE}  # of nodes and heads that are there
     shown.run("document.querySelector('[data-name=\"calibrated loss\"] a.name').click()")
     assert shown.run(TITLE) == "head 82 in layer 1"
-    assert fragment(shown) == "#at=circuit&head=1.82"
+    assert fragment(shown) == "#head=1.82"
     shown.run("[...document.querySelectorAll('a.name')].at(-1).click()")
     assert shown.run(TITLE) == NODE
 

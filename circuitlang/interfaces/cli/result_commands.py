@@ -68,22 +68,27 @@ def diff(
 
 @app.command()
 def view(
-    report: Annotated[Path, typer.Argument(help="A report.json, a run's folder, or a report.html.")],
+    reports: Annotated[
+        list[Path], typer.Argument(help="A report.json, a run's folder, or a report.html; or several.")
+    ],
     open: Annotated[bool, typer.Option("--open/--no-open", help="Whether a browser opens it.")] = True,
 ) -> None:
     """Open a report's page in the browser; make it first if need be.
 
+    Of two, a page that says what moved from the first to the second, as of a model before and after a fine-tune.
+
     Example: `circuitlang view runs/bracket_depth`
     """
-    from circuitlang.report.saved import page_of
+    from circuitlang.report.saved import comparison_of, page_of
 
-    page = page_of(report)
-    say([f"page at {page}"])
-    if open:
-        import webbrowser
+    pages = [comparison_of(*reports)] if len(reports) == 2 else [page_of(report) for report in reports]
+    for page in pages:
+        say([f"page at {page}"])
+        if open:
+            import webbrowser
 
-        if not webbrowser.open(page.resolve().as_uri()):
-            say(["no browser could be started here; open the file in one"])
+            if not webbrowser.open(page.resolve().as_uri()):
+                say(["no browser could be started here; open the file in one"])
 
 
 class CircuitFormat(StrEnum):

@@ -68,9 +68,10 @@ function drawCurve() {
       d: sizes.map((size, i) => `${i ? "L" : "M"}${x(size.nodes)} ${agree(size.agreement)}`).join(""),
     }),
   );
-  picture.append(
-    svg("text", { class: "agree", x: right + 6, y: agree(sizes.at(-1).agreement) + 4 }, "agreement"),
-  );
+  for (const share of [0.5, 1])
+    picture.append(
+      svg("text", { class: "agree", x: right + 6, y: agree(share) + 4 }, `${percent(share)} agree`),
+    );
   picture.append(
     svg("path", {
       class: "line",
@@ -121,7 +122,7 @@ function drawCurve() {
     el(
       "p",
       { class: "hint" },
-      `On ${exhibit.sized_on} prompts of select, the same for every size; bars are standard errors. Agreement: how often the choice is the untouched model’s, from none at the bottom to always at the top.`,
+      `On ${exhibit.sized_on} prompts of select, the same for every size; bars are standard errors. Agreement, dashed: how often the choice is the untouched model’s, 0 % at the bottom.`,
     ),
   );
 }

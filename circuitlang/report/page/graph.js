@@ -7,10 +7,14 @@ const costClass = (cost) => {
 };
 const drawing = { seed: null, svg: null, nodes: new Map(), edges: [], view: null, whole: null, focus: null };
 
+const small = matchMedia("(max-width: 44rem)"); // fewer nodes a line, so that they can be read and hit
+const layoutNow = () => (small.matches ? data.narrow : data.layouts)[seedShown()];
+const BUNDLED = 150; // lines from which on only bundles are drawn until a node is opened
+
 function drawGraph() {
   const seed = seedShown();
   const { graph } = graphs.get(seed);
-  const layout = data.layouts[seed];
+  const layout = layoutNow();
   const whole = [0, 0, layout.width, layout.height];
   const root = svg("svg", {
     viewBox: whole.join(" "),
@@ -18,7 +22,8 @@ function drawGraph() {
     "aria-label": "the circuit's graph: arrow keys move between nodes, Enter opens one",
   });
   root.style.maxWidth = `${1.05 * layout.width}px`; // a small circuit is not blown up
-  Object.assign(drawing, { seed, svg: root, nodes: new Map(), edges: [], view: [...whole], whole });
+  root.style.minHeight = small.matches ? "" : `${0.6 * layout.height}px`; // a large one scrolls in its frame
+  Object.assign(drawing, { seed, layout, svg: root, nodes: new Map(), edges: [], view: [...whole], whole });
   for (const [layer, above, below] of layout.layers)
     root.append(
       svg("rect", { class: "layer", x: 4, y: above, width: layout.width - 8, height: below - above, rx: 8 }),
@@ -37,7 +42,6 @@ function drawGraph() {
         "data-head": `${layer}.${head}`,
         onclick: () => go(toHead(`${layer}.${head}`), true),
       }),
-      svg("text", { class: "headname", x: x + 4, y: y - 2 }, `head ${head}`),
     );
   const largest =
     Math.max(
@@ -45,17 +49,18 @@ function drawGraph() {
       0,
     ) || 1;
   const writers = new Map();
-  for (const edge of graph.edges.filter((edge) => edge.kind !== "unneeded")) {
-    if (isNode(edge.source) && isNode(edge.target)) drawEdge(root, layout, edge, largest);
-    else if (isNode(edge.source)) writers.set(edge.source, [...(writers.get(edge.source) ?? []), edge]);
-  }
-  for (const [source, edges] of writers) drawAnswerEdge(root, layout, source, edges);
-  const [x, y] = layout.answer;
-  if (writers.size)
-    root.append(
-      svg("rect", { class: "answerbox", x: x - 36, y: y - 14, width: 72, height: 28, rx: 6 }),
-      svg("g", { class: "node" }, svg("text", { x, y }, "answer")),
-    );
+  const between = graph.edges.filter((edge) => isNode(edge.source) && isNode(edge.target));
+  for (const edge of graph.edges)
+    if (isNode(edge.source) && !isNode(edge.target))
+      writers.set(edge.source, [...(writers.get(edge.source) ?? []), edge]);
+  const lines = between.filter((edge) => edge.kind !== "unneeded");
+  drawing.bundles = lines.length > BUNDLED;
+  root.classList.toggle("bundled", drawing.bundles);
+  if (drawing.bundles) drawBundles(root, layout, lines);
+  if (writers.size) drawBus(root, layout, writers);
+  for (const edge of between) drawEdge(root, layout, edge, largest);
+  for (const [, head, x, y] of layout.heads)
+    root.append(svg("text", { class: "headname", x: x + 4, y: y - 2 }, `head ${head}`));
   for (const node of graph.nodes)
     drawNode(
       root,
@@ -64,9 +69,91 @@ function drawGraph() {
       graph.edges.some((edge) => edge.target === node.node && !isNode(edge.source)),
     );
   byId("graph").replaceChildren(root);
+  byId("lines").hidden = !drawing.bundles;
   enableMoving(root);
   drawing.focus = drawing.nodes.has(state.node) ? state.node : graph.nodes[0]?.node;
   drawing.nodes.get(drawing.focus)?.setAttribute("tabindex", "0");
+}
+
+// What writes to the answer, as one line: up from each such node, to the side, and to the answer. The residual stream
+// carries it there; a line from every node would cross all others.
+function drawBus(root, layout, writers) {
+  const [x, y] = layout.answer;
+  const side = layout.width - 15;
+  const rows = new Map();
+  for (const [source, edges] of writers) {
+    const [nx, ny] = layout.nodes[source];
+    const above = ny - layout.cell[1] / 2;
+    const lines = edges
+      .filter((edge) => edge.kind !== "residual")
+      .map((edge) => `${endText(edge.target)} ${number(edge.weight, true)}`);
+    const path = `M${nx} ${above}V${above - 8}H${side}V${y}H${x + 36}`;
+    addEdge(root, path, "edge answer own", 2, [source], [`${source} → answer`, ...lines]);
+    root.append(svg("path", { class: "edge answer", d: `M${nx} ${above}V${above - 8}`, "stroke-width": 1.6 }));
+    rows.set(above - 8, Math.min(nx, rows.get(above - 8) ?? side));
+  }
+  const low = Math.max(...rows.keys());
+  const joined = [...rows].map(([at, from]) => `M${from} ${at}H${side}`).join("");
+  root.append(
+    svg("path", { class: "edge answer", d: `${joined}M${side} ${low}V${y}H${x + 36}`, "stroke-width": 1.6 }),
+    svg("rect", { class: "answerbox", x: x - 36, y: y - 14, width: 72, height: 28, rx: 6 }),
+    svg("g", { class: "node" }, svg("text", { x, y }, "answer")),
+  );
+}
+
+// A line between two groups in place of those between their nodes: a role's, a head's, or a row's.
+function drawBundles(root, layout, lines) {
+  const groupOf = (name) => {
+    const { layer, place } = partsOf(name);
+    return rolesOf(name)[0] ?? headOf(findNode(name)) ?? `${layer}.${place}`;
+  };
+  const middle = (names) =>
+    [0, 1].map((axis) => names.reduce((sum, name) => sum + layout.nodes[name][axis], 0) / names.length);
+  const found = new Map();
+  for (const edge of lines) {
+    const ends = [groupOf(edge.source), groupOf(edge.target)];
+    const key = JSON.stringify(ends);
+    if (!found.has(key)) found.set(key, { ends, edges: [] });
+    found.get(key).edges.push(edge);
+  }
+  for (const { ends, edges } of found.values()) {
+    const [from, to] = ["source", "target"].map((side) => middle(edges.map((edge) => edge[side])));
+    const line = svg("path", {
+      class: "edge bundle",
+      d: curveBetween(from, to, layout.cell[1] / 2),
+      "stroke-width": (1 + 2 * Math.log2(edges.length)).toFixed(1),
+    });
+    line.append(svg("title", {}, `${ends.map(shown).join(" → ")}: ${edges.length} lines`));
+    root.append(line);
+  }
+}
+
+// How a node acts that no drawn line leads on from, a sentence each.
+function actsBy(node) {
+  const { layer, place, index } = partsOf(node.node);
+  const { edges, nodes } = graphs.get(seedShown()).graph;
+  const out = edges.filter((edge) => edge.source === node.node);
+  if (out.some((edge) => edge.kind !== "unneeded")) return [];
+  const said = [];
+  if (out.length)
+    said.push(
+      `${out.length} weights lead on and are not drawn: ablated with all others of their kind, the circuit still reaches its target`,
+    );
+  const kept = (other) => nodes.some((one) => one.node === `${layer}.${other}[${index}]`);
+  if (place === "k" && !kept("q"))
+    said.push(
+      "its query is ablated: multiplied with the query’s ablation value it weighs a token whatever the circuit asks for, and so, through attention’s denominator, all other tokens",
+    );
+  if (place === "k" && kept("q")) said.push("through its query");
+  if (place === "q")
+    said.push(
+      kept("k")
+        ? "through the pattern: it weighs its key, and through attention’s denominator all other tokens"
+        : "its key is ablated: it weighs the key’s ablation value, and through attention’s denominator all tokens",
+    );
+  if (place.endsWith("_out"))
+    said.push("no kept node reads its channel: it acts on the scale that every later norm divides by");
+  return said.length ? said : ["nothing that is kept reads it"];
 }
 
 function drawNode(root, layout, node, reads) {
@@ -96,6 +183,9 @@ function drawNode(root, layout, node, reads) {
     svg("rect", { x: x - width / 2, y: y - height / 2, width, height, rx: 6 }),
     svg("text", { x, y }, node.head === null ? index : `${place} ${index}`),
     reads ? svg("path", { class: "reads", d: `M${x - 6} ${y + height / 2 + 8}h12l-6 -6z` }) : null,
+    actsBy(node).length
+      ? svg("circle", { class: "ring", cx: x + width / 2, cy: y - height / 2, r: 4 })
+      : null,
     roles.length
       ? svg("text", { class: "role", x, y: y - height / 2 - 6 }, roles.map(shown).join(", "))
       : null,
@@ -120,7 +210,9 @@ function drawEdge(root, layout, edge, largest) {
       ? `weight ${number(edge.weight, true)}`
       : edge.kind === "attention"
         ? "query × key"
-        : "residual stream";
+        : edge.kind === "unneeded"
+          ? `weight ${number(edge.weight, true)}, not needed`
+          : "residual stream";
   addEdge(
     root,
     path,
@@ -129,15 +221,6 @@ function drawEdge(root, layout, edge, largest) {
     [edge.source, edge.target],
     [`${edge.source} → ${edge.target}`, what],
   );
-}
-
-function drawAnswerEdge(root, layout, source, edges) {
-  const [x, y] = layout.answer;
-  const path = curveBetween(layout.nodes[source], [x, y], layout.cell[1] / 2);
-  const lines = edges
-    .filter((edge) => edge.kind !== "residual")
-    .map((edge) => `${endText(edge.target)} ${number(edge.weight, true)}`);
-  addEdge(root, path, "edge answer", 1.2, [source], [`${source} → answer`, ...lines]);
 }
 
 function addEdge(root, d, kind, width, ends, lines) {
@@ -150,6 +233,12 @@ function addEdge(root, d, kind, width, ends, lines) {
   });
   drawing.edges.push({ line, ends });
   root.append(hit, line);
+}
+
+// The lines of what is opened are drawn, those too that else are not.
+function openEdges(names) {
+  for (const { line, ends } of drawing.edges)
+    line.classList.toggle("opened", ends.some((end) => names.has(end)));
 }
 
 // --- pointing --------------------------------------------------------------------------------------------
@@ -206,8 +295,8 @@ function keyOnNode(event, name) {
 
 // The nearest node in a direction: of the same row for left and right, of the next row for up and down.
 function neighbour(name, dx, dy) {
-  const places = Object.entries(data.layouts[drawing.seed].nodes);
-  const [x, y] = data.layouts[drawing.seed].nodes[name];
+  const places = Object.entries(drawing.layout.nodes);
+  const [x, y] = drawing.layout.nodes[name];
   const ahead = places.filter(([, [ox, oy]]) => (dx ? oy === y && (ox - x) * dx > 0 : (oy - y) * dy > 0));
   const far = ([, [ox, oy]]) => (dx ? Math.abs(ox - x) : Math.abs(oy - y) * 1e4 + Math.abs(ox - x));
   return ahead.sort((a, b) => far(a) - far(b))[0]?.[0] ?? null;

@@ -14,23 +14,25 @@ from circuitlang.site import Node, Place
 
 CELL, HEIGHT = 48, 26  # a node's box
 GAP, LINE = 7, 60  # between boxes of a row; from a row to the next
-MARGIN = 78  # for the rows' names, on the left
-PER_LINE = 16
+MARGIN, BUS = 78, 26  # for the rows' names, on the left; for the line to the answer, on the right
+PER_LINE, PER_NARROW_LINE = 16, 7  # nodes; on a phone
 SWEEPS = 6
 
 Group = list[GraphNode]
 
 
-def layout(graph: CircuitGraph) -> dict[str, Any]:
+def layout(graph: CircuitGraph, per_line: int = PER_LINE) -> dict[str, Any]:
     """In pixels, y downward. `nodes`: name -> middle; `rows`: name, y; `layers`: number, top, bottom; `heads`: layer,
     head, x, y, width, height; `answer`: its middle."""
     rows = [(order, _grouped(nodes)) for order, nodes in sorted(_by_row(graph).items())]
     ordered = _ordered([groups for _, groups in rows], graph)
     lines = [
-        (order, line) for (order, _), groups in zip(rows, ordered, strict=True) for line in _wrapped(groups)
+        (order, line)
+        for (order, _), groups in zip(rows, ordered, strict=True)
+        for line in _wrapped(groups, per_line)
     ]
     widest = max((_width(line) for _, line in lines), default=CELL)
-    width, height = MARGIN + widest + 2 * GAP, LINE * (len(lines) + 1) + GAP
+    width, height = MARGIN + widest + BUS, LINE * (len(lines) + 1) + GAP
     found: dict[str, Any] = {
         "width": width,
         "height": height,
@@ -114,15 +116,15 @@ def _places(row: Sequence[Group]) -> dict[Node, float]:
     return {node: (i + 0.5) / len(nodes) for i, node in enumerate(nodes)}
 
 
-def _wrapped(groups: Sequence[Group]) -> list[list[Group]]:
-    """Lines of about the same length, at most PER_LINE nodes each; a head is parted only where it is longer."""
-    parts = [group[i : i + PER_LINE] for group in groups for i in range(0, len(group), PER_LINE)]
+def _wrapped(groups: Sequence[Group], per_line: int) -> list[list[Group]]:
+    """Lines of about the same length, at most so many nodes each; a head is parted only where it is longer."""
+    parts = [group[i : i + per_line] for group in groups for i in range(0, len(group), per_line)]
     total = sum(map(len, parts))
-    wanted = -(-total // -(-total // PER_LINE))
+    wanted = -(-total // -(-total // per_line))
     lines: list[list[Group]] = [[]]
     for part in parts:
         held = sum(map(len, lines[-1]))
-        if lines[-1] and (held >= wanted or held + len(part) > PER_LINE):
+        if lines[-1] and (held >= wanted or held + len(part) > per_line):
             lines.append([])
         lines[-1].append(part)
     return lines

@@ -93,18 +93,18 @@ let drawn = null; // what of it
 
 function showPanel() {
   const panel = byId("panel");
-  const wanted = JSON.stringify([drawing.seed, state.node, state.head, state.prompt, state.show]);
+  const wanted = JSON.stringify([drawing.seed, state.node, state.head, state.role, state.prompt, state.show]);
   if (wanted === drawn) return redrawAttention?.();
   drawn = wanted;
   redrawAttention = null;
   const node = state.node === undefined ? null : findNode(state.node);
-  const page = node ? nodePage(node) : state.head === undefined ? null : headPage(state.head);
-  const whose = page ? `${drawing.seed} ${node ? state.node : `head ${state.head}`}` : null;
+  const page = node ? nodePage(node) : (headPage(state.head) ?? rolePage(state.role));
+  const whose = page ? `${drawing.seed} ${whoseNote()}` : null;
   const held = document.activeElement?.id;
-  panel.hidden = page === null;
   byId("workbench").classList.toggle("open", page !== null);
-  panel.replaceChildren(...(page ?? []));
+  panel.replaceChildren(...(page ?? restingPage()));
   for (const [name, group] of drawing.nodes) group.classList.toggle("chosen", name === state.node);
+  openEdges(openedNodes());
   for (const box of drawing.svg.querySelectorAll(".headbox"))
     box.classList.toggle("chosen", box.dataset.head === state.head);
   if (whose !== opened && page) {
@@ -116,9 +116,16 @@ function showPanel() {
   opened = whose;
 }
 
+// The nodes of the page that is shown.
+function openedNodes() {
+  if (state.node !== undefined) return new Set([state.node]);
+  if (state.role !== undefined) return new Set(Object.hasOwn(rolesNow(), state.role) ? rolesNow()[state.role] : []);
+  return new Set([...drawing.nodes.keys()].filter((name) => headOf(findNode(name)) === (state.head ?? 0)));
+}
+
 function closePanel() {
   if (!opened) return;
-  go({ node: null, head: null, show: null, from: null, prompt: null }, true);
+  go({ ...toNothing, show: null, from: null }, true);
   drawing.nodes.get(drawing.focus)?.focus({ preventScroll: true });
 }
 
@@ -143,16 +150,21 @@ function showPlace(scroll) {
     element.classList.toggle("found", here);
     if (here && scroll) element.scrollIntoView({ block: "center" });
   }
-  if (scroll && !rest.length && state.at)
+  if (!scroll) return;
+  if (state.at && !rest.length)
     document.querySelector(`main > [id="${CSS.escape(state.at)}"]`)?.scrollIntoView();
+  else if (!state.at && opened) byId("workbench").scrollIntoView();
+  else if (!state.at && state.prompt !== undefined) byId("tokens")?.scrollIntoView();
 }
 
 function showAll() {
   showTheme();
   if (!graphs.size || !byId("graph")) return;
-  if (drawing.seed !== seedShown()) drawGraph();
+  if (drawing.seed !== seedShown() || drawing.layout !== layoutNow()) drawGraph();
   byId("seed").value = seedShown();
   showPanel();
+  showNotes();
+  showPositions();
   showSize();
 }
 
@@ -169,7 +181,7 @@ function linkNames() {
         const changes = head ? toHead(head) : toNode(part);
         const open = (event) => {
           event.preventDefault();
-          go({ ...changes, at: "circuit" }, true);
+          go({ ...changes, at: null }, true);
           showPlace(true);
         };
         return el(
@@ -183,9 +195,33 @@ function linkNames() {
 }
 
 function legend() {
-  byId("legend").append(
-    "loss without the node, nats: ",
-    ...data.costs.names.map((name, i) => el("span", {}, el("span", { class: `swatch cost-${i}` }), name)),
+  const sample = (said, ...shapes) =>
+    el("span", {}, svg("svg", { class: "sample", width: 26, height: 14, "aria-hidden": "true" }, shapes), said);
+  const line = (kind, said) =>
+    sample(said, svg("path", { class: `edge ${kind}`, d: "M1 7H25", "stroke-width": 2 }));
+  const box = (kind) => svg("g", { class: `node ${kind}` }, svg("rect", { x: 4, y: 1, width: 18, height: 12, rx: 3 }));
+  const { graph, roles } = graphs.get(seeds[0]);
+  const hidden = graph.edges.filter((edge) => edge.kind === "unneeded").length;
+  byId("legend").replaceChildren(
+    ...[
+      el(
+        "span",
+        {},
+        "loss without the node, nats: ",
+        data.costs.names.map((name, i) => [el("span", { class: `swatch cost-${i}` }), `${name} `]),
+      ),
+      line("plus", "weight over 0"),
+      line("minus", "weight under 0; wider: larger"),
+      line("residual", "residual stream"),
+      line("attention", "query × key"),
+      line("answer", "writes to the answer"),
+      sample("reads tokens", svg("path", { class: "reads", d: "M7 12h12l-6 -8z" })),
+      sample("no line leads on: its page says how it acts", svg("circle", { class: "ring", cx: 13, cy: 7, r: 4 })),
+      Object.keys(roles).length ? sample("plays a role", box("cost-0 played")) : null,
+      sample("a head, with its kept channels", svg("rect", { class: "headbox", x: 1, y: 1, width: 24, height: 12, rx: 4 })),
+      sample("has a note of yours", box("cost-0 noted")),
+      hidden ? `${hidden} weights that are not needed are drawn only where their node is opened` : null,
+    ].filter(Boolean),
   );
 }
 
@@ -222,8 +258,13 @@ function start() {
     byId("seed").append(...seeds.map((seed) => el("option", { value: seed }, seed)));
     byId("seed-label").hidden = seeds.length < 2;
     byId("seed").addEventListener("change", (event) =>
-      go({ seed: event.target.value === seeds[0] ? null : event.target.value, node: null, head: null }),
+      go({ seed: event.target.value === seeds[0] ? null : event.target.value, ...toNothing }),
     );
+    byId("lines").addEventListener("click", () => {
+      const all = !drawing.svg.classList.toggle("bundled");
+      byId("lines").setAttribute("aria-pressed", String(all));
+    });
+    small.addEventListener("change", tell);
     legend();
     linkNames();
     if (exhibit) drawCurve();

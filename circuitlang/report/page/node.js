@@ -40,7 +40,8 @@ function nodeLines(node) {
     `${data.sites[node.node]}[${partsOf(node.node).index}] in the authors’ names`,
     node.head === null ? null : `head ${node.head}, channel ${node.channel}`,
     `ablated alone: loss ${number(node.cost, true)} nats`,
-    `stand-in when ablated: ${number(node.mean)}`,
+    `mean over pretraining text: ${number(node.mean)}`,
+    ...actsBy(node).map((said, i) => (i ? said : `no drawn line leads on: ${said}`)),
   ].filter(Boolean);
 }
 
@@ -49,7 +50,7 @@ function nodePage(node) {
   const page = [top(node.node)];
   page.push(el("p", {}, nodeLines(node).slice(1).join("; ") + "."));
   const roles = rolesOf(node.node);
-  if (roles.length) page.push(el("p", {}, `plays ${roles.map(shown).join(", ")}`));
+  if (roles.length) page.push(el("p", {}, "plays ", roles.map((role) => [link(role, toRole(role)), " "])));
   if (found) page.push(promptsOf(found));
   const head = headOf(node);
   if (head && exhibited() && headData(head)) page.push(attentionOf(headData(head), rowsShown()));
@@ -64,6 +65,7 @@ function nodePage(node) {
 }
 
 function headPage(name) {
+  if (name === undefined) return null;
   const inside = graphs.get(seedShown()).graph.nodes.filter((node) => headOf(node) === name);
   if (!inside.length) return null;
   const [layer, head] = name.split(".");
@@ -92,14 +94,19 @@ function headPage(name) {
 function top(title) {
   return el(
     "div",
-    { class: "bar-top" },
-    el("h3", { id: "panel-title" }, title),
-    el("button", { type: "button", id: "copy", onclick: copyAddress }, "copy link"),
+    {},
     el(
-      "button",
-      { type: "button", id: "close", onclick: closePanel, "aria-label": "close (Escape)" },
-      "close",
+      "div",
+      { class: "bar-top" },
+      el("h3", { id: "panel-title" }, title),
+      el("button", { type: "button", id: "copy", onclick: copyAddress }, "copy link"),
+      el(
+        "button",
+        { type: "button", id: "close", onclick: closePanel, "aria-label": "close (Escape)" },
+        "close",
+      ),
     ),
+    noteField(),
   );
 }
 
@@ -123,7 +130,7 @@ function rowsShown() {
   return exhibit.prompts.map((_, row) => row).filter((row) => exhibit.prompts[row].datapoint === wanted);
 }
 
-function pager() {
+function pager(where = "") {
   const count = datapoints().length;
   const now = chosen("prompt", count);
   const turn = (step) => () => go({ prompt: (now + step + count) % count || null });
@@ -132,11 +139,11 @@ function pager() {
     { class: "group" },
     el(
       "button",
-      { type: "button", id: "previous", "aria-label": "previous prompts", onclick: turn(-1) },
+      { type: "button", id: `${where}previous`, "aria-label": "previous prompts", onclick: turn(-1) },
       "‹",
     ),
     el("button", { type: "button", disabled: true }, `prompts ${now + 1} of ${count}`),
-    el("button", { type: "button", id: "next", "aria-label": "next prompts", onclick: turn(1) }, "›"),
+    el("button", { type: "button", id: `${where}next`, "aria-label": "next prompts", onclick: turn(1) }, "›"),
   );
 }
 
@@ -232,7 +239,7 @@ function answers(prompt) {
     "p",
     {},
     `expected ${quoted(prompt.answer)}; `,
-    said("the model says", prompt.model),
+    said("the model predicts", prompt.model),
     "; ",
     said("the circuit", prompt.circuit),
   );

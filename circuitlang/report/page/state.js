@@ -1,6 +1,6 @@
 // What is looked at, kept in the URL's fragment: a copied address shows the same again.
 
-const KEYS = ["at", "seed", "node", "head", "size", "prompt", "show", "from", "theme"];
+const KEYS = ["at", "seed", "node", "head", "role", "size", "prompt", "show", "from", "theme", "notes"];
 const state = {};
 const watchers = [];
 
@@ -31,8 +31,10 @@ function go(changes, step = false) {
 }
 
 // Whose page the panel shows, as changes of the state.
-const toNode = (node) => ({ node, head: null });
-const toHead = (head) => ({ head, node: null });
+const toNothing = { node: null, head: null, role: null };
+const toNode = (node) => ({ ...toNothing, node });
+const toHead = (head) => ({ ...toNothing, head });
+const toRole = (role) => ({ ...toNothing, role });
 
 function tell() {
   for (const watcher of watchers) watcher();

@@ -28,8 +28,8 @@ function strip(texts, make) {
 }
 
 // Says a token's number where the pointer or a finger is.
-function readout(place) {
-  const line = el("p", { class: "readout", "aria-live": "polite" }, "Point at a token for its number.");
+function readout(place, usual = "Point at a token for its number.") {
+  const line = el("p", { class: "readout", "aria-live": "polite" }, usual);
   for (const kind of ["pointerover", "click"])
     place.addEventListener(kind, (event) => {
       const said = event.target.closest?.(".token")?.getAttribute("title");

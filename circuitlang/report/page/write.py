@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from circuitlang.claims.verdict import Outcome
+from circuitlang.language.program.vocabulary import METRICS
 from circuitlang.report import words
 from circuitlang.report.diagram import COST_NAMES, COSTS
 from circuitlang.report.escape import no_command, visible
 from circuitlang.report.exhibit import Exhibit
-from circuitlang.report.page.layout import layout
+from circuitlang.report.page.layout import PER_NARROW_LINE, layout
 from circuitlang.report.report import Report
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Scale:
     bar: float
     held: tuple[float, float]
     equal: bool
-    said: str  # the bar's number
+    said: str  # the bar's number, with its unit
 
 
 def scale(claim: ClaimResult) -> Scale | None:
@@ -73,12 +74,20 @@ def scale(claim: ClaimResult) -> Scale | None:
         bar,
         (bar, WIDTH) if upward else (0.0, bar),
         claim.relation == "==",
-        number(claim.bound),
+        f"{number(claim.bound)} {_unit(claim)}".rstrip(),
     )
 
 
+def _unit(claim: ClaimResult) -> str:
+    """Of a claim's numbers; empty where its first word is no metric of ours."""
+    metric = METRICS.get(claim.text.partition(" ")[0])
+    if metric is None:
+        return ""
+    return {"nats": "nats", "share": "(share)", "count": metric.name}.get(metric.unit, "")
+
+
 FOLDER = Path(__file__).parent
-SCRIPTS = ("dom", "state", "tokens", "attention", "node", "graph", "curve", "main")
+SCRIPTS = ("dom", "state", "tokens", "attention", "node", "panel", "graph", "positions", "curve", "main")
 """In this order they are one script, closed in on itself."""
 
 
@@ -88,32 +97,36 @@ def page(report: Report, exhibit: Exhibit | None = None) -> str:
     report = Report.from_json(report.to_json())
     belongs = exhibit is None or _belongs(report, exhibit)
     shown = exhibit if belongs else None
-    style, script = _read("page.css"), _script()
+    return render(
+        "page.html",
+        report=report,
+        exhibit=shown,
+        script=_markup(_script()),
+        script_policy=_hash(_script()),
+        data=_markup(json_block(page_data(report, shown))),
+        reasons=reasons(report),
+        width=WIDTH,
+        scales=[scale(claim) for claim in report.claims],
+        lacks="" if exhibit is not None and belongs else _lacks(report, belongs),
+        words=words,
+    )
+
+
+def render(template: str, script_policy: str = "'none'", **given: Any) -> str:
+    """A page of ours, with the style and the policy that all have."""
+    style = _read("page.css")
+    rules = {
+        "default-src": "'none'",
+        "script-src": script_policy,
+        "style-src": _hash(style),
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    policy = "; ".join(f"{name} {value}" for name, value in rules.items())
     return (
         _environment()
-        .get_template("page.html")
-        .render(
-            report=report,
-            exhibit=shown,
-            policy="; ".join(
-                [
-                    "default-src 'none'",
-                    f"script-src {_hash(script)}",
-                    f"style-src {_hash(style)}",
-                    "base-uri 'none'",
-                    "form-action 'none'",
-                ]
-            ),
-            style=_markup(style),
-            script=_markup(script),
-            data=_markup(json_block(page_data(report, shown))),
-            reasons=reasons(report),
-            width=WIDTH,
-            scales=[scale(claim) for claim in report.claims],
-            lacks="" if exhibit is not None and belongs else _lacks(report, belongs),
-            words=words,
-            newline=_markup("\n"),
-        )
+        .get_template(template)
+        .render(policy=policy, style=_markup(style), newline=_markup("\n"), **given)
     )
 
 
@@ -124,6 +137,11 @@ def page_data(report: Report, exhibit: Exhibit | None) -> dict[str, Any]:
         "report": json.loads(report.to_json()),
         "exhibit": None if exhibit is None else json.loads(exhibit.to_json()),
         "layouts": {str(one.seed): layout(one.graph) for one in report.per_seed if one.graph is not None},
+        "narrow": {
+            str(one.seed): layout(one.graph, PER_NARROW_LINE)
+            for one in report.per_seed
+            if one.graph is not None
+        },
         "sites": {
             str(node.node): node.node.site.authors_name
             for one in report.per_seed
