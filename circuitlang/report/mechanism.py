@@ -18,7 +18,7 @@ from circuitlang.report.exhibit import Exhibit
 from circuitlang.report.hypothesis import HypothesisResult, RoleResult
 from circuitlang.report.responses import Found, Responses
 from circuitlang.report.results import ClaimResult, ReportData
-from circuitlang.report.supernodes import Group, channels, supernodes
+from circuitlang.report.supernodes import Group, computed, supernodes, title_of
 from circuitlang.site import Node
 
 TOKENS, ANSWER = "tokens", "answer"
@@ -142,7 +142,7 @@ class _Making:
         self._direct = self._seen.direct(graph) if self._seen else {}
         roles = {role.name: bound.get(role.name, ()) for role in self._said.roles}
         groups = groups_of(graph, roles, self._seen)
-        shown = _computed(graph, [group for group in groups if group.kind != "rest"])
+        shown = computed(graph, [group for group in groups if group.kind != "rest"])
         self._keyed = [(_letter(i), group) for i, group in enumerate(shown)]
         self._rest = next((group for group in groups if group.kind == "rest"), None)
         self._roles = {group.name: key for key, group in self._keyed if group.kind == "role"}
@@ -167,7 +167,7 @@ class _Making:
     def _box(self, key: str, group: Group) -> Box:
         name, number, facts = self._response(group)
         claims = ()
-        title = _title(group)
+        title = title_of(group)
         if group.kind == "role":
             role = next(r for r in self._said.roles if r.name == group.name)
             facts = [": ".join(filter(None, (name, number))), *facts] if name else facts
@@ -360,43 +360,8 @@ def _token(text: str) -> str:
     return f"‘{text.replace(chr(10), '⏎').replace(' ', chr(0xA0))}’" if text else "the sink"
 
 
-def _computed(graph: CircuitGraph, groups: Sequence[Group]) -> list[Group]:
-    """In order of computation: each behind all that it has edges from, where there is no circle."""
-    of = {n.node: i for i, group in enumerate(groups) for n in group.nodes}
-    before: dict[int, set[int]] = {i: set() for i in range(len(groups))}
-    for edge in graph.drawn:
-        one, other = (of.get(e) if isinstance(e, Node) else None for e in (edge.source, edge.target))
-        if one is not None and other is not None and one != other:
-            before[other].add(one)
-    left = sorted(before, key=lambda i: ([n.node for n in groups[i].nodes[:1]], i))
-    done: list[int] = []
-    while left:
-        done.append(next((i for i in left if before[i] <= set(done)), left[0]))
-        left.remove(done[-1])
-    return [groups[i] for i in done]
-
-
 def _names(group: Group) -> tuple[str, ...]:
     return tuple(str(n.node) for n in group.nodes)
-
-
-def _title(group: Group) -> str:
-    lead = group.lead
-    if group.kind == "role" or lead is None:
-        return group.name
-    site = lead.node.site
-    if group.kind == "head":
-        return f"head {site.layer}.{lead.head}"
-    if group.kind == "channel":
-        found = channels(group.nodes)
-        listed = ", ".join(map(str, found[:3])) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
-        return f"channel{'s' * (len(found) > 1)} {listed}"
-    neurons = [n.node for n in group.nodes if n.node.site == site]
-    return (
-        f"{len(neurons)} neurons of layer {site.layer}"
-        if len(neurons) > 1
-        else f"neuron {site.layer}.{lead.node.index}"
-    )
 
 
 def _letter(number: int) -> str:

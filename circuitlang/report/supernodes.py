@@ -162,6 +162,37 @@ def _bundled(graph: CircuitGraph, keys: dict[Node, Key]) -> dict[Node, Key]:
     return {node: into.get(key, key) for node, key in keys.items()}
 
 
-def channels(nodes: Sequence[GraphNode]) -> list[int]:
-    """The residual channels among them."""
-    return sorted({n.node.index for n in nodes if n.head is None and n.node.site.place is not Place.NEURON})
+def computed(graph: CircuitGraph, groups: Sequence[Group]) -> list[Group]:
+    """In order of computation: each behind all that it has edges from, where there is no circle."""
+    of = {n.node: i for i, group in enumerate(groups) for n in group.nodes}
+    before: dict[int, set[int]] = {i: set() for i in range(len(groups))}
+    for edge in graph.drawn:
+        one, other = (of.get(e) if isinstance(e, Node) else None for e in (edge.source, edge.target))
+        if one is not None and other is not None and one != other:
+            before[other].add(one)
+    left = sorted(before, key=lambda i: ([n.node for n in groups[i].nodes[:1]], i))
+    done: list[int] = []
+    while left:
+        done.append(next((i for i in left if before[i] <= set(done)), left[0]))
+        left.remove(done[-1])
+    return [groups[i] for i in done]
+
+
+def title_of(group: Group) -> str:
+    """What it is, as `head 2.3` (layer, head) or `neuron 0.125`."""
+    lead = group.lead
+    if group.kind == "role" or lead is None:
+        return group.name
+    site = lead.node.site
+    if group.kind == "head":
+        return f"head {site.layer}.{lead.head}"
+    if group.kind == "channel":
+        found = sorted({n.node.index for n in group.nodes})
+        listed = ", ".join(map(str, found[:3])) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+        return f"channel{'s' * (len(found) > 1)} {listed}"
+    neurons = [n.node for n in group.nodes if n.node.site == site]
+    return (
+        f"{len(neurons)} neurons of layer {site.layer}"
+        if len(neurons) > 1
+        else f"neuron {site.layer}.{lead.node.index}"
+    )
