@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from circuitlang import strategies
     from circuitlang.checking.job import Options
-    from circuitlang.checking.run import check_file as check
     from circuitlang.interfaces.api.model import Model
-    from circuitlang.interfaces.api.verbs import load, load_model, prune, train
+    from circuitlang.interfaces.api.verbs import check, load, load_model, prune, train
     from circuitlang.report.circuit import Circuit
     from circuitlang.report.report import Report
     from circuitlang.source.diagnostic import CommandError, ProgramError
@@ -44,7 +43,7 @@ _HOMES = {
     "Options": "checking.job:Options",
     "ProgramError": "source.diagnostic:ProgramError",
     "Report": "report.report:Report",
-    "check": "checking.run:check_file",
+    "check": "interfaces.api.verbs:check",
     "load": "interfaces.api.verbs:load",
     "load_model": "interfaces.api.verbs:load_model",
     "prune": "interfaces.api.verbs:prune",

@@ -21,6 +21,7 @@ from circuitlang.claims.verdict import HYPOTHESIS, Outcome, held
 from circuitlang.language.program.spec import Spec
 from circuitlang.model.hardware import in_use
 from circuitlang.report.battery import BatteryResult, ControlResult
+from circuitlang.report.hypothesis import HypothesisResult
 from circuitlang.report.report import Report
 from circuitlang.report.results import (
     CircuitResult,
@@ -78,6 +79,7 @@ def assemble_report(job: Job, bench: Bench, judged: Judged) -> Report:
         confidence=spec.verdict.confidence,
         task=task,
         circuit=circuit,
+        hypothesis=None if spec.circuit is None else HypothesisResult.of(spec.circuit),
         claims=claims,
         controls=nulls,
         battery=tried,

@@ -179,6 +179,7 @@ def frozen_report(report: Report, locked: LockedSpec, options: Options) -> Repor
         claims=claims,
         controls=controls,
         battery=battery,
+        warnings=old.warnings,
         verdict=overall_outcome(report.task, claims, battery, controls),
         drift=_drift(report, locked, [compare(old, report.task, claims, "locked", same)], True, note),
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from circuitlang.checking import stages
 from circuitlang.checking.bench import Bench, choose_device
 from circuitlang.checking.job import Job, Options
-from circuitlang.checking.static import check_text
+from circuitlang.checking.static import check_text, shortcuts_of
 from circuitlang.checking.status import UnusableLock, locked_spec, look_at_lock, update_lock
 from circuitlang.language.files import choose
 from circuitlang.model.hardware import remarks
@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 
 
 class Done(NamedTuple):
-    """A job that is done, and notes for the reader."""
+    """A job that is done, notes for the reader, and what the page shows."""
 
     job: Job
     report: Report
     notes: list[str]
+    shown: Exhibit | None = None
 
 
 def check_all(jobs: Sequence[Job], told: Told) -> tuple[list[Done], list[Diagnostic], list[str]]:
@@ -77,7 +78,8 @@ def check_and_write(job: Job) -> Done:
             said.append("the circuit was given; none was searched for")
         files, notes = contents(report, shown, str(job.path))
         write_files(job.folder, files)
-    return Done(job, report, [f"files in {job.folder}", *notes, *said, *remarks(), *_distrust(job.options)])
+    said = [f"files in {job.folder}", *notes, *said, *remarks(), *_distrust(job.options)]
+    return Done(job, report, said, shown)
 
 
 def check(job: Job, locked: LockedSpec | None = None) -> Report:
@@ -100,11 +102,13 @@ def check_and_inspect(
         report = assemble_report(job, bench, judged)
         if locked is not None and not same_model(locked, bench.checkpoint.digest):
             report = drifted(report, job, bench, locked)
+        report = report.model_copy(update={"warnings": shortcuts_of(job.spec, job.root)})
         if not inspect or not judged.circuits:
             return report, None, []
         bench.clock.told("page", 0.0)
         hashes = report.provenance.hashes
-        shown, why = exhibit_or_why(job.spec, bench.finder, judged.circuits[0], hashes)
+        first = judged.circuits[0]
+        shown, why = exhibit_or_why(job.spec, bench.finder, first, hashes, report.per_seed[0].roles)
         return report, shown, [why] if why else []
 
 
@@ -161,13 +165,16 @@ def update_locks(done: Sequence[Done]) -> list[str]:
     return lines
 
 
-def check_file(path: Path | str, name: str | None = None, options: Options | None = None) -> Report:
+def check_file(
+    path: Path | str, name: str | None = None, options: Options | None = None, inspect: bool = False
+) -> Report:
     """From Python: the report of one spec of a file, `name` where there are several. Writes no files but the cache's.
-    Takes minutes, or seconds where it ran before; `Options(controls=False, battery=False)` looks at the claims alone.
+    `inspect`: the report shows in a notebook what a page shows, too.
 
     Raises ProgramError with every mistake of the file, or CommandError.
     """
-    return check(_job(Path(path), name, options or Options()))
+    report, shown, _ = check_and_inspect(_job(Path(path), name, options or Options()), inspect=inspect)
+    return report.with_exhibit(shown)
 
 
 def check_frozen(path: Path | str, name: str | None = None, options: Options | None = None) -> Report:

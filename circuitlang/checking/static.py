@@ -107,14 +107,24 @@ def shortcuts(checked: Sequence[Program]) -> Iterator[Diagnostic]:
         for spec in program.specs.values():
             if (spec.task.text, spec.model) not in asked:
                 asked.add((spec.task.text, spec.model))
-                cut = tokens_of(model_folder(spec, project_root(Path(program.source.name))))
-                yield from check_cues(spec.task, cut, f" --model {spec.model}")
+                yield from _shortcuts(spec, project_root(Path(program.source.name)))
     done = {text for text, _ in asked}
     for program in checked:
         for task in program.tasks.values():
             if task.span.source == program.source and task.text not in done:
                 done.add(task.text)
                 yield from check_cues(task)
+
+
+def shortcuts_of(spec: Spec, root: Path) -> tuple[str, ...]:
+    """The same of one spec's task, as text for its report."""
+    return tuple(f"{d.message}; {d.hint}" for d in _shortcuts(spec, root))
+
+
+def _shortcuts(spec: Spec, root: Path) -> list[Diagnostic]:
+    from circuitlang.prompts.cues import check_cues
+
+    return check_cues(spec.task, tokens_of(model_folder(spec, root)), f" --model {spec.model}")
 
 
 def tokens_of(folder: Path) -> Cut:

@@ -150,7 +150,7 @@ class Circuit:
         drawn = self._repr_svg_()
         if drawn is None:
             return f"{head}<pre>{escape(chr(10).join(graph_lines(self.plain)))}</pre>"
-        return head + drawn[drawn.index("<svg") :]
+        return f'{head}<div style="max-width:100%;overflow-x:auto">{drawn[drawn.index("<svg") :]}</div>'
 
 
 FORMATS = {

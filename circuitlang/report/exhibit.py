@@ -120,6 +120,13 @@ class PartExhibit(Part):
     rise: float
 
 
+class BoxExhibit(Part):
+    """Nodes that are one box of the mechanism. `rise`: as of a part."""
+
+    nodes: tuple[str, ...]
+    rise: float
+
+
 class Exhibit(Part):
     """Of the first seed's circuit. `hashes`: of the report that it belongs to. Nothing here is of `test`."""
 
@@ -132,6 +139,7 @@ class Exhibit(Part):
     heads: tuple[HeadExhibit, ...] = ()
     sink: bool = False
     parts: tuple[PartExhibit, ...] = ()
+    boxes: tuple[BoxExhibit, ...] = ()
     card: tuple[Text, ...] = Field(
         default=(), description="lines of what the model's training recorded of itself"
     )

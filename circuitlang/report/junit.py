@@ -27,6 +27,8 @@ def junit(report: Report, path: str) -> str:
     suite.extend([competence, *cases, *(_gate(gate, report.spec, path) for gate in words.gates(report))])
     for kind, tag in (("failures", "failure"), ("errors", "error")):
         suite.set(kind, str(len(suite.findall(f"testcase/{tag}"))))
+    if said := "\n".join(map(visible, filter(None, (words.left_out(report), *report.warnings)))):
+        ElementTree.SubElement(suite, "system-out").text = said
     return _written(suite)
 
 
@@ -52,7 +54,7 @@ def junit_of_diagnostics(found: Iterable[Diagnostic]) -> str:
 
 
 def _written(suite: ElementTree.Element) -> str:
-    suite.set("tests", str(len(suite)))
+    suite.set("tests", str(len(suite.findall("testcase"))))
     ElementTree.indent(suite, " ")
     text = ElementTree.tostring(suite, encoding="unicode")
     return f"<?xml version='1.0' encoding='utf-8'?>\n{text}\n"

@@ -10,6 +10,8 @@ from circuitlang.report import drift_lines, words
 from circuitlang.report.battery import BatteryResult
 from circuitlang.report.drift import Drift
 from circuitlang.report.escape import harmless_to_ci, visible
+from circuitlang.report.mechanism import Mechanism
+from circuitlang.report.mechanism_lines import box_lines
 from circuitlang.report.report import Report
 from circuitlang.report.results import ClaimResult
 
@@ -22,8 +24,9 @@ _SIGNS = {
 }
 
 
-def markdown(report: Report, diagram: str | None = None) -> str:
-    """GitHub-flavoured Markdown. `diagram`: the file name of the circuit's picture beside it, if there is one."""
+def markdown(report: Report, diagram: str | None = None, shown: Mechanism | None = None) -> str:
+    """GitHub-flavoured Markdown. `diagram`: the file name of the circuit's picture beside it, if there is one; `shown`:
+    the mechanism, whose picture is beside it as mechanism.svg."""
     lines = [f"# {_SIGNS[report.verdict]} {code(report.spec)}: {report.verdict.value}", ""]
     if report.doc:
         lines += [code(report.doc), ""]
@@ -31,6 +34,9 @@ def markdown(report: Report, diagram: str | None = None) -> str:
         lines += [f"{under[0].upper()}{under[1:]}.", ""]
     lines += [f"**{report.verdict.value}**: {code(words.meaning(report))}", ""]
     lines += [
+        *(f"* {code(f'warning: {said}')}" for said in report.warnings),
+        *([""] if report.warnings else []),
+        *(_mechanism(shown) if shown is not None else ()),
         *_claims(report),
         *_task(report),
         *_circuit(report, diagram),
@@ -39,6 +45,15 @@ def markdown(report: Report, diagram: str | None = None) -> str:
         *_provenance(report),
     ]
     return harmless_to_ci("\n".join(lines).rstrip() + "\n")
+
+
+def _mechanism(shown: Mechanism) -> Iterator[str]:
+    yield "![the mechanism: a few boxes, what each reads, and what it leads to](mechanism.svg)"
+    yield ""
+    for box in box_lines(shown):
+        yield f"* {code(box.head)}"
+        yield from (f"  * {code(said)}" for said in box.more)
+    yield ""
 
 
 def code(text: str) -> str:

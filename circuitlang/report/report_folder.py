@@ -15,6 +15,8 @@ from circuitlang.report.diagram import dot
 from circuitlang.report.exhibit import Exhibit
 from circuitlang.report.junit import junit
 from circuitlang.report.markdown import markdown
+from circuitlang.report.mechanism import mechanism
+from circuitlang.report.mechanism_svg import mechanism_svg
 from circuitlang.report.page.write import page
 from circuitlang.report.render import draw
 from circuitlang.report.report import Report
@@ -38,6 +40,8 @@ def badge(report: Report) -> str:
     """A picture of 20 pixels' height, without a font, script or link of its own."""
     name = report.spec if len(report.spec) <= _LONGEST else report.spec[: _LONGEST - 1] + "…"
     left, right = visible(name), report.verdict.value
+    if lacks := words.left_out(report):
+        right += f" ({'claims only' if lacks.startswith('claims only') else lacks})"
     wide, narrow = (2 * _SIDE + round(_COLUMN * columns(text)) for text in (left, right))
     total, said = wide + narrow, escape(f"{left}: {right}", {'"': "&quot;"})
     return (
@@ -52,7 +56,7 @@ def badge(report: Report) -> str:
     )
 
 
-REPORT, EXHIBIT, PAGE = "report.json", "exhibit.json", "report.html"
+REPORT, EXHIBIT, PAGE, MECHANISM = "report.json", "exhibit.json", "report.html", "mechanism.svg"
 
 
 def contents(
@@ -65,6 +69,9 @@ def contents(
         files["junit.xml"] = junit(report, path)
     notes: list[str] = []
     picture = None
+    shown = mechanism(report, exhibit)
+    if shown is not None:
+        files[MECHANISM] = mechanism_svg(shown, f"{report.spec}: {report.verdict.value}")
     if report.circuit is not None and report.circuit.per_seed[0].graph is not None:
         graph = report.circuit.plain_graph()
         title = f"{report.spec}: {report.verdict.value}"
@@ -78,7 +85,7 @@ def contents(
         else:
             files["circuit.svg"] = with_metadata(drawn.data.decode(), json.dumps(origin))
             picture = "circuit.svg"
-    files["report.md"] = markdown(report, picture)
+    files["report.md"] = markdown(report, picture, shown)
     if exhibit is not None:
         files[EXHIBIT] = exhibit.to_json()
     files[PAGE] = page(report, exhibit)

@@ -16,6 +16,7 @@ from circuitlang.report.circuit import Circuit
 from circuitlang.report.diagram import Diagram, dot
 from circuitlang.report.drift import Drift
 from circuitlang.report.edges import led_on
+from circuitlang.report.hypothesis import HypothesisResult
 from circuitlang.report.part import Measured, Part, Text
 
 
@@ -91,7 +92,7 @@ class SeedCircuit(Part):
     mass_test: float | None = Field(
         default=None, description="probability that the circuit gives answer and foils together, on test"
     )
-    graph: Graph | None = None
+    graph: Graph | None = Field(default=None, repr=False)
     roles: dict[str, tuple[Text, ...]] = Field(
         default_factory=dict, description="role of the hypothesis -> the nodes that play it"
     )
@@ -313,6 +314,10 @@ class ReportData(Part):
     confidence: float = Field(gt=0, lt=1)
     task: TaskResult
     circuit: CircuitResult | None = Field(default=None, description="null where nothing was pruned")
+    hypothesis: HypothesisResult | None = Field(default=None, description="null where the spec has no roles")
+    warnings: tuple[Text, ...] = Field(
+        default=(), description="shortcuts in the task: surface features that tell its cases apart"
+    )
     claims: tuple[ClaimResult, ...] = ()
     controls: tuple[ControlResult, ...] = ()
     battery: tuple[BatteryResult, ...] = ()

@@ -15,6 +15,9 @@ from circuitlang.report import drift_lines, words
 from circuitlang.report.battery import BatteryResult
 from circuitlang.report.drift import Drift
 from circuitlang.report.escape import harmless_to_ci, visible
+from circuitlang.report.exhibit import Exhibit
+from circuitlang.report.mechanism import mechanism
+from circuitlang.report.mechanism_lines import box_lines
 from circuitlang.report.report import Report
 from circuitlang.report.results import ClaimResult
 
@@ -28,7 +31,7 @@ _COLOURS = {
 _INDENT = 14  # columns: the longest outcome and its margin
 
 
-def terminal(report: Report, width: int = 80, colour: bool = False) -> str:
+def terminal(report: Report, width: int = 80, colour: bool = False, exhibit: Exhibit | None = None) -> str:
     """The whole report. Text of the user's cannot colour, move, reorder or hide anything, nor command a CI runner."""
     file = StringIO()
     console = Console(
@@ -43,17 +46,25 @@ def terminal(report: Report, width: int = 80, colour: bool = False) -> str:
         emoji=False,
         _environ={},
     )
-    for part in _parts(report):
+    for part in _parts(report, exhibit):
         console.print(part)
     return harmless_to_ci("\n".join(line.rstrip() for line in file.getvalue().split("\n")))
 
 
-def _parts(report: Report) -> Iterator[RenderableType]:
+def _parts(report: Report, exhibit: Exhibit | None) -> Iterator[RenderableType]:
     yield _line((visible(report.spec), "bold"), ("  ", ""), (report.verdict.value, _COLOURS[report.verdict]))
     if under := words.under(report):
         yield _text(under)
     if report.doc:
         yield _text(report.doc, "italic")
+    for said in report.warnings:
+        yield _text(f"warning: {said}", "yellow")
+    if (shown := mechanism(report, exhibit)) is not None:
+        yield Text()
+        yield Text("mechanism, from the tokens to the answer (mechanism.svg)", "dim")
+        for box in box_lines(shown):
+            yield Padding(_text(box.head), (0, 0, 0, 2))
+            yield from (Padding(_text(said, "dim"), (0, 0, 0, 6)) for said in box.more)
     yield Text()
     yield _summary(report)
     if report.claims:

@@ -54,8 +54,17 @@ def partners(circuit: CircuitResult) -> str:
     )
 
 
+def left_out(report: ReportData) -> str:
+    """`claims only: controls and battery not run`, or which was left out, where a circuit was judged."""
+    parts = {"controls": report.controls, "battery": report.battery}
+    missing = [name for name, found in parts.items() if not found]
+    if not missing or not report.claims or report.circuit is None:
+        return ""
+    return f"{'claims only: ' * (len(missing) == 2)}{' and '.join(missing)} not run"
+
+
 def meaning(report: ReportData) -> str:
-    """What the verdict rests on, in one sentence without a full stop."""
+    """What the verdict rests on, and what was not looked at, in one sentence without a full stop."""
     if report.task.outcome is Outcome.FAIL:
         return report.note or "the model is not competent at the task"
     held = sum(claim.verdict is Outcome.PASS for claim in report.claims)
@@ -71,7 +80,7 @@ def meaning(report: ReportData) -> str:
         names += [gate.name for gate in gates(report) if gate.outcome is outcome]
         if names and outcome is not Outcome.PASS:
             found.append(f"{outcome.value}: {', '.join(names)}")
-    return "; ".join(found)
+    return "; ".join(filter(None, (*found, left_out(report))))
 
 
 def shortened(note: str) -> str:

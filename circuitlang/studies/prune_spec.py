@@ -12,6 +12,7 @@ from circuitlang.checking.static import check_text
 from circuitlang.language.files import choose
 from circuitlang.language.program.load import project_root
 from circuitlang.language.program.spec import Spec
+from circuitlang.source.diagnostic import CommandError
 from circuitlang.storage.atomic import require_writable
 
 if TYPE_CHECKING:
@@ -22,12 +23,16 @@ def prune_and_write(path: Path, name: str | None, out: Path | None, options: Opt
     """A spec's circuits found, and the first seed's drawn. Lines that say what was found and where the files are."""
     from circuitlang.report.diagram import dot
     from circuitlang.report.render import draw
-    from circuitlang.report.report_folder import write_files
+    from circuitlang.report.report_folder import REPORT, write_files
 
     programs, _ = check_text([path])
     spec = choose(programs[0].specs, name, "spec", path)
-    folder = out or Path("runs") / spec.name
+    folder = out or Path("runs") / spec.name / "prune"
     require_writable(folder)
+    if (folder / REPORT).exists():
+        raise CommandError(
+            f"{folder} holds a check's files, which `prune` leaves alone; --out names another folder"
+        )
     circuits = prune(spec, project_root(path), options)
     graph = circuits[0].graph
     source = dot(graph, spec.name)

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
-from circuitlang.report.files import write_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.browser import browser, find_browser
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.report.page.compare import compare_page
+from circuitlang.report.report_folder import write_files
 from circuitlang.report.saved import comparison_of
 from circuitlang.site import Node
 from circuitlang.source.diagnostic import CommandError

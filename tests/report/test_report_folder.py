@@ -28,6 +28,7 @@ def test_all_files_of_a_report(make, tmp_path):
         "circuit.dot",
         "circuit.svg",
         "badge.svg",
+        "mechanism.svg",
     }
     assert {path.name for path in paths} == names
     assert notes == ()
@@ -50,6 +51,7 @@ def test_a_picture_that_cannot_be_drawn_is_left_out(make, monkeypatch):
         "circuit.json",
         "circuit.dot",
         "badge.svg",
+        "mechanism.svg",
     }
     assert "circuit.svg" not in made["report.md"]
 

@@ -23,37 +23,47 @@ from circuitlang.language.program.spec import Spec
 from circuitlang.model import score
 from circuitlang.model.checkpoint import Checkpoint
 from circuitlang.prompts.encode import Batch
-from circuitlang.report.exhibit import Exhibit, PartExhibit, Size, WeightedToken
+from circuitlang.report.exhibit import BoxExhibit, Exhibit, PartExhibit, Size, WeightedToken
 from circuitlang.report.listing import card_lines
+from circuitlang.report.mechanism import groups_of
+from circuitlang.report.responses import Responses
 from circuitlang.site import READS, WRITES, Node, Place
 from circuitlang.storage.cache import code_digest, key_of
 
+Roles = Mapping[str, tuple[str, ...]]
 SAME = ("model", "prune", "task")
 """Hashes of a report that say whether an exhibit is of the same circuit; claims and code may differ."""
 
 
 def exhibit_or_why(
-    spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str]
+    spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str], roles: Roles | None = None
 ) -> tuple[Exhibit | None, str]:
     """Also why there is none, in one sentence without a full stop: a page never costs a verdict that took minutes."""
     try:
-        return exhibit(spec, finder, found, hashes), ""
+        return exhibit(spec, finder, found, hashes, roles), ""
     except UNMEASURED as error:
         why = next(iter(str(error).splitlines()), type(error).__name__)
         return None, f"the page shows the report alone, as values of the circuit cannot be shown: {why}"
 
 
-def exhibit(spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str]) -> Exhibit | None:
-    """None where the search ended without a circuit. `hashes`: of the report."""
+def exhibit(
+    spec: Spec, finder: Finder, found: Found, hashes: Mapping[str, str], roles: Roles | None = None
+) -> Exhibit | None:
+    """None where the search ended without a circuit. `hashes`: of the report; `roles`: the nodes that play each."""
     if found.pruned.stopped is not None or not found.pruned.nodes:
         return None
     kept = [str(node) for node in found.pruned.nodes]
-    key = key_of("exhibit", finder.key, spec.name, repr(spec.prune), found.seed, kept, code_digest(__name__))
+    about = (spec.name, repr(spec.prune), found.seed, kept, repr(roles))
+    key = key_of("exhibit", finder.key, *about, code_digest(__name__))
     known = finder.cache.found(key, Exhibit.from_json)
     if known is not None:
         return known
     with one_thread():
         made = _make(spec, finder, found, hashes)
+        seen = Responses(made) if made.prompts else None
+        groups = [[n.node for n in group.nodes] for group in groups_of(found.graph, roles or {}, seen)]
+        ablation = finder.ablation(spec.prune.ablate)
+        made = made.model_copy(update={"boxes": boxes(finder, found.pruned.nodes, ablation, groups)})
     finder.cache.put(key, made.to_json().encode())
     return made
 
@@ -113,25 +123,42 @@ def weighted_tokens(checkpoint: Checkpoint, node: Node) -> tuple[WeightedToken, 
 
 def parts(finder: Finder, nodes: Sequence[Node], ablation: Ablation) -> tuple[PartExhibit, ...]:
     """In order of computation; of parts that the circuit has nodes in."""
-    batch = finder.prompts("select", 0, DATAPOINTS)
-    model = finder.checkpoint.model
-
-    def loss(kept: Sequence[Node]) -> float:
-        return loss_and_error(model, ablation, kept, batch)[0]
-
     by_part: dict[tuple[int, bool], list[Node]] = {}
     for node in sorted(nodes):
         by_part.setdefault((node.site.layer, node.site.place.sublayer == "mlp"), []).append(node)
-    whole = loss(nodes)
+    rises = _rises(finder, nodes, ablation, list(by_part.values()))
     return tuple(
         PartExhibit(
             layer=layer,
             part="mlp" if mlp else "attention",
             nodes=len(out),
-            rise=loss([node for node in nodes if node not in out]) - whole,
+            rise=rise,
         )
-        for (layer, mlp), out in by_part.items()
+        for ((layer, mlp), out), rise in zip(by_part.items(), rises, strict=True)
     )
+
+
+def boxes(
+    finder: Finder, nodes: Sequence[Node], ablation: Ablation, groups: Sequence[Sequence[Node]]
+) -> tuple[BoxExhibit, ...]:
+    """Of groups of nodes that have any."""
+    groups = [group for group in groups if group]
+    rises = _rises(finder, nodes, ablation, groups)
+    return tuple(
+        BoxExhibit(nodes=tuple(map(str, group)), rise=rise) for group, rise in zip(groups, rises, strict=True)
+    )
+
+
+def _rises(
+    finder: Finder, nodes: Sequence[Node], ablation: Ablation, groups: Sequence[Sequence[Node]]
+) -> list[float]:
+    batch = finder.prompts("select", 0, DATAPOINTS)
+
+    def loss(kept: Sequence[Node]) -> float:
+        return loss_and_error(finder.checkpoint.model, ablation, kept, batch)[0]
+
+    whole = loss(nodes)
+    return [loss([node for node in nodes if node not in out]) - whole for out in groups]
 
 
 DATAPOINTS = 96

@@ -1,14 +1,17 @@
-"""The verbs of the command line as functions: load, prune, train, and a model by name; `check` is the pipeline's."""
+"""The verbs of the command line as functions: load, check, prune, train, and a model by name."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from circuitlang.checking.bench import choose_device
 from circuitlang.checking.job import Options
+from circuitlang.checking.run import check_file
 from circuitlang.checking.static import check_text
+from circuitlang.interfaces.progress import bar, in_notebook
 from circuitlang.language.files import choose
 from circuitlang.language.program.load import project_root
 from circuitlang.language.program.program import Program
@@ -20,6 +23,7 @@ from circuitlang.studies.training import train as train_model
 if TYPE_CHECKING:
     from circuitlang.interfaces.api.model import Model
     from circuitlang.report.circuit import Circuit
+    from circuitlang.report.report import Report
 
 
 def load(path: Path | str) -> Program:
@@ -31,6 +35,19 @@ def load(path: Path | str) -> Program:
     """
     path = Path(path)
     return check_text([path])[0][0]
+
+
+def check(path: Path | str, name: str | None = None, options: Options | None = None) -> Report:
+    """The report of one spec of a file, `name` where there are several. Writes no files but the cache's. Takes minutes,
+    or seconds where it ran before; `Options(controls=False, battery=False)` looks at the claims alone. In a notebook or
+    a terminal with a progress bar, unless the options say who is told; in a notebook the report shows the mechanism
+    with what each part responds to.
+
+    Raises ProgramError with every mistake of the file, or CommandError.
+    """
+    options = options or Options()
+    with bar() if options.told is quiet else nullcontext(options.told) as told:
+        return check_file(path, name, replace(options, told=told), inspect=in_notebook())
 
 
 def prune(

@@ -99,17 +99,9 @@ def watched(lines: bool = False) -> Iterator[Told]:
     if not errors().is_terminal or not speaks():
         yield _line_by_line() if lines and speaks() else quiet
         return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from circuitlang.interfaces.progress import bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("starting", total=1.0)
-
-        def told(stage: str, share: float) -> None:
-            progress.update(bar, description=escape(stage), completed=share)
-
+    with bar() as told:
         yield told
 
 

@@ -190,10 +190,10 @@ def _print(
         sys.stdout.write(sarif_text([*warnings, *unlocked], judged))
         return
     write = {ReportFormat.GITHUB: github, ReportFormat.JUNIT: junit, ReportFormat.CONCISE: concise}
-    for (report, source), (_, _, notes) in zip(judged, done, strict=True):
+    for (report, source), each in zip(judged, done, strict=True):
         if format is ReportFormat.TEXT:
-            sys.stdout.write(terminal(report, width=min(output().width, 100), colour=in_colour()))
-            say(notes)
+            sys.stdout.write(terminal(report, min(output().width, 100), in_colour(), each.shown))
+            say(each.notes)
         elif format is ReportFormat.JSON:
             sys.stdout.write(report.to_json())
         else:

@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from circuitlang.circuit.graph import CircuitGraph, GraphEdge, GraphNode
 from circuitlang.report import words
-from circuitlang.report.diff import Diff, diff_reports
-from circuitlang.report.diff_lines import diff_lines
+from circuitlang.report.diff import Diff, diff_lines, diff_reports
 from circuitlang.report.page.layout import layout
 from circuitlang.report.page.write import render
 from circuitlang.report.report import Report

@@ -21,6 +21,8 @@ from circuitlang.report import words
 from circuitlang.report.diagram import COST_NAMES, COSTS
 from circuitlang.report.escape import no_command, visible
 from circuitlang.report.exhibit import Exhibit
+from circuitlang.report.mechanism import belongs, mechanism
+from circuitlang.report.mechanism_svg import CSS, mechanism_svg
 from circuitlang.report.page.layout import PER_NARROW_LINE, layout
 from circuitlang.report.report import Report
 
@@ -95,8 +97,9 @@ def page(report: Report, exhibit: Exhibit | None = None) -> str:
     """The page. An exhibit of another check is left out, and the page says so. Numbers are those of report.json, to the
     last digit, also where the report was not read from it."""
     report = Report.from_json(report.to_json())
-    belongs = exhibit is None or _belongs(report, exhibit)
-    shown = exhibit if belongs else None
+    fits = exhibit is None or belongs(report, exhibit)
+    shown = exhibit if fits else None
+    drawn = mechanism(report, shown)
     return render(
         "page.html",
         report=report,
@@ -105,16 +108,17 @@ def page(report: Report, exhibit: Exhibit | None = None) -> str:
         script_policy=_hash(_script()),
         data=_markup(json_block(page_data(report, shown))),
         reasons=reasons(report),
+        mechanism="" if drawn is None else _markup(mechanism_svg(drawn, "the mechanism", alone=False)),
         width=WIDTH,
         scales=[scale(claim) for claim in report.claims],
-        lacks="" if exhibit is not None and belongs else _lacks(report, belongs),
+        lacks="" if exhibit is not None and fits else _lacks(report, fits),
         words=words,
     )
 
 
 def render(template: str, script_policy: str = "'none'", **given: Any) -> str:
     """A page of ours, with the style and the policy that all have."""
-    style = _read("page.css")
+    style = _read("page.css") + CSS
     rules = {
         "default-src": "'none'",
         "script-src": script_policy,
@@ -175,18 +179,6 @@ def reasons(report: Report) -> list[tuple[str, str, str]]:
         found.append((report.task.outcome, "competence", report.task.note or report.note))
     found.sort(key=lambda reason: -reason[0].severity)
     return [(outcome.value, name, said) for outcome, name, said in found]
-
-
-def _belongs(report: Report, exhibit: Exhibit) -> bool:
-    """Whether it is of the first seed's circuit: the same nodes, of the same model, task and search."""
-    if report.circuit is None or report.circuit.per_seed[0].graph is None:
-        return False
-    hashes = report.provenance.hashes
-    return (
-        exhibit.seed == report.circuit.seeds[0]
-        and {one.node for one in exhibit.nodes} == set(map(str, report.circuit.plain_graph().kept))
-        and all(hashes.get(name) == digest for name, digest in exhibit.hashes.items())
-    )
 
 
 def _lacks(report: Report, belongs: bool) -> str:
