@@ -10,7 +10,7 @@ from circuitlang.language.program.spec import Spec
 from circuitlang.language.program.task import Task
 from circuitlang.prompts.generate import Generator, SupportError
 from circuitlang.prompts.one_token import TokenError, fitting
-from circuitlang.prompts.prompt import SPLITS
+from circuitlang.prompts.prompt import Split
 from circuitlang.prompts.tokenizer import Tokenizer
 from circuitlang.source.diagnostic import Diagnostic, Span
 
@@ -39,7 +39,10 @@ def admit(task: Task, tokenizer: Tokenizer, context: int, model: str) -> list[Di
     known: dict[tuple[str, str], int] = {}
     found: dict[tuple[str, str], Diagnostic] = {}
     even = evened(task)
-    for each, split in [*((task, split) for split in SPLITS), *([(even, "test")] if even != task else [])]:
+    asked: list[tuple[Task, Split]] = [(task, "train"), (task, "select"), (task, "test")]
+    if even != task:
+        asked.append((even, "test"))
+    for each, split in asked:
         try:
             datapoints = list(Generator(each, 0).datapoints(split, range(LOOKED_AT)))
         except SupportError:
