@@ -38,7 +38,7 @@ def bar(console: Console | None = None) -> Iterator[Told]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("starting", total=1.0)
+        task = progress.add_task("loading torch and the model", total=1.0)
 
         def told(stage: str, share: float) -> None:
             progress.update(task, description=as_text(stage), completed=share)

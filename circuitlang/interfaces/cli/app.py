@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from enum import StrEnum
 from math import inf
 from time import monotonic, strftime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from circuitlang import __version__
 from circuitlang.interfaces.cli.console import WRONG, errors, say, tell
@@ -20,8 +21,30 @@ if TYPE_CHECKING:
     from circuitlang.source.progress import Told
 
 
+_PANELS = {
+    "Write": ("new", "preview", "fmt", "explain", "lsp"),
+    "Check": ("check", "plan", "prune", "draft"),
+    "Look": ("view", "diff", "show", "export", "predict"),
+    "Models": ("models", "train", "frontier"),
+    "CI": ("status",),
+}
+"""What the commands are for, in the order of use."""
+
+
+class _InOrder(TyperGroup):
+    """`--help` lists the commands by what they are for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        for panel, names in _PANELS.items():
+            for name in names:
+                self.commands[name].rich_help_panel = panel  # pyright: ignore[reportAttributeAccessIssue]
+        listed = [name for names in _PANELS.values() for name in names]
+        return [*listed, *(name for name in self.commands if name not in listed)]
+
+
 app = typer.Typer(
     name="circuitlang",
+    cls=_InOrder,
     help="Write down what a circuit is claimed to do; find out whether it is true.",
     no_args_is_help=True,
     rich_markup_mode="markdown",

@@ -150,6 +150,9 @@ def check(
         circuit=None if circuit is None else read_circuit(circuit).plain,
     )
     asked = jobs_of(programs, options, lock, out)
+    if format is ReportFormat.TEXT and any(path.is_dir() for path in specs):
+        names = ", ".join(visible(job.spec.name) for job in asked)
+        sys.stderr.write(f"{len(asked)} spec{'s' * (len(asked) != 1)}: {names}\n")
     if format is not ReportFormat.SARIF:  # which has them in its one document
         tell(warnings, format if format in _LISTS else "text")
     with watched() as told, mistakes_as(format):

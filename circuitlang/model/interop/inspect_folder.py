@@ -139,9 +139,12 @@ def _require_bytes(weights: Path, parameters: int) -> None:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object whose keys occur once. CommandError where it is none."""
+    """A JSON object whose keys occur once and whose texts are text. CommandError where it is none."""
     try:
         found = json.loads(read_text(path), object_pairs_hook=_once)
+        json.dumps(
+            found, ensure_ascii=False
+        ).encode()  # half a surrogate pair is no text, and no card could have it
     except (OSError, ValueError, RecursionError) as error:
         raise CommandError(f"cannot read {path}: {error}") from error
     if not isinstance(found, dict):
