@@ -100,6 +100,7 @@ def _command() -> int:
     if "--native" not in sys.argv[1:]:
         pin()  # torch is loaded by what follows
     # importing them adds their commands to the app
+    # pyright: reportUnusedImport=false
     from circuitlang.interfaces.cli import (  # noqa: F401
         author_commands,
         compute_commands,
