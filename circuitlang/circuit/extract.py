@@ -109,13 +109,6 @@ def _between(model: Transformer, nodes: Sequence[Node]) -> Iterator[tuple[list[i
                 yield rows, columns, weights[written][:, read]
 
 
-def _weight(model: Transformer, source: Node, target: Node) -> float:
-    name = MATRICES.get((source.site.place, target.site.place))
-    if name is None or source.site.layer != target.site.layer:
-        return 0.0
-    return float(model.get_parameter(name.format(source.site.layer))[target.index, source.index])
-
-
 def embedding_edges(
     model: Transformer, nodes: Sequence[Node], batch: Batch, tokenizer: Tokenizer
 ) -> tuple[GraphEdge, ...]:

@@ -198,7 +198,7 @@ class CircuitGraph:
     def from_json(cls, text: str) -> CircuitGraph:
         return cls.from_data(json.loads(text))
 
-    def networkx(self) -> networkx.DiGraph:
+    def networkx(self) -> networkx.DiGraph[Any]:
         """Edges of every kind. A node is called "1.neuron[37]", as in `.cir`; a text end ("token", text) where the
         circuit begins and ("answer", text) where it ends, so that a token at both ends makes no cycle."""
         import networkx

@@ -62,7 +62,7 @@ class Circuit:
         """Nonzero weights between two kept nodes: the measure of Gao et al. 2025."""
         return self.plain.edge_count
 
-    def graph(self) -> networkx.DiGraph:
+    def graph(self) -> networkx.DiGraph[Any]:
         """Nodes have `layer`, `place`, `index`, `head`, `channel`, `cost` (nats) and `mean`, edges `weight` and `kind`.
         A text is ("token", text) where the circuit begins and ("answer", text) where it ends. Query and key lead on to
         what their head writes (report/edges.py)."""

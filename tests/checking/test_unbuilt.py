@@ -13,7 +13,7 @@ from circuitlang.language.program.load import load_text
 from circuitlang.language.program.vocabulary import FEATURES, INTERVENTIONS, METRICS
 from circuitlang.source.diagnostic import ProgramError
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 LANGUAGE = ROOT / "tests" / "language"
 SPEC = """use "good.task"
 spec s {

@@ -12,7 +12,7 @@ from circuitlang.model.transformer import Attention, Transformer
 from circuitlang.site import OF_HEADS, Node, Place, Site
 from circuitlang.source.diagnostic import CommandError
 
-Change = Callable[[Tensor], Tensor]
+Change = Callable[[Tensor], object]
 """The value of a place -> what stands there instead, of the same shape."""
 
 

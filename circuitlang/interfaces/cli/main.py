@@ -5,6 +5,9 @@ something is undecided or not measured, 70 a bug of ours, 74 standard output cou
 number where one stopped it.
 """
 
+# pyright: reportUnusedImport=false
+# importing the modules of commands adds these to the app
+
 from __future__ import annotations
 
 import errno
@@ -99,7 +102,6 @@ def _command() -> int:
         raise CommandError("the folder in which this runs does not exist any more") from None
     if "--native" not in sys.argv[1:]:
         pin()  # torch is loaded by what follows
-    # importing them adds their commands to the app
     from circuitlang.interfaces.cli import (  # noqa: F401
         author_commands,
         compute_commands,

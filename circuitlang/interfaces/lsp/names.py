@@ -13,14 +13,14 @@ from circuitlang.interfaces.lsp.signatures import choices, names
 from circuitlang.language.syntax import tree
 from circuitlang.source.diagnostic import Span
 
-BLOCKS = {
+BLOCKS: dict[type, str] = {
     tree.Task: "task",
     tree.Corpus: "corpus",
     tree.Model: "model",
     tree.Spec: "spec",
     tree.Bridge: "bridge",
 }
-ITEMS = {tree.Param: "param", tree.Rule: "rule", tree.Draw: "draw", tree.Binding: "binding"}
+ITEMS: dict[type, str] = {tree.Param: "param", tree.Rule: "rule", tree.Draw: "draw", tree.Binding: "binding"}
 NAMES = frozenset({*BLOCKS.values(), "name", "case", "role", "claim"})
 """The kinds of keys that stand for what a file declares; the others are words of the language."""
 MARKS = frozenset({"start", "end"})
@@ -73,7 +73,9 @@ def occurrences(file: tree.File) -> tuple[Occurrence, ...]:
     return tuple(sorted(found, key=lambda occurrence: occurrence.span.start))
 
 
-def _block(item: tree.Task | tree.Corpus | tree.Model | tree.Spec | tree.Bridge, inner: Iterable[Occurrence]):
+def _block(
+    item: tree.Task | tree.Corpus | tree.Model | tree.Spec | tree.Bridge, inner: Iterable[Occurrence]
+) -> Iterator[Occurrence]:
     yield Occurrence(item.name.span, Key(BLOCKS[type(item)], item.name.text), item)
     yield from inner
 

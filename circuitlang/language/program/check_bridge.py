@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from circuitlang.language.program import errors, errors_claim
 from circuitlang.language.program.bridge import Bridge, BridgeLoss, BridgeTraining, Coupling
@@ -64,13 +65,14 @@ def check_bridge(
         found += _without_task(bridge)
     if corpus is None or any(problem.severity == "error" for problem in found):
         return None, found
+    trained: dict[str, Any] = {**train, "corpus": corpus}
     checked = Bridge(
         bridge.name.text,
         bridge.doc.text if bridge.doc else None,
         values["dense"],
         values["sparse"],
         Coupling(**coupling),
-        BridgeTraining(**{**train, "corpus": corpus}),
+        BridgeTraining(**trained),
         BridgeLoss(**loss),
         VerdictSettings(**verdict),
         claims,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from circuitlang.language.program import errors, errors_spec
 from circuitlang.language.program.check_settings import block_sections, find_corpus, section_values
@@ -93,7 +94,8 @@ def check_model(
     architecture = Architecture(**values["architecture"])
     sparsity = Sparsity(**values["sparsity"])
     found += _fits(architecture, sparsity, sections)
-    training = Training(**{**train, "corpus": corpus})
+    trained: dict[str, Any] = {**train, "corpus": corpus}
+    training = Training(**trained)
     doc = model.doc.text if model.doc else None
     text = f"{bare_text(model)}\n{corpus.text}"
     return Recipe(model.name.text, doc, architecture, sparsity, training, text), found

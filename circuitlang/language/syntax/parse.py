@@ -26,7 +26,7 @@ _SUFFIX = {"K": 10**3, "M": 10**6, "G": 10**9}
 _MAX_DIGITS = 18
 
 
-class Build(Transformer_NonRecursive):
+class Build(Transformer_NonRecursive[Token, tree.File]):
     """Of one text. `found`: what is wrong with its names, texts and numbers. Not by recursion: groups nest deeply."""
 
     def __init__(self, source: Source, keywords: frozenset[str]) -> None:

@@ -179,9 +179,13 @@ def fetch(name: str) -> Path:
     except ImportError as error:
         raise CommandError("models of the hub need an extra: pip install 'circuitlang[hub]'") from error
     why = unreachable(ENDPOINT)
-    asked = {"revision": match[2], "allow_patterns": list(FILES), "local_files_only": bool(why)}
     try:
-        return Path(snapshot_download(match[1], **asked))  # what an earlier fetch left needs no network
+        # what an earlier fetch left needs no network
+        return Path(
+            snapshot_download(
+                match[1], revision=match[2], allow_patterns=list(FILES), local_files_only=bool(why)
+            )
+        )
     except Exception as error:  # its own kinds, those of its HTTP library, and the system's
         why = why or str(error).partition("\n")[0]
         raise CommandError(f"cannot fetch {name}: {why}") from error

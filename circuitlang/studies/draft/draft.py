@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,7 +76,7 @@ class _Place:
         own = [d for d in program.warnings if d.span.source.name == str(self.path)]
         return None if own else program.specs[self.frame.name]
 
-    def _reader(self, text: str):
+    def _reader(self, text: str) -> Callable[[Path], bytes]:
         here = self.path.resolve()
         return lambda path: text.encode() if path.resolve() == here else bytes_of(path)
 
