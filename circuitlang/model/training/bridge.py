@@ -167,6 +167,7 @@ class BridgeLoop(Loop):
         value = torch.zeros((), device=self.device)
         rows = self.rows or len(tokens)
         for part, other in zip(tokens.split(rows), others.split(rows), strict=True):
+            other = other if self.shuffled else part
             with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
                 value += bridge_loss(
                     self.bridge, self.joined, self.coefficients, part, other, len(part) / len(tokens)
@@ -204,12 +205,14 @@ def bridge_loss(
     For every site the encoder's and the decoder's squared error over the stream's variance (of the reference text, no
     gradient), and the divergence from the dense model of what goes on in the other model; each tail is back-propagated
     by itself and once. What reaches a sparse model that is trained waits at its streams, and goes on from there once,
-    with its own loss. others: what the sparse model reads; but for the control the same as `tokens`.
+    with its own loss. others: what the sparse model reads, whose tails are then compared with the dense model there
+    (only the control's differ from `tokens`).
     """
     x, read = tokens[:, :-1], others[:, :-1]
     learns = next(joined.sparse.parameters()).requires_grad
     with torch.no_grad():
         truth, dense = streams(joined.dense, x)
+        truth_read = truth if others is tokens else joined.dense(read)
     with torch.set_grad_enabled(learns):
         logits, sparse = streams(joined.sparse, read)
     waiting = [h.detach().requires_grad_(learns) for h in sparse]
@@ -227,8 +230,10 @@ def bridge_loss(
             error = _mean_square(encoded, sparse[number].detach()) / bridge.sparse_variance[place]
             loss = add(error, weigh.encoder * share)
             if weigh.to_sparse:
-                other = joined.sparse(x, entry=(number, encoded))
-                loss = loss + add(divergence(truth.float(), other.float()).mean(), weigh.to_sparse * share)
+                other = joined.sparse(read, entry=(number, encoded))
+                loss = loss + add(
+                    divergence(truth_read.float(), other.float()).mean(), weigh.to_sparse * share
+                )
             loss.backward()
         if weigh.decoder or weigh.to_dense:
             decoded = bridge.decode(number, h)
