@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from circuitlang.language.program.bridge import Bridge
 from circuitlang.language.program.load import project_root
 from circuitlang.language.program.program import Program
 from circuitlang.language.program.spec import Spec
+from circuitlang.model.locate import TRAINED
 from circuitlang.source.diagnostic import CommandError, Source
 from circuitlang.source.progress import Told, quiet
 from circuitlang.storage.atomic import require_writable
@@ -47,7 +49,8 @@ class Options:
 @dataclass(frozen=True)
 class Job:
     """`root`: of the project, from which the model's path counts. `source`: the spec's file, where it is asked for
-    (by a lock, by the files of a report); `folder`: where the report's files go."""
+    (by a lock, by the files of a report); `folder`: where the report's files go. `bridge`: what `spec` was made of, by
+    checking/bridge.py, where the job is about a bridge."""
 
     spec: Spec
     root: Path
@@ -55,6 +58,7 @@ class Job:
     source: Source | None = None
     folder: Path | None = None
     lock: LockMode = "ignore"
+    bridge: Bridge | None = None
 
     @classmethod
     def of(cls, program: Program, spec: Spec, options: Options, lock: LockMode = "ignore") -> Job:
@@ -89,10 +93,16 @@ def lock_mode(update: bool, frozen: bool, no_run: bool, model: str | None, circu
 
 
 def jobs_of(programs: Sequence[Program], options: Options, lock: LockMode, out: Path | None) -> list[Job]:
-    """A job for every spec of the files. `out`: the folder for the report's files of the only one; by default each has
-    its own under runs/. CommandError, before minutes are spent, where there is no spec, where two would write into one
-    folder, or where a lock that is to be written could not be."""
+    """A job for every spec of the files, and for every bridge, which no lock has. `out`: the folder for the report's
+    files of the only one; by default each has its own under runs/. CommandError, before minutes are spent, where there
+    is no spec, where two would write into one folder, or where a lock that is to be written could not be."""
     found = [Job.of(program, spec, options, lock) for program in programs for spec in program.specs.values()]
+    if lock != "freeze" and options.model is None and options.circuit is None:
+        found += [
+            replace(Job.of(program, as_spec(bridge), options), bridge=bridge)
+            for program in programs
+            for bridge in program.bridges.values()
+        ]
     if not found:
         raise CommandError("there is no spec in these files; `check --no-run` checks tasks and corpora")
     if out is not None and len(found) > 1:
@@ -120,3 +130,27 @@ def _folder(job: Job) -> Path:
         (".frozen", job.lock == "freeze"),
     )
     return Path("runs") / f"{job.spec.name}{''.join(part for part, said in asked if said)}"
+
+
+SPARSE = "sparse"
+"""Folder, in a bridge's, of a sparse model that was trained with it."""
+
+
+def as_spec(bridge: Bridge) -> Spec:
+    """What a job about a bridge is told of it: its claims and settings, over its spec's task and circuit, of the first
+    of the spec's seeds. CommandError for a bridge without a spec."""
+    if bridge.spec is None:
+        raise CommandError(f"bridge {bridge.name} has no `spec`, so there are no prompts to judge it on")
+    spec = bridge.spec
+    return replace(
+        spec,
+        name=bridge.name,
+        doc=bridge.doc,
+        verdict=bridge.verdict,
+        claims=bridge.claims,
+        text=f"{spec.text}\n{bridge.text}",
+        span=bridge.span,
+        prune=replace(spec.prune, seeds=spec.prune.seeds[:1]),
+        model=f"{TRAINED}/{bridge.name}/{SPARSE}" if bridge.training.joint else spec.model,
+        recipe=None if bridge.training.joint else spec.recipe,
+    )

@@ -68,7 +68,13 @@ def check_and_write(job: Job) -> Done:
     frozen = usable_lock(job) if job.lock == "freeze" else None
     require_writable(job.folder)
     with alone_in(job.folder):
-        if frozen is not None:
+        beside: dict[str, str | bytes] = {}
+        if job.bridge is not None:
+            from circuitlang.checking.judge_bridge import check_bridge
+
+            report, beside = check_bridge(job)
+            shown, said = None, []
+        elif frozen is not None:
             report, shown, said = check_locked(job, frozen), None, []
         else:
             locked, said = look_at_lock(job.spec, job.path) if job.lock == "look" else (None, [])
@@ -77,7 +83,7 @@ def check_and_write(job: Job) -> Done:
         if job.options.circuit is not None:
             said.append("the circuit was given; none was searched for")
         files, notes = contents(report, shown, str(job.path))
-        write_files(job.folder, files)
+        write_files(job.folder, {**files, **beside})
     said = [f"files in {job.folder}", *notes, *said, *remarks(), *_distrust(job.options)]
     return Done(job, report, said, shown)
 

@@ -18,6 +18,9 @@ Edit = Callable[[Site, Tensor], Tensor]
 Known = dict[Site, Tensor]
 """The values of sites before their edit, as an earlier pass over the same tokens computed them
 (circuit/shared_prefix.py says which of them still hold). A pass takes these, computes the others, and puts them in."""
+Entry = tuple[int, Tensor]
+"""(number, (batch, position, width)): the residual stream in front of the sub-layer of that number, where a pass goes
+on from. Attention of layer i has the number 2i, its MLP 2i + 1; 2 layers is the end."""
 
 
 def unchanged(_site: Site, x: Tensor) -> Tensor:
@@ -282,15 +285,20 @@ class Transformer(nn.Module):
         edit: Edit = unchanged,
         at: Tensor | None = None,
         known: Known | None = None,
+        entry: Entry | None = None,
     ) -> Tensor:
         """(batch, position) token ids -> logits (batch, position, vocabulary).
 
-        With `at`, (batch) positions, only the logits there: (batch, vocabulary). Sites in `known` are not computed.
+        With `at`, (batch) positions, only the logits there: (batch, vocabulary). Sites in `known` are not computed;
+        nor, with an `entry`, is anything before it.
         """
-        residual, beside = self.start(tokens), self.beside(tokens)
-        for attention, mlp in zip(self.attention, self.mlp, strict=True):
-            residual = residual + attention(residual, edit, known, beside)
-            residual = residual + mlp(residual, edit, known, beside)
+        first, residual = (0, self.start(tokens)) if entry is None else entry
+        beside = self.beside(tokens)
+        for layer, (attention, mlp) in enumerate(zip(self.attention, self.mlp, strict=True)):
+            if first <= 2 * layer:
+                residual = residual + attention(residual, edit, known, beside)
+            if first <= 2 * layer + 1:
+                residual = residual + mlp(residual, edit, known, beside)
         residual = edit(Site(self.config.layers, Place.FINAL), residual)
         if at is not None:
             rows = torch.arange(tokens.shape[0], device=tokens.device)

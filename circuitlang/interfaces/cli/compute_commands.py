@@ -266,7 +266,7 @@ def prune(
 
 @app.command()
 def train(
-    file: Annotated[Path, typer.Argument(help="A file with a model block.")],
+    file: Annotated[Path, typer.Argument(help="A file with a model or bridge block.")],
     model: Name = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the model; default models/NAME.")] = None,
     device: DeviceOption = Device.AUTO,
@@ -286,7 +286,7 @@ def train(
     ] = False,
     format: MistakesOption = MistakeFormat.TEXT,
 ) -> None:
-    """Train a model block; continues by itself where an earlier run stopped.
+    """Train a model block, or a bridge block; continues by itself where an earlier run stopped.
 
     On several GPUs or processes: `torchrun --nproc-per-node 2 -m circuitlang train FILE MODEL`
 
@@ -295,14 +295,23 @@ def train(
     from circuitlang.model.training.machine import Machine
     from circuitlang.model.training.processes import speaks
     from circuitlang.report.listing import card_lines
-    from circuitlang.studies import training
+    from circuitlang.studies import bridges, training
 
     machine = Machine(precision.value, rows, compile, shard)
     with watched(lines=True) as told, mistakes_as(format):
-        if cost:
+        bridge = bridges.chosen(file, model)
+        if cost and bridge is None:
             training.cost(file, model, device.value, machine, say)
             return
+        if bridge is not None and (cost or compile or shard):
+            raise CommandError(
+                "--cost, --compile and --shard are for model blocks; a bridge trains in one process"
+            )
         try:
+            if bridge is not None:
+                card = bridges.train_bridge(file, bridge, out, device.value, told, machine)
+                say(bridges.bridge_lines(card))
+                return
             done = training.train(file, model, out, device.value, told, machine, say)
         except KeyboardInterrupt:  # Ctrl-C, or SIGTERM between two steps
             sys.stderr.write("stopped; the same command goes on where it was\n")

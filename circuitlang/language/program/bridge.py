@@ -25,7 +25,8 @@ class Coupling:
 
 @dataclass(frozen=True)
 class BridgeTraining:
-    """`tokens` in all; `batch` in sequences of the models' context; `warmup` is a share of the run."""
+    """`tokens` in all; `batch` in sequences of the models' context; `warmup` is a share of the run. `joint`: the sparse
+    model is trained, too, from what it is on, and the new one lies beside the bridge; else it stays as it is."""
 
     corpus: Corpus
     tokens: int
@@ -33,6 +34,7 @@ class BridgeTraining:
     learning_rate: float = 0.003
     seed: int = 0
     warmup: float = 0.01
+    joint: bool = False
 
 
 @dataclass(frozen=True)

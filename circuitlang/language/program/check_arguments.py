@@ -17,6 +17,7 @@ EXPECTED = {
     "case": "a case of the task",
     "two cases": "two cases, as (double, single)",
     "number": "a number",
+    "site": "a site of the bridge: a whole number from 0 to twice the number of layers",
 }
 
 

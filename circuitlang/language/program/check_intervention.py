@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 from circuitlang.language.program import errors, errors_circuit, errors_claim, errors_spec
 from circuitlang.language.program.check_arguments import EXPECTED
@@ -12,7 +13,7 @@ from circuitlang.language.program.check_circuit import says
 from circuitlang.language.program.hypothesis import ANSWER, Arrow, Port
 from circuitlang.language.program.order import check_order
 from circuitlang.language.program.plugins import find_intervention
-from circuitlang.language.program.signature import InterventionKind
+from circuitlang.language.program.signature import Crossing, InterventionKind
 from circuitlang.language.program.spec import Intervention, Target
 from circuitlang.language.program.subject import Subject, check_port, check_wire
 from circuitlang.language.syntax import tree
@@ -38,7 +39,10 @@ def check_interventions(written: tree.Quantity, subject: Subject) -> list[Interv
 
 
 def _undo(one: Intervention, other: Intervention) -> bool:
-    """Whether the two act on the same values; `keep` acts on what is outside its target."""
+    """Whether the two act on the same values; `keep` acts on what is outside its target, and what is done in one model
+    is nothing to one that is crossed over to."""
+    if "cross" in (one.kind, other.kind):
+        return True
     if "keep" in (one.kind, other.kind):
         return one.kind == other.kind
     same = (one.target, one.each) == (other.target, other.each)
@@ -53,7 +57,14 @@ def _intervention(written: tree.Intervention, case: str | None, subject: Subject
     if subject.block not in kind.blocks:
         subject.found.append(errors_claim.wrong_block(written.kind.span, kind.blocks, subject.block))
         return None
-    act = _each(written, kind, subject) if written.each else _one(written, kind, subject)
+    crossing = any(option.type == "site" for option in kind.options)
+    act = (
+        _crossing(written, kind, subject)
+        if crossing
+        else _each(written, kind, subject)
+        if written.each
+        else _one(written, kind, subject)
+    )
     value = _value(written, kind, subject)
     at, to = _options(written, kind, case, subject)
     named = any(option.name.text == "to" for option in written.options)
@@ -62,7 +73,26 @@ def _intervention(written: tree.Intervention, case: str | None, subject: Subject
     wrong = any(problem.severity == "error" for problem in subject.found[mistakes:])
     if wrong or act is None:
         return None
-    return replace(act, value=value, at=at, to=to)
+    return act if crossing else replace(act, value=value, at=at, to=to)
+
+
+def _crossing(written: tree.Intervention, kind: InterventionKind, subject: Subject) -> Intervention | None:
+    """From one of a bridge's models to the other, at one of its sites or at each."""
+    target = next((form for form in kind.forms if form == spell(written.target)), None)
+    if target is None or written.each:
+        what = f"`each {spell(written.target)}`" if written.each else f"`{spell(written.target)}`"
+        subject.found.append(errors_claim.bad_target(written.target.span, kind.name, what, kind.forms))
+        return None
+    site = None
+    for option in written.options:
+        value = option.value
+        if option.name.text == "at":
+            last = None if subject.layers is None else 2 * subject.layers
+            right = isinstance(value, tree.Int) and 0 <= value.value <= (last or value.value)
+            if not right:
+                subject.found.append(errors_claim.wrong_argument(value.span, "at", EXPECTED["site"]))
+            site = float(value.value) if isinstance(value, tree.Int) else None
+    return Intervention(kind.name, cast("Crossing", target), value=site, span=written.span)
 
 
 def _one(written: tree.Intervention, kind: InterventionKind, subject: Subject) -> Intervention | None:
@@ -203,6 +233,8 @@ def _options(
         elif name in seen:
             first = seen[name].name.span
             subject.found.append(errors.declared_twice("option", option.name.span, first))
+        elif known[name].type == "site":
+            pass  # read where its crossing is
         elif not isinstance(option.value, tree.Name):
             expected = EXPECTED[known[name].type]
             subject.found.append(errors_claim.wrong_argument(option.value.span, name, expected))

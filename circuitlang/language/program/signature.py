@@ -21,7 +21,9 @@ Type = Literal[
     "integer range",
 ]
 Block = Literal["spec", "bridge"]
-Form = Literal["circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE"]
+Crossing = Literal["dense -> sparse", "sparse -> dense"]
+"""From which of a bridge's models the computation changes to which."""
+Form = Literal["circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE"] | Crossing
 """What an intervention can be of. A group counts as a role; `each ROLE` takes its members one at a time."""
 
 
@@ -96,7 +98,7 @@ class Parameter:
     without its name. `kinds`: of which kinds the role can be; empty for any. `choices`: the words of a choice."""
 
     name: str
-    type: Literal["role", "mark", "mark or text", "case", "two cases", "number", "choice"]
+    type: Literal["role", "mark", "mark or text", "case", "two cases", "number", "choice", "site"]
     meaning: str
     required: bool = True
     kinds: tuple[str, ...] = ()
@@ -112,6 +114,7 @@ class Parameter:
             "case": "CASE",
             "two cases": "(CASE, CASE)",
             "number": "NUMBER",
+            "site": "SITE",
             "choice": " or ".join(self.choices),
         }
         text = "ROLE" if self.type == "role" else f"{self.name}={values[self.type]}"

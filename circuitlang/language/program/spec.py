@@ -8,7 +8,7 @@ from typing import Literal
 
 from circuitlang.language.program.hypothesis import Arrow, Circuit, Port
 from circuitlang.language.program.recipe import Recipe
-from circuitlang.language.program.signature import Form
+from circuitlang.language.program.signature import Crossing, Form
 from circuitlang.language.program.task import Task
 from circuitlang.source.diagnostic import Span
 
@@ -48,7 +48,7 @@ class VerdictSettings:
     strict: bool = False  # whether a smaller ratio fails the spec, not only warns
 
 
-Target = Literal["circuit", "random"] | Port | Arrow
+Target = Literal["circuit", "random"] | Port | Arrow | Crossing
 """`circuit`: the pruned circuit; `random`: circuits with as many nodes at the same sites."""
 Argument = Port | str | tuple[str, str] | float
 """Of a metric, by its parameter's type: a role; a mark, a text, a case or a choice; two cases; a number."""
@@ -57,7 +57,8 @@ Argument = Port | str | tuple[str, str] | float
 @dataclass(frozen=True)
 class Intervention:
     """`kind` is a name of the vocabulary's interventions. `each`: what is taken one at a time: the nodes or the edges
-    of the target, which is then `circuit`, or the members of the role that is then the target."""
+    of the target, which is then `circuit`, or the members of the role that is then the target. `value`: of a crossing
+    the number of its site, None for all."""
 
     kind: str
     target: Target

@@ -8,6 +8,7 @@ from typing import get_args
 from circuitlang import site
 from circuitlang.language.program.recipe import Architecture, Sparsity, Training
 from circuitlang.language.program.signature import (
+    Crossing,
     Feature,
     InterventionKind,
     Metric,
@@ -201,6 +202,13 @@ OVER = Parameter(
     required=False,
     choices=("text",),
 )
+SITE = Parameter(
+    "at",
+    "site",
+    "how many sub-layers the first model computes: 0 is in front of the first attention, 1 of the first MLP, and "
+    "so on; left out: the worst of all sites",
+    required=False,
+)
 TO = Parameter("to", "case", "which other case; may be left out where a task has two", required=False)
 METRICS = {
     metric.name: metric
@@ -290,66 +298,51 @@ METRICS = {
                 OVER,
             ),
         ),
-        Metric(
-            "encoder_error",
-            "ratio",
-            "squared error of the encoded residual stream, over the sparse one's variance; the worst site",
-            given="never",
-            blocks=("bridge",),
-            built=False,
+        *(
+            Metric(
+                f"{map_}r_error",
+                "ratio",
+                f"squared error of the {map_}d residual stream, over the {model} one's variance; the worst site",
+                given="never",
+                blocks=("bridge",),
+            )
+            for map_, model in (("encode", "sparse"), ("decode", "dense"))
         ),
-        Metric(
-            "decoder_error",
-            "ratio",
-            "squared error of the decoded residual stream, over the dense one's variance; the worst site",
-            given="never",
-            blocks=("bridge",),
-            built=False,
-        ),
-        Metric(
-            "to_sparse",
-            "nats",
-            "divergence from the dense model when the sparse one goes on from a site; the worst site",
-            given="never",
-            blocks=("bridge",),
-            built=False,
-        ),
-        Metric(
-            "to_dense",
-            "nats",
-            "divergence from the dense model when it goes on from a decoded site; the worst site",
-            given="never",
-            blocks=("bridge",),
-            built=False,
+        *(
+            Metric(
+                name,
+                "nats",
+                f"divergence from the dense model when {what}; the worst site",
+                "never",
+                blocks=("bridge",),
+            )
+            for name, what in (
+                ("to_sparse", "the sparse one goes on from a site"),
+                ("to_dense", "it goes on from a decoded site"),
+            )
         ),
     )
 }
+OF_NODES = ("circuit", "random", "role", "each node", "each ROLE")
+EVERYTHING = ("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE")
 INTERVENTIONS = {
     kind.name: kind
     for kind in (
-        InterventionKind(
-            "keep",
-            "ablate every node outside the target",
-            ("circuit", "random", "role", "each node", "each ROLE"),
-            built=("circuit", "random", "role", "each node", "each ROLE"),
-        ),
+        InterventionKind("keep", "ablate every node outside the target", OF_NODES, built=OF_NODES),
         InterventionKind(
             "drop",
             "ablate the target alone; of an arrow, what goes through it",
-            ("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE"),
+            EVERYTHING,
             options=(AT,),
-            built=("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE", "at"),
+            built=(*EVERYTHING, "at"),
         ),
         InterventionKind(
             "swap",
             "give the target its value in the datapoint's other case",
-            ("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE"),
+            EVERYTHING,
             options=(AT, TO),
             contrast=True,
-            built=(
-                *("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE"),
-                *("at", "to"),
-            ),
+            built=(*EVERYTHING, "at", "to"),
         ),
         InterventionKind(
             "set",
@@ -363,11 +356,11 @@ INTERVENTIONS = {
         InterventionKind(
             "scale",
             "multiply the target's value",
-            ("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE"),
+            EVERYTHING,
             value=ANY,
             nothing=1,
             options=(AT,),
-            built=("circuit", "random", "role", "port", "arrow", "each node", "each edge", "each ROLE", "at"),
+            built=(*EVERYTHING, "at"),
         ),
         InterventionKind(
             "steer",
@@ -380,6 +373,15 @@ INTERVENTIONS = {
             options=(TO,),
             contrast=True,
             blocks=("bridge",),
+            built=("role", "each ROLE", "to"),
+        ),
+        InterventionKind(
+            "cross",
+            "compute the first sub-layers in one model, change over by the bridge, and go on in the other",
+            get_args(Crossing),
+            options=(SITE,),
+            blocks=("bridge",),
+            built=(*get_args(Crossing), "at"),
         ),
     )
 }
@@ -388,6 +390,6 @@ FEATURES = {
     for feature in (
         Feature("arrows", "finding the nodes that a circuit block's arrows join", built=True),
         Feature("together", "several interventions at once", built=True),
-        Feature("bridges", "training a bridge and judging its claims"),
+        Feature("bridges", "training a bridge and judging its claims", built=True),
     )
 }

@@ -27,13 +27,24 @@ BRIDGE_TRAIN = Section(
     (
         *OF_ANY_TRAINING,
         WARMUP,
+        Setting(
+            "joint",
+            "yes or no",
+            "whether the sparse model is trained with the bridge; else it stays as it is",
+        ),
     ),
 )
 BRIDGE_LOSS = Section(
     "loss",
     BridgeLoss,
     (
-        Setting("pretraining", "number", "weight of the sparse model's own loss", low=0, high=1000),
+        Setting(
+            "pretraining",
+            "number",
+            "weight of the sparse model's own loss, where it is trained, too",
+            low=0,
+            high=1000,
+        ),
         Setting("encoder", "number", "weight of the encoders' normalised squared errors", low=0, high=1000),
         Setting("decoder", "number", "weight of the decoders' normalised squared errors", low=0, high=1000),
         Setting(

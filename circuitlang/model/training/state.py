@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from circuitlang.model.training.spread import gathered, laid_out
-from circuitlang.model.transformer import Transformer
 from circuitlang.source.diagnostic import CommandError
 from circuitlang.storage.atomic import replace_whole
 
@@ -21,7 +20,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 
 def write_state(
     path: Path,
-    model: Transformer,
+    model: nn.Module,
     optimizer: torch.optim.AdamW,
     key: str,
     facts: dict[str, Any],
@@ -53,9 +52,7 @@ def _fill(temporary: Path, tensors: dict[str, Tensor], key: str, facts: dict[str
         raise OSError(str(error)) from error
 
 
-def read_state(
-    path: Path, model: Transformer, optimizer: torch.optim.AdamW, key: str
-) -> dict[str, Any] | None:
+def read_state(path: Path, model: nn.Module, optimizer: torch.optim.AdamW, key: str) -> dict[str, Any] | None:
     """Puts a checkpoint's weights and moments in their places; its facts, or None where there is no checkpoint.
 
     Raises CommandError for one of another run, or a damaged one.

@@ -131,13 +131,27 @@ def train(
     are the same but for rounding. Raises CommandError where the loss is no longer a number; the last good checkpoint
     stays. SIGTERM ends the run after the step it comes in, as KeyboardInterrupt, with a checkpoint.
     """
-    training = recipe.training
     steps = steps_of(recipe)
-    loop = Loop(recipe, data, device, machine, processes, start)
-    key = _key(recipe, data, device, machine, start)
-    loop.restore(state, key)
     if not steps:
-        raise CommandError(f"{training.tokens} tokens are not enough for one batch of model {recipe.name}")
+        raise CommandError(
+            f"{recipe.training.tokens} tokens are not enough for one batch of model {recipe.name}"
+        )
+    loop = Loop(recipe, data, device, machine, processes, start)
+    drive(loop, steps, state, _key(recipe, data, device, machine, start), report, stop_after)
+    return Run(loop.whole().eval(), loop.curve, loop.seconds)
+
+
+def drive(
+    loop: Loop,
+    steps: int,
+    state: Path,
+    key: str,
+    report: Callable[[Progress], None],
+    stop_after: int | None = None,
+) -> None:
+    """All steps of a loop, with its checkpoints at `state`; as `train` says."""
+    loop.restore(state, key)
+    processes, tokens = loop.processes, loop.recipe.training.batch * loop.recipe.architecture.context
     started, first = monotonic(), loop.step
     saved, kept = started, first
     ended = False
@@ -152,7 +166,7 @@ def train(
             while loop.step < min(steps, steps if stop_after is None else stop_after):
                 loss = loop.advance(steps)
                 now = monotonic()
-                done = (loop.step - first) * training.batch * recipe.architecture.context
+                done = (loop.step - first) * tokens
                 if processes.first:
                     nonzero = loop.shares(loop.step / steps)[0]
                     report(Progress(loop.step, steps, loss, nonzero, done / max(now - started, 1e-9)))
@@ -165,14 +179,13 @@ def train(
         # Where weights are in pieces, saving takes all processes, and after an interruption the others may not come.
         if loop.sound and loop.step > kept and (ended or not loop.in_pieces):
             save(monotonic())
-    return Run(loop.whole().eval(), loop.curve, loop.seconds)
 
 
 def steps_of(recipe: Recipe) -> int:
     return recipe.training.tokens // (recipe.training.batch * recipe.architecture.context)
 
 
-def _optimizer(model: Transformer, recipe: Recipe) -> torch.optim.AdamW:
+def adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW (0.9, 0.95); decay for matrices only, but for those that are always dense (paper A.1, A.2)."""
     decayed = [p for name, p in model.named_parameters() if p.ndim == 2 and name not in DENSE]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or name in DENSE]
@@ -206,9 +219,7 @@ class Loop:
         processes: Processes,
         start: Checkpoint | None = None,
     ) -> None:
-        self.recipe, self.data, self.device, self.processes = recipe, data, device, processes
-        self.rows = machine.rows
-        self.dtype = precision(device, machine.precision)
+        self.begin(recipe, data, device, machine, processes)
         model = Transformer(config_of(recipe))
         if start is None:
             model.initialise(torch.Generator().manual_seed(recipe.training.seed))
@@ -217,7 +228,15 @@ class Loop:
         self.initial = (1.0, 1.0) if start is None else largest_shares(start.model)
         self.model, self.forward = spread(model.train(), device, machine, processes)
         self.in_pieces = processes.count > 1 and machine.sharded
-        self.optimizer = _optimizer(self.model, recipe)
+        self.optimizer = adamw(self.model, recipe)
+
+    def begin(
+        self, recipe: Recipe, data: TokenData, device: torch.device, machine: Machine, processes: Processes
+    ) -> None:
+        """What a run has whatever is trained in it."""
+        self.recipe, self.data, self.device, self.processes = recipe, data, device, processes
+        self.rows = machine.rows
+        self.dtype = precision(device, machine.precision)
         self.step = 0
         self.seconds = 0.0
         self.before = 0.0  # seconds of the run's earlier pieces
@@ -247,11 +266,15 @@ class Loop:
         if self.step % CURVE_STEPS == 0:
             point = {"step": self.step, "loss": sum(self.recent) / len(self.recent), "nonzero": nonzero}
             if self.step % (CURVE_STEPS * 10) == 0 or self.step == steps:
-                point |= validation_loss(self.model, self.data, self.device)
+                point |= self.validation()
             self.curve.append(point)
             self.recent = []
         self.sound = True
         return value
+
+    def validation(self) -> dict[str, float]:
+        """What a point of the curve has at times: nats per token on text kept out of training."""
+        return validation_loss(self.model, self.data, self.device)
 
     def gradients(self, tokens: Tensor) -> float:
         """(row, position): the whole batch of a step, to the gradients of its mean loss. Returns that."""
