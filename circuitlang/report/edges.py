@@ -137,7 +137,7 @@ def read_graphml(text: str) -> CircuitGraph:
         raise ValueError(f"not a circuit's GraphML: {error}") from error
 
 
-def _from_networkx(read: networkx.DiGraph) -> CircuitGraph:
+def _from_networkx(read: networkx.DiGraph[str]) -> CircuitGraph:
     nodes: list[dict[str, Any]] = [
         {"node": name, "cost": data["cost"], "mean": data["mean"]}
         | {key: data.get(key) for key in ("head", "channel")}

@@ -10,10 +10,10 @@ import torch
 
 from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.intervene import Act, record
-from circuitlang.claims.bridge import Bridged, BridgeMeter, Cross, Pair, Steer
+from circuitlang.claims.bridge_claims import Bridged, BridgeMeter, Cross, Pair, Steer
 from circuitlang.claims.measure import UNTOUCHED, Meter, Setting
 from circuitlang.language.program.load import load
-from circuitlang.model.bridge import Bridge, Joined, sites_of
+from circuitlang.model.bridge_maps import Bridge, Joined, sites_of
 from circuitlang.model.checkpoint import load as load_model
 from circuitlang.model.locate import ZOO
 from circuitlang.model.transformer import unchanged
