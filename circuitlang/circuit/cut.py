@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from circuitlang.circuit.intervene import Act, Edits, Put, ablations, positions, put, record
+from circuitlang.circuit.mask import Constant
 from circuitlang.circuit.plugin_intervention import Plugged
 from circuitlang.model import score
 from circuitlang.model.transformer import Attention, Edit, Transformer
@@ -231,6 +232,8 @@ def rereading(model: Transformer, changes: Iterable[Reread]) -> Transformer:
         *path, matrix = (
             MATRICES[change.source, change.target].format(change.layer).removesuffix(".weight").split(".")
         )
+        if isinstance(model.get_submodule(".".join(path)), Constant):
+            continue  # none of what the sub-layer writes is kept, so that it computes nothing
         changed = shared
         for depth, step in enumerate(path):
             at = ".".join(path[: depth + 1])

@@ -58,6 +58,8 @@ class Edges:
         mask = self._mask(batch)
         shares = {m: share.requires_grad_() for m, share in self._shares(out, left).items()}
         loss = score.loss(score.answer_logits(self._without(shares, mask), batch, mask), batch).mean()
+        if not loss.requires_grad:  # every edge that is left leads to what computes nothing
+            return [0.0] * len(left)
         slopes = torch.autograd.grad(loss, list(shares.values()), allow_unused=True, materialize_grads=True)
         by_matrix = dict(zip(shares, slopes, strict=True))
         return [float(by_matrix[_matrix(e)][e[1].index, e[0].index]) for e in left]

@@ -17,6 +17,7 @@ from circuitlang.circuit.mask import Mask, keeping
 from circuitlang.circuit.unneeded import Edges, unneeded_edges
 from circuitlang.model import score
 from circuitlang.prompts.generate import Generator
+from circuitlang.site import Place
 from circuitlang.storage.cache import Cache
 
 
@@ -52,6 +53,18 @@ def test_edges_of_several_matrices_are_left_out_together(make_model, make_batch,
     alike = replace(batch, tokens=tokens)
     assert torch.allclose(circuit.logits(edges, batch), circuit.logits(edges, alike), atol=1e-4)
     assert not torch.allclose(circuit.logits((), batch), circuit.logits((), alike), atol=1e-2)
+
+
+def test_edges_into_a_sub_layer_that_writes_nothing_cost_nothing(make_model, make_batch, make_stand_ins):
+    model, batch = make_model(3), make_batch(3)
+    stand_ins = make_stand_ins(model.config)
+    whole = Mask({s: torch.ones(model.config.size(s)) for s in stand_ins}, stand_ins).nodes()
+    nodes = [n for n in whole if n.site.place is not Place.ATTN_OUT and n.site.place is not Place.MLP_OUT]
+    circuit = Edges(model, Ablation(stand_ins), nodes)
+    edges = [(edge.source, edge.target) for edge in weight_edges(model, nodes)]
+    assert edges
+    assert circuit.rises((), edges, batch) == [0.0] * len(edges)
+    assert torch.equal(circuit.losses(edges, batch), circuit.losses((), batch))
 
 
 @pytest.mark.parametrize("make", [quotes, lookup])
