@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lark import Lark, UnexpectedInput, UnexpectedToken
 
@@ -58,7 +58,9 @@ def test_strings(literal: str, text: str) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text(st.characters(codec="utf-8")) | st.text(" \n\t\"'\\{}ab"))
+@given(st.text(st.characters(codec="utf-8")) | st.text(" \n\t\"'\\{}ab") | st.text('\n"\\', max_size=8))
+@example('\n"""')
+@example('\n\\"')
 def test_every_text_can_be_written_in_both_quotes(text: str) -> None:
     tokens = [quoted(text), quoted(text, quote='"'), quoted(text, quote="'")]
     if "\n" in text:
