@@ -30,7 +30,6 @@ from time import monotonic, sleep
 from typing import Any
 
 import torch
-from circuitlang.model.interop.export import export
 
 from benchmarks.fuzz_input import Mutator, seeds
 from benchmarks.kills import SPEC
@@ -38,6 +37,7 @@ from benchmarks.planted.circuits import QUOTES, quotes
 from circuitlang.checking import run as _run  # noqa: F401  loaded once, before the copies
 from circuitlang.interfaces.cli.main import main as command
 from circuitlang.model.checkpoint import save
+from circuitlang.model.interop.huggingface import export
 from circuitlang.report.lock import Lock, LockedSpec
 from circuitlang.studies import training  # noqa: F401  loaded, too
 from tests.report.conftest import make_report

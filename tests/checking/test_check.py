@@ -115,7 +115,7 @@ def test_the_files_are_written_and_fit_the_schema(
     program = load_text(SPEC, str(ROOT / "quick.cir"), ROOT)
     folder = tmp_path / "out"
     job = Job.of(program, quick, quickly(cache=cache), "look")
-    _, written, notes = check_and_write(replace(job, folder=folder))
+    _, written, notes, _ = check_and_write(replace(job, folder=folder))
     assert notes[0] == f"files in {folder}"
     names = {path.name for path in folder.iterdir()}
     assert {"report.json", "report.md", "report.html", "circuit.json", "circuit.dot", "exhibit.json"} <= names

@@ -358,12 +358,12 @@ def test_a_whole_check_says_that_the_lock_is_out_of_date(project: Locked, tmp_pa
     program = check_text([project.spec], measure=True)[0][0]
     job = Job.of(program, program.specs["quick"], quickly(cache=project.cache), "look")
     job = replace(job, folder=tmp_path / "out")
-    _, _, notes = check_and_write(job)
+    notes = check_and_write(job).notes
     assert notes[-1].startswith(f"{project.lock} is out of date (spec)")
     project.lock.write_text("x")
-    _, _, notes = check_and_write(job)
+    notes = check_and_write(job).notes
     assert notes[-1].startswith(f"the lock was left aside: {project.lock} is not a lock")
-    _, _, notes = check_and_write(replace(job, lock="renew"))
+    notes = check_and_write(replace(job, lock="renew")).notes
     assert not [note for note in notes if "lock" in note]
     with (
         alone_in(tmp_path / "out"),

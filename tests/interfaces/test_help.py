@@ -9,7 +9,13 @@ import pytest
 from typer.main import get_command
 
 from circuitlang.checking import run as checking
-from circuitlang.interfaces.cli import draft, export, frontier, models, run, status, write  # noqa: F401
+from circuitlang.interfaces.cli import (  # noqa: F401
+    author_commands,
+    compute_commands,
+    models,
+    result_commands,
+    study_commands,
+)
 from circuitlang.interfaces.cli.app import app
 from circuitlang.source.diagnostic import CommandError
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from circuitlang.studies.prune import prune_and_write
 from rich.console import Console
 
 from circuitlang.checking.job import Options
 from circuitlang.interfaces.progress import bar, in_notebook
 from circuitlang.source.diagnostic import CommandError
 from circuitlang.source.progress import quiet
+from circuitlang.studies.prune_spec import prune_and_write
 
 SPEC = Path(__file__).parents[2] / "specs" / "bracket_depth.cir"
 

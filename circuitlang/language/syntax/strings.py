@@ -199,7 +199,9 @@ def _triple_line(line: str, last: bool) -> str:
     """One line inside triple quotes; blanks that an editor or the dedent would drop are escaped."""
     spelled = "".join("'" if c == "'" else '"' if c == '"' else _spelled(c, "") for c in line)
     spelled = spelled.replace('"""', r"\"\"\"")
-    if last and (len(line) - len(line.rstrip('"'))) % 3:  # of the quotes at the end one is left that ends the text
+    if (
+        last and (len(line) - len(line.rstrip('"'))) % 3
+    ):  # of the quotes at the end one is left that ends the text
         spelled = spelled[:-1] + r"\""
     if spelled.endswith(" ") and (not last or not spelled.strip()):
         spelled = spelled[:-1] + r"\x20"

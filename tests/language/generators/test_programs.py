@@ -18,7 +18,7 @@ from tests.language.generators import trees
 from tests.language.generators.programs import programs, tasks
 from tests.language.generators.trees import BLOCKS
 
-ABSTRACT = {"Node", "Item", "Block", "Notes"}
+ABSTRACT = {"Node", "Item", "Block", "Declared", "Notes"}
 QUICK = settings(
     database=None,
     derandomize=True,
