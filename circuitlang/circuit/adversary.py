@@ -7,18 +7,20 @@ A search is trained against it in every second datapoint, and the battery measur
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from circuitlang.circuit.mask import Mask
+from circuitlang.circuit.ablation import Ablation
+from circuitlang.circuit.losses import loss_and_error
+from circuitlang.circuit.mask import Mask, keeping
 from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.encode import Batch
-from circuitlang.site import Site
+from circuitlang.site import Node, Site
 
 SHARES = (0.05, 0.25, 1.0)
 """Of the nodes outside whose return raises the loss: how many of them, the worst first, come back."""
@@ -63,6 +65,24 @@ def worst_part(model: Transformer, mask: Mask, batch: Batch) -> tuple[float, dic
             if (found := _loss(model, tried, mask, batch)) > worst:
                 worst, kept = found, tried
     return worst, {site: part - mask.keep[site] for site, part in kept.items()}
+
+
+def withstands(
+    model: Transformer,
+    ablation: Ablation,
+    nodes: Sequence[Node],
+    seen: Batch,
+    fresh: Batch,
+    bound: float,
+    margin: float,
+) -> bool:
+    """Whether the circuit's mean loss on `fresh` stays under the bound, in nats, by so many standard errors, when what
+    came back was chosen on `seen`. On the prompts that it was chosen on it costs more than on others, by chance."""
+    mask = keeping(nodes, model.config, ablation.of(seen))
+    _, back = worst_part(model, mask, seen)
+    kept = Mask({site: part + back[site] for site, part in mask.keep.items()}, mask.mean).nodes()
+    loss, error = loss_and_error(model, ablation, kept, fresh)
+    return loss + margin * error <= bound
 
 
 @torch.no_grad()

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.ablation import Ablation
-from circuitlang.circuit.adversary import Adversary, allowed, attacked, worst_part
+from circuitlang.circuit.adversary import Adversary, allowed, attacked, withstands
 from circuitlang.circuit.eliminate import ROUGH, STEADY, Draw, by_return, eliminate, every_node
 from circuitlang.circuit.losses import chance, loss_and_error, losses_and_errors
 from circuitlang.circuit.mask import Mask, keeping
@@ -48,6 +48,10 @@ SMOOTH = 0.1
 """Weight of the newest batch in the running mean of the loss that the penalty follows."""
 MARGIN = 3.0
 """The target must be met on `select` by so many standard errors, so that it is met on fresh prompts too."""
+ATTACKED = 64
+"""Datapoints of `train` on which the adversary chooses what comes back where a circuit's size is decided."""
+WITHSTOOD = 256
+"""Datapoints of `select` on which that is measured."""
 BESIDE = 3
 """Sizes on each side of the one in question that are measured with it on all of `select`."""
 GROWN = 4
@@ -161,7 +165,7 @@ def prune(
         if learnt.stopped is not None:  # no penalty has counted yet, so that all of them would end here
             return _nothing(model, ablation, select, learnt, penalty)
         order = eliminate(model, ablation, draw, settings, learnt.nodes, told)
-        results.append(_shortest(model, ablation, select, settings, order, penalty))
+        results.append(_shortest(model, ablation, draw, select, settings, order, penalty))
     best = min(results, key=_rank)
     if best.reached or not fallback:
         return best
@@ -172,9 +176,9 @@ def prune(
         if not grown.reached:
             return best
         order = eliminate(model, ablation, draw, settings, grown.nodes, report)
-        return min(grown, _shortest(model, ablation, select, settings, order, best.penalty), key=_rank)
+        return min(grown, _shortest(model, ablation, draw, select, settings, order, best.penalty), key=_rank)
     order = eliminate(model, ablation, draw, settings, every_node(model, without), report)
-    return min(best, _shortest(model, ablation, select, settings, order, 0.0), key=_rank)
+    return min(best, _shortest(model, ablation, draw, select, settings, order, 0.0), key=_rank)
 
 
 def _converged(
@@ -200,7 +204,7 @@ def _grown(
     """A circuit that misses the target by little, with as many other nodes as it takes to reach it: those first whose
     return lowers the loss most by its gradient."""
     order = [*best.order, *by_return(model, ablation, draw, settings, best.order, without)]
-    return _shortest(model, ablation, select, settings, order[: GROWN * len(best.order)], best.penalty)
+    return _shortest(model, ablation, draw, select, settings, order[: GROWN * len(best.order)], best.penalty)
 
 
 def _rank(result: Pruned) -> tuple[bool, int, float]:
@@ -329,26 +333,34 @@ def _allowed(model: Transformer, ablation: Ablation, without: Sequence[Node]) ->
 def _least_under_attack(
     model: Transformer,
     ablation: Ablation,
+    draw: Draw,
     select: Batch,
     settings: PruneSettings,
     order: Sequence[Node],
     k: int,
 ) -> int:
-    """The shortest prefix of at least k nodes whose loss on the first datapoints of `select` stays low whichever part
-    of the complement comes back; all of the order where none does."""
-    few = next(iter(select.parts(score.PROMPTS_AT_ONCE)))
-    values, bound = ablation.of(few), allowed(settings.loss, chance(few))
-    while k < len(order):
-        loss, _ = worst_part(model, keeping(order[:k], model.config, values), few)
-        if loss <= bound:
-            break
-        k = min(len(order), k + max(1, k // 16))
-    return k
+    """A short prefix of at least k nodes whose loss on `select` stays low, by the margin, under an attack that was
+    chosen on `train`; all of the order where none does."""
+    train = draw(settings.steps * settings.batch, ATTACKED)
+    few = next(iter(select.parts(WITHSTOOD * select.cases)))
+    bound = allowed(settings.loss, chance(few))
+
+    def holds(k: int) -> bool:
+        return withstands(model, ablation, order[:k], train, few, bound, MARGIN)
+
+    low, high = k - 1, k
+    while high < len(order) and not holds(high):
+        low, high = high, min(len(order), high + max(1, high // 16))
+    while high - low > 1 and high > k:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
 
 
 def _shortest(
     model: Transformer,
     ablation: Ablation,
+    draw: Draw,
     select: Batch,
     settings: PruneSettings,
     order: Sequence[Node],
@@ -377,7 +389,7 @@ def _shortest(
 
     k, least = high, 0
     if settings.resamples:
-        k = least = _least_under_attack(model, ablation, select, settings, order, high)
+        k = least = _least_under_attack(model, ablation, draw, select, settings, order, high)
     while not meets(k, up := max(1, k // 16)) and k < len(order):
         k = min(len(order), k + up)
     pace = max(1, k // STEADY) if settings.resamples else 1
