@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.ablation import Ablation
-from circuitlang.circuit.losses import loss_and_error
+from circuitlang.circuit.losses import mean_and_error, outputs
 from circuitlang.circuit.mask import Mask, keeping
 from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
@@ -29,7 +29,13 @@ ROUNDS = 2
 MEMORY = 0.1
 """Weight of the newest batch in the running means of a search's slopes."""
 HELD = 0.6
-"""The share of chance up to which the loss of a circuit may rise under attack, in a search."""
+"""The share of chance up to which a circuit's loss may rise under attack while nodes are learnt and put in order."""
+HALF = 0.5
+"""A circuit must keep at least this share of the model's advantage over chance: below it, most of what the model does
+on these prompts is not the circuit's doing. Every threshold of the battery that is a share follows from it."""
+CLEAR = 5.0
+"""By so many standard errors the circuit that a search takes is better than that on `select`. The battery's interval on
+as many prompts of `test` is three wide on either side, and both samples stray."""
 
 
 def allowed(target: float, chance: float) -> float:
@@ -67,22 +73,29 @@ def worst_part(model: Transformer, mask: Mask, batch: Batch) -> tuple[float, dic
     return worst, {site: part - mask.keep[site] for site, part in kept.items()}
 
 
+@torch.no_grad()
+def needed(model: Transformer, batch: Batch) -> Tensor:
+    """(prompt) the accuracy below which a circuit has failed: HALF of the way from chance to the untouched model."""
+    own = [
+        score.correct(score.answer_logits(model, part), part) for part in batch.parts(score.PROMPTS_AT_ONCE)
+    ]
+    chance = torch.from_numpy(1 / batch.choices).to(own[0])
+    return chance + HALF * (torch.cat(own) - chance)
+
+
+@torch.no_grad()
 def withstands(
-    model: Transformer,
-    ablation: Ablation,
-    nodes: Sequence[Node],
-    seen: Batch,
-    fresh: Batch,
-    bound: float,
-    margin: float,
+    model: Transformer, ablation: Ablation, nodes: Sequence[Node], seen: Batch, fresh: Batch, needed: Tensor
 ) -> bool:
-    """Whether the circuit's mean loss on `fresh` stays under the bound, in nats, by so many standard errors, when what
-    came back was chosen on `seen`. On the prompts that it was chosen on it costs more than on others, by chance."""
+    """Whether the circuit stays right on `fresh` when what came back was chosen on `seen`. On the prompts that it was
+    chosen on it costs more than on others, by chance. needed: (prompt) of `fresh`."""
     mask = keeping(nodes, model.config, ablation.of(seen))
-    _, back = worst_part(model, mask, seen)
+    with torch.enable_grad():
+        _, back = worst_part(model, mask, seen)
     kept = Mask({site: part + back[site] for site, part in mask.keep.items()}, mask.mean).nodes()
-    loss, error = loss_and_error(model, ablation, kept, fresh)
-    return loss + margin * error <= bound
+    right = [score.correct(logits, part) for part, logits in outputs(model, ablation, kept, fresh)]
+    margin, error = mean_and_error(torch.cat(right) - needed, fresh.cases)
+    return margin >= CLEAR * error
 
 
 @torch.no_grad()

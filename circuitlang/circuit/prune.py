@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.ablation import Ablation
-from circuitlang.circuit.adversary import Adversary, allowed, attacked, withstands
+from circuitlang.circuit.adversary import Adversary, allowed, attacked, needed, withstands
 from circuitlang.circuit.eliminate import ROUGH, STEADY, Draw, by_return, eliminate, every_node
 from circuitlang.circuit.losses import chance, loss_and_error, losses_and_errors
 from circuitlang.circuit.mask import Mask, keeping
@@ -339,18 +339,18 @@ def _least_under_attack(
     order: Sequence[Node],
     k: int,
 ) -> int:
-    """A short prefix of at least k nodes whose loss on `select` stays low, by the margin, under an attack that was
-    chosen on `train`; all of the order where none does."""
+    """A short prefix of at least k nodes that stays right on `select` under an attack chosen on `train`; all of the
+    order where none does."""
     train = draw(settings.steps * settings.batch, ATTACKED)
     few = next(iter(select.parts(WITHSTOOD * select.cases)))
-    bound = allowed(settings.loss, chance(few))
+    least = needed(model, few)
 
     def holds(k: int) -> bool:
-        return withstands(model, ablation, order[:k], train, few, bound, MARGIN)
+        return withstands(model, ablation, order[:k], train, few, least)
 
     low, high = k - 1, k
     while high < len(order) and not holds(high):
-        low, high = high, min(len(order), high + max(1, high // 16))
+        low, high = high, min(len(order), high + max(1, high // 4))
     while high - low > 1 and high > k:
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle, high)
