@@ -48,10 +48,9 @@ SMOOTH = 0.1
 """Weight of the newest batch in the running mean of the loss that the penalty follows."""
 MARGIN = 3.0
 """The target must be met on `select` by so many standard errors, so that it is met on fresh prompts too."""
-ATTACKED = 64
-"""Datapoints of `train` on which the adversary chooses what comes back where a circuit's size is decided."""
-WITHSTOOD = 256
-"""Datapoints of `select` on which that is measured."""
+BATTERY, ATTACKED = 32, 64
+"""Datapoints on which an attack is chosen where a circuit's size is decided: of `select`, those that the battery chooses
+on, and of `train`. It is measured on the second half of `select`."""
 BESIDE = 3
 """Sizes on each side of the one in question that are measured with it on all of `select`."""
 GROWN = 4
@@ -339,14 +338,14 @@ def _least_under_attack(
     order: Sequence[Node],
     k: int,
 ) -> int:
-    """A short prefix of at least k nodes that stays right on `select` under an attack chosen on `train`; all of the
-    order where none does."""
-    train = draw(settings.steps * settings.batch, ATTACKED)
-    few = next(iter(select.parts(WITHSTOOD * select.cases)))
-    least = needed(model, few)
+    """A short prefix of at least k nodes that stays right under attacks chosen on other prompts; all of the order where
+    none does. One of them is chosen where the battery chooses its own."""
+    *_, fresh = half, *_ = select.parts(-(-select.datapoints // 2) * select.cases)
+    attacks = next(iter(half.parts(BATTERY * half.cases))), draw(settings.steps * settings.batch, ATTACKED)
+    least = needed(model, fresh)
 
     def holds(k: int) -> bool:
-        return withstands(model, ablation, order[:k], train, few, least)
+        return all(withstands(model, ablation, order[:k], seen, fresh, least) for seen in attacks)
 
     low, high = k - 1, k
     while high < len(order) and not holds(high):
