@@ -49,8 +49,8 @@ SMOOTH = 0.1
 MARGIN = 3.0
 """The target must be met on `select` by so many standard errors, so that it is met on fresh prompts too."""
 BATTERY, ATTACKED = 32, 64
-"""Datapoints on which an attack is chosen where a circuit's size is decided: of `select`, those that the battery chooses
-on, and of `train`. It is measured on the second half of `select`."""
+"""Datapoints on which attacks are chosen where a circuit's size is decided: of `select`, those that the battery chooses
+on, and of `train`. They are measured on the second half of `select`."""
 BESIDE = 3
 """Sizes on each side of the one in question that are measured with it on all of `select`."""
 GROWN = 4
@@ -340,8 +340,9 @@ def _least_under_attack(
 ) -> int:
     """A short prefix of at least k nodes that stays right under attacks chosen on other prompts; all of the order where
     none does. One of them is chosen where the battery chooses its own."""
-    *_, fresh = half, *_ = select.parts(-(-select.datapoints // 2) * select.cases)
-    attacks = next(iter(half.parts(BATTERY * half.cases))), draw(settings.steps * settings.batch, ATTACKED)
+    halves = list(select.parts(-(-select.datapoints // 2) * select.cases))
+    alike = next(iter(halves[0].parts(BATTERY * select.cases)))
+    attacks, fresh = (alike, draw(settings.steps * settings.batch, ATTACKED)), halves[-1]
     least = needed(model, fresh)
 
     def holds(k: int) -> bool:
