@@ -84,7 +84,8 @@ def test_all_of_a_model_withstands_any_attack_and_none_of_it_does_not(planted_mo
     values, seen, fresh = Ablation(make_stand_ins(model.config)), draw(0, 16), draw(16, 64)
     own = score.correct(score.answer_logits(model, fresh), fresh)
     least = needed(model, fresh)
-    assert least.tolist() == pytest.approx(((torch.from_numpy(1 / fresh.choices) + own) / 2).tolist())
+    chance = torch.from_numpy(1 / fresh.choices)
+    assert least.tolist() == pytest.approx((0.25 * chance + 0.75 * own).tolist())
     assert float(own.mean()) > 0.9
     assert withstands(model, values, every_node(model), seen, fresh, least)
     assert not withstands(model, values, [], seen, fresh, least)
