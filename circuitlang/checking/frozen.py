@@ -105,8 +105,7 @@ def put_in(
     from circuitlang.circuit.extract import extract, weight_edges
     from circuitlang.circuit.find import SELECTED, Found
     from circuitlang.circuit.losses import mean_and_error, per_prompt_loss
-    from circuitlang.circuit.prune import Pruned
-    from circuitlang.circuit.shortest import MARGIN
+    from circuitlang.circuit.prune import MARGIN, Pruned
     from circuitlang.model.score import PROMPTS_AT_ONCE
 
     model, nodes = finder.checkpoint.model, known.kept

@@ -7,20 +7,18 @@ A search is trained against it in every second datapoint, and the battery measur
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from circuitlang.circuit.ablation import Ablation
-from circuitlang.circuit.losses import outputs
-from circuitlang.circuit.mask import Mask, keeping
+from circuitlang.circuit.mask import Mask
 from circuitlang.model import score
 from circuitlang.model.transformer import Transformer
 from circuitlang.prompts.encode import Batch
-from circuitlang.site import Node, Site
+from circuitlang.site import Site
 
 SHARES = (0.05, 0.25, 1.0)
 """Of the nodes outside whose return raises the loss: how many of them, the worst first, come back."""
@@ -29,12 +27,7 @@ ROUNDS = 2
 MEMORY = 0.1
 """Weight of the newest batch in the running means of a search's slopes."""
 HELD = 0.6
-"""The share of chance up to which a circuit's loss may rise under attack while nodes are learnt and put in order."""
-HALF = 0.5
-"""A circuit must keep at least this share of the model's advantage over chance: below it, most of what the model does
-on these prompts is not the circuit's doing. Every threshold of the battery that is a share follows from it."""
-MORE = 0.75
-"""The same of a search, on `select`: `test` has held-out values that no search has seen, on which circuits do worse."""
+"""The share of chance up to which the loss of a circuit may rise under attack, in a search."""
 
 
 def allowed(target: float, chance: float) -> float:
@@ -70,30 +63,6 @@ def worst_part(model: Transformer, mask: Mask, batch: Batch) -> tuple[float, dic
             if (found := _loss(model, tried, mask, batch)) > worst:
                 worst, kept = found, tried
     return worst, {site: part - mask.keep[site] for site, part in kept.items()}
-
-
-@torch.no_grad()
-def needed(model: Transformer, batch: Batch) -> Tensor:
-    """(prompt) the accuracy that a search asks for: MORE of the way from chance to the untouched model."""
-    own = [
-        score.correct(score.answer_logits(model, part), part) for part in batch.parts(score.PROMPTS_AT_ONCE)
-    ]
-    chance = torch.from_numpy(1 / batch.choices).to(own[0])
-    return chance + MORE * (torch.cat(own) - chance)
-
-
-@torch.no_grad()
-def withstands(
-    model: Transformer, ablation: Ablation, nodes: Sequence[Node], seen: Batch, fresh: Batch, needed: Tensor
-) -> bool:
-    """Whether the circuit stays right on `fresh` when what came back was chosen on `seen`. On the prompts that it was
-    chosen on it costs more than on others, by chance. needed: (prompt) of `fresh`."""
-    mask = keeping(nodes, model.config, ablation.of(seen))
-    with torch.enable_grad():
-        _, back = worst_part(model, mask, seen)
-    kept = Mask({site: part + back[site] for site, part in mask.keep.items()}, mask.mean).nodes()
-    right = [score.correct(logits, part) for part, logits in outputs(model, ablation, kept, fresh)]
-    return float((torch.cat(right) - needed).double().mean()) >= 0
 
 
 @torch.no_grad()

@@ -26,8 +26,7 @@ from circuitlang.circuit.eliminate import RANKED
 from circuitlang.circuit.extract import bare, extract
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.losses import loss_and_error
-from circuitlang.circuit.prune import Pruned, Stopped, prune
-from circuitlang.circuit.shortest import MARGIN
+from circuitlang.circuit.prune import MARGIN, Pruned, Stopped, prune
 from circuitlang.circuit.unneeded import Edge, Edges, unneeded_edges
 from circuitlang.language.program.spec import Ablate, PruneSettings
 from circuitlang.model.checkpoint import Checkpoint

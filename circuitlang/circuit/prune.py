@@ -31,11 +31,10 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.ablation import Ablation
-from circuitlang.circuit.adversary import Adversary, allowed, attacked
-from circuitlang.circuit.eliminate import ROUGH, Draw, by_return, eliminate, every_node
-from circuitlang.circuit.losses import chance, loss_and_error
+from circuitlang.circuit.adversary import Adversary, allowed, attacked, worst_part
+from circuitlang.circuit.eliminate import ROUGH, STEADY, Draw, by_return, eliminate, every_node
+from circuitlang.circuit.losses import chance, loss_and_error, losses_and_errors
 from circuitlang.circuit.mask import Mask, keeping
-from circuitlang.circuit.shortest import Sizes
 from circuitlang.language.program.spec import PruneSettings
 from circuitlang.model import score
 from circuitlang.model.config import Config
@@ -47,6 +46,10 @@ INITIAL, NOISE = 0.1, 0.01
 """tau starts at N(INITIAL, NOISE): just above the threshold, so that every node is kept at first (Table 2)."""
 SMOOTH = 0.1
 """Weight of the newest batch in the running mean of the loss that the penalty follows."""
+MARGIN = 3.0
+"""The target must be met on `select` by so many standard errors, so that it is met on fresh prompts too."""
+BESIDE = 3
+"""Sizes on each side of the one in question that are measured with it on all of `select`."""
 GROWN = 4
 """A circuit that misses the target by little is looked for among so many times as many nodes."""
 GENTLE = 0.25
@@ -145,7 +148,6 @@ def prune(
     all nodes it takes minutes. Deterministic for equal arguments and thread counts. Raises ValueError for a node that
     the model does not have.
     """
-    sizes = Sizes(model, ablation, draw, select, settings)
     results, strict = [], settings.resamples and not fallback
     for number, penalty in enumerate(settings.penalty):
         share = number / len(settings.penalty)
@@ -159,20 +161,20 @@ def prune(
         if learnt.stopped is not None:  # no penalty has counted yet, so that all of them would end here
             return _nothing(model, ablation, select, learnt, penalty)
         order = eliminate(model, ablation, draw, settings, learnt.nodes, told)
-        results.append(_shortest(sizes, order, penalty))
+        results.append(_shortest(model, ablation, select, settings, order, penalty))
     best = min(results, key=_rank)
     if best.reached or not fallback:
         return best
     if best.loss <= _near(settings.loss, chance(select)):  # nothing that is needed was lost
         if settings.resamples:  # under noise the gradient of a node's return says little
             return best
-        grown = _grown(sizes, best, without)
+        grown = _grown(model, ablation, draw, select, settings, best, without)
         if not grown.reached:
             return best
         order = eliminate(model, ablation, draw, settings, grown.nodes, report)
-        return min(grown, _shortest(sizes, order, best.penalty), key=_rank)
+        return min(grown, _shortest(model, ablation, select, settings, order, best.penalty), key=_rank)
     order = eliminate(model, ablation, draw, settings, every_node(model, without), report)
-    return min(best, _shortest(sizes, order, 0.0), key=_rank)
+    return min(best, _shortest(model, ablation, select, settings, order, 0.0), key=_rank)
 
 
 def _converged(
@@ -186,11 +188,19 @@ def _converged(
     return replace(learnt, stopped=Stopped(settings.steps, settings.steps, loss, settings.loss))
 
 
-def _grown(sizes: Sizes, best: Pruned, without: Sequence[Node]) -> Pruned:
+def _grown(
+    model: Transformer,
+    ablation: Ablation,
+    draw: Draw,
+    select: Batch,
+    settings: PruneSettings,
+    best: Pruned,
+    without: Sequence[Node],
+) -> Pruned:
     """A circuit that misses the target by little, with as many other nodes as it takes to reach it: those first whose
     return lowers the loss most by its gradient."""
-    others = by_return(sizes.model, sizes.ablation, sizes.draw, sizes.settings, best.order, without)
-    return _shortest(sizes, [*best.order, *others][: GROWN * len(best.order)], best.penalty)
+    order = [*best.order, *by_return(model, ablation, draw, settings, best.order, without)]
+    return _shortest(model, ablation, select, settings, order[: GROWN * len(best.order)], best.penalty)
 
 
 def _rank(result: Pruned) -> tuple[bool, int, float]:
@@ -316,7 +326,63 @@ def _allowed(model: Transformer, ablation: Ablation, without: Sequence[Node]) ->
     return 1 - torch.cat([out.keep[site] for site in model.config.sites()])
 
 
-def _shortest(sizes: Sizes, order: Sequence[Node], penalty: float) -> Pruned:
-    found = sizes.shortest(order)
-    nodes = tuple(sorted(found.order[: found.size]))
-    return Pruned(nodes, found.loss, found.error, found.reached, penalty, found.curve, found.order)
+def _least_under_attack(
+    model: Transformer,
+    ablation: Ablation,
+    select: Batch,
+    settings: PruneSettings,
+    order: Sequence[Node],
+    k: int,
+) -> int:
+    """The shortest prefix of at least k nodes whose loss on the first datapoints of `select` stays low whichever part
+    of the complement comes back; all of the order where none does."""
+    few = next(iter(select.parts(score.PROMPTS_AT_ONCE)))
+    values, bound = ablation.of(few), allowed(settings.loss, chance(few))
+    while k < len(order):
+        loss, _ = worst_part(model, keeping(order[:k], model.config, values), few)
+        if loss <= bound:
+            break
+        k = min(len(order), k + max(1, k // 16))
+    return k
+
+
+def _shortest(
+    model: Transformer,
+    ablation: Ablation,
+    select: Batch,
+    settings: PruneSettings,
+    order: Sequence[Node],
+    penalty: float,
+) -> Pruned:
+    """The shortest prefix of the order whose loss on `select` is under the target by the margin.
+
+    Bisection over k, on the first datapoints alone; then on all of them, from where that ended up to the first k that
+    meets the target there and down while the next smaller does too.
+    """
+    rough = next(iter(select.parts(ROUGH * select.cases)))
+    low, high = 0, len(order)
+    while high - low > 1:
+        middle = (low + high) // 2
+        now, _ = loss_and_error(model, ablation, order[:middle], rough)
+        low, high = (low, middle) if now <= settings.loss else (middle, high)
+    seen: dict[int, tuple[float, float]] = {}
+
+    def meets(k: int, pace: int) -> bool:
+        if k not in seen:  # with its neighbours, for which the values of ablated nodes are then at hand
+            near = (k + away * pace for away in range(-BESIDE, BESIDE + 1))
+            wanted = sorted({each for each in near if 0 < each <= len(order)} - seen.keys() | {k})
+            circuits = [order[:each] for each in wanted]
+            seen.update(zip(wanted, losses_and_errors(model, ablation, circuits, select), strict=True))
+        return seen[k][0] + MARGIN * seen[k][1] <= settings.loss
+
+    k, least = high, 0
+    if settings.resamples:
+        k = least = _least_under_attack(model, ablation, select, settings, order, high)
+    while not meets(k, up := max(1, k // 16)) and k < len(order):
+        k = min(len(order), k + up)
+    pace = max(1, k // STEADY) if settings.resamples else 1
+    while meets(k, pace) and k - pace >= max(1, least) and meets(k - pace, pace):
+        k -= pace
+    loss, error = seen[k]
+    curve = tuple((k, seen[k][0]) for k in sorted(seen))
+    return Pruned(tuple(sorted(order[:k])), loss, error, meets(k, pace), penalty, curve, tuple(order))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from circuitlang.circuit import eliminate as module
 from circuitlang.circuit.ablation import Ablation
-from circuitlang.circuit.adversary import Adversary, attacked, needed, returned, withstands, worst_part
+from circuitlang.circuit.adversary import Adversary, attacked, returned, worst_part
 from circuitlang.circuit.eliminate import eliminate, every_node
 from circuitlang.circuit.mask import Mask
 from circuitlang.language.program.spec import PruneSettings
@@ -77,18 +77,6 @@ def test_what_is_left_out_is_left_out_under_attack_too(planted_model, make_stand
     survivors, values = every_node(model)[::3], Ablation(make_stand_ins(model.config))
     eliminate(model, values, draw, steps, survivors, lambda stage, share: None)
     assert measured
-
-
-def test_all_of_a_model_withstands_any_attack_and_none_of_it_does_not(planted_model, make_stand_ins):
-    model, draw = planted_model
-    values, seen, fresh = Ablation(make_stand_ins(model.config)), draw(0, 16), draw(16, 64)
-    own = score.correct(score.answer_logits(model, fresh), fresh)
-    least = needed(model, fresh)
-    chance = torch.from_numpy(1 / fresh.choices)
-    assert least.tolist() == pytest.approx((0.25 * chance + 0.75 * own).tolist())
-    assert float(own.mean()) > 0.9
-    assert withstands(model, values, every_node(model), seen, fresh, least)
-    assert not withstands(model, values, [], seen, fresh, least)
 
 
 def test_every_second_datapoint_of_a_search_is_attacked(make_batch):

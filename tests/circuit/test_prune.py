@@ -13,7 +13,6 @@ from circuitlang.circuit.eliminate import eliminate
 from circuitlang.circuit.losses import per_prompt_loss
 from circuitlang.circuit.mask import keeping
 from circuitlang.circuit.prune import learn, prune, step
-from circuitlang.circuit.shortest import MARGIN
 from circuitlang.language.program.spec import PruneSettings
 from circuitlang.model import score
 from circuitlang.prompts.encode import NO_FOIL
@@ -48,7 +47,7 @@ def test_the_planted_circuit_is_found(problem, found, planted_nodes):
 
 
 def test_it_keeps_its_word(problem, found):
-    assert found.loss + MARGIN * found.error <= SETTINGS.loss
+    assert found.loss + module.MARGIN * found.error <= SETTINGS.loss
     assert math.isclose(found.loss, loss_of(problem, found.nodes), abs_tol=1e-5)
     values = per_prompt_loss(problem[0], problem[1], found.nodes, problem[3])
     pairs = values.double().view(-1, 2).mean(1)

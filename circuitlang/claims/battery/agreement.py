@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
-from circuitlang.circuit.adversary import HALF
 from circuitlang.circuit.norms import logits_with_scales, scales_of
 from circuitlang.circuit.unneeded import Edges
 from circuitlang.claims.battery.check_result import Answer, Threshold
-from circuitlang.claims.battery.runs import LOOKED, VARIED, Context, counted, over_cases
+from circuitlang.claims.battery.runs import HALF, LOOKED, VARIED, Context, counted, over_cases
 from circuitlang.claims.interval import Values
 from circuitlang.claims.look import Table
 from circuitlang.claims.measure import CHUNK

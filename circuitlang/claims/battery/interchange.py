@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from circuitlang.circuit.adversary import HALF
 from circuitlang.circuit.intervene import behind_pattern, pattern, record
 from circuitlang.circuit.mask import compact
 from circuitlang.claims.battery.check_result import Answer, Threshold
-from circuitlang.claims.battery.runs import VARIED, Context, Run, counted, over_cases, worst_outcome
+from circuitlang.claims.battery.runs import HALF, VARIED, Context, Run, counted, over_cases, worst_outcome
 from circuitlang.claims.interval import Values
 from circuitlang.claims.measure import CHUNK
 from circuitlang.claims.verdict import Interval, Outcome

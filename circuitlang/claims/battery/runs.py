@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from circuitlang.circuit.ablation import Ablation
-from circuitlang.circuit.adversary import HALF
 from circuitlang.circuit.find import Finder
 from circuitlang.circuit.graph import CircuitGraph
 from circuitlang.circuit.mask import Mask, compact, keeping
@@ -30,6 +29,9 @@ from circuitlang.prompts.prompt import Split
 from circuitlang.site import Node, Site
 from circuitlang.source.diagnostic import Unmeasurable
 
+HALF = 0.5
+"""A circuit must keep at least this share of the model's advantage over chance: below it, most of what the model does
+on these prompts is not the circuit's doing. Every threshold of the battery that is a share follows from it."""
 LOOKED = 512
 """Datapoints of `test` for the circuit as it is: those of a claim's first look, unless the spec says otherwise."""
 VARIED = 256
