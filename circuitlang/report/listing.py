@@ -40,6 +40,8 @@ def card_lines(card: Mapping[str, Any]) -> Iterator[str]:
     imported = card.get("imported") or {}
     for name, digest in imported.get("files", {}).items():
         yield f"  {visible(name)}: SHA-256 {visible(digest)}"
+    if more := imported.get("rows_without_token"):
+        yield f"  {more:,} of its tokens stand for no text"
     if card.get("text"):
         yield f"  means are taken over {visible(str(card['text']))}"
     for name, loss in card.get("validation_loss", {}).items():
