@@ -148,6 +148,16 @@ def name_data(layers: int) -> list[dict[str, str | None]]:
     ]
 
 
+def size_of(nodes: int, total: int, reached: bool | None) -> str:
+    """How many nodes a circuit has. None of them means one of two things, which `reached` tells apart: whether its loss
+    is within the target."""
+    if nodes or reached is None:
+        return f"{nodes:,} of {total:,} nodes"
+    if reached:
+        return f"none of {total:,} nodes is needed: the target is met with everything ablated"
+    return f"no circuit was found among {total:,} nodes"
+
+
 def graph_lines(graph: CircuitGraph) -> Iterator[str]:
     """A circuit's nodes with what each costs, and its connections."""
     yield f"{graph.node_count:,} of {graph.total_nodes:,} nodes, {graph.edge_count:,} edges between them"

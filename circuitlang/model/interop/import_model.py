@@ -63,7 +63,8 @@ def bring(
         card = {"name": name, "doc": f"imported from {found.layout}", "imported": imported, "text": source}
         reference = reference_rows(found.tokenizer, documents, min(LENGTH, found.config.context))
     require_writable(out.parent)
-    with tempfile.TemporaryDirectory(prefix=".import-", dir=out.parent) as scratch:
+    near = next(folder for folder in out.absolute().parents if folder.exists())
+    with tempfile.TemporaryDirectory(prefix=".import-", dir=near) as scratch:
         made = Path(scratch) / "model"
         write_whole(Path(scratch) / TOKENS, found.tokenizer.to_json())
         job = {
