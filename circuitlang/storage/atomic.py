@@ -157,7 +157,8 @@ def require_writable(folder: Path) -> None:
         why = reason_of(error.__cause__) if isinstance(error.__cause__, OSError) else str(error)
         raise CommandError(f"cannot write into the folder {folder}: {why}") from None
     finally:
-        probe.unlink(missing_ok=True)
+        with suppress(OSError):
+            probe.unlink()
         _remove_empty(missing)
 
 

@@ -131,7 +131,7 @@ def watched(lines: bool = False, kept: str = "") -> Iterator[Told]:
             with bar() as told:
                 yield told
     except BaseException as error:
-        if kept:
+        if kept and not isinstance(error, Exception):  # a signal
             error.add_note(kept)
         raise
 
