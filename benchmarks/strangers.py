@@ -1,10 +1,11 @@
 """Hostile inputs through the command itself: `python -m benchmarks.strangers --count 1000 --seed 0`.
 
 Each run is a process of its own, copied (fork) from one that has loaded everything: a mutated program, model folder,
-report, lock or circuit, a name, an odd environment, or a check that a signal ends. What is asked of every run: an exit
-status that the command has (never 70, no signal of a crash), little processor time, less than a gigabyte, no control
-characters and no commands to a CI runner in what it prints, no half-written file, and no process that is left behind.
-Prints how many of each kind held; the exit status is 1 where one did not, and the inputs of those are in `--keep`.
+report, lock or circuit, a name, an odd environment, a session with the language server, or a check that a signal ends.
+What is asked of every run: an exit status that the command has (never 70, no signal of a crash), little processor
+time, less than a gigabyte, no control characters and no commands to a CI runner in what it prints, no half-written
+file, and no process that is left behind. Prints how many of each kind held; the exit status is 1 where one did not,
+and the inputs of those are in `--keep`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -36,6 +38,7 @@ from benchmarks.kills import SPEC
 from benchmarks.planted.circuits import QUOTES, quotes
 from circuitlang.checking import run as _run  # noqa: F401  loaded once, before the copies
 from circuitlang.interfaces.cli.main import main as command
+from circuitlang.interfaces.lsp import server as _server  # noqa: F401  loaded, too
 from circuitlang.model.checkpoint import save
 from circuitlang.model.interop.huggingface import export
 from circuitlang.report.lock import Lock, LockedSpec
@@ -64,6 +67,7 @@ class Run:
     before: Callable[[], object] = lambda: None
     kill: tuple[float, int] | None = None
     statuses: Sequence[int] = STATUSES
+    after: Callable[[Path], Sequence[str]] = lambda place: ()  # what is wrong with what it left there
 
 
 def done(run: Run, place: Path) -> list[str]:
@@ -86,7 +90,7 @@ def done(run: Run, place: Path) -> list[str]:
         sleep(0.002)
     raised = place.parent / "raised"
     printed = out.read_text("utf-8", "replace") + (raised.read_text() if raised.exists() else "")
-    return [*_wrong(run, *ended, limit, printed), *_left(child, place)]
+    return [*_wrong(run, *ended, limit, printed), *_left(child, place), *run.after(place)]
 
 
 def _become(run: Run, place: Path, out: Path) -> None:
@@ -268,8 +272,91 @@ def signals(place: Path, draw: random.Random, number: int) -> Run:
     return Run(arguments, False, environment, kill=(draw.random() * 8, sent), statuses=ways)
 
 
+def editors(place: Path, draw: random.Random, number: int) -> Run:
+    """A session with the language server: mutated texts, edits, and requests whose parameters may be anything."""
+    if draw.random() < 0.7:
+        (place / "pyproject.toml").touch()
+    uri = (place / "open.cir").as_uri()
+    for name in ("open.cir", "beside.task"):
+        (place / name).write_bytes(Mutator().mutate(draw.choice(seeds()), number))
+    messages: list[dict[str, Any]] = [
+        {"id": 0, "method": "initialize", "params": {"processId": None, "rootUri": None, "capabilities": {}}},
+        {"method": "initialized", "params": {}},
+    ]
+
+    def say(method: str, harm: float = 0.1, **params: Any) -> None:
+        whole: Any = {"textDocument": {"uri": uri, "version": len(messages)}, **params}
+        if draw.random() < harm:
+            with suppress(ValueError):
+                whole = json.loads(changed(json.dumps(whole).encode(), draw))
+        number = {"id": len(messages)} if method not in _TOLD else {}
+        messages.append({**number, "method": f"textDocument/{method}", "params": whole})
+
+    text = Mutator().mutate(draw.choice(seeds()), number + 1).decode("utf-8", "replace")
+    document = {"uri": uri, "languageId": "circuitlang", "version": 1, "text": text}
+    say("didOpen", 0.05, textDocument=document)
+    for _ in range(draw.randint(1, 12)):
+        start, end = ({"line": draw.randint(0, 40), "character": draw.randint(0, 60)} for _ in range(2))
+        where = {"position": start, "range": {"start": start, "end": end}, "context": {"diagnostics": []}}
+        if draw.random() < 0.4:
+            new = draw.choice([*HOSTILE.values(), "", "{", "\f", "\u2028", 'model = "' + "x" * 300 + '"\n'])
+            say("didChange", contentChanges=[{"range": where["range"], "text": new}])
+        else:
+            options = {
+                "options": {"tabSize": 2, "insertSpaces": True},
+                "newName": draw.choice(["b", "", *HOSTILE.values()]),
+            }
+            say(
+                draw.choice(_ASKED),
+                **{**where, "context": {**where["context"], "includeDeclaration": True, "triggerKind": 1}},
+                **options,
+            )
+    messages += [{"id": len(messages), "method": "shutdown"}, {"method": "exit"}]
+    bodies = [json.dumps({"jsonrpc": "2.0", **message}).encode() for message in messages]
+    (place.parent / "asked").write_bytes(
+        b"".join(b"Content-Length: %d\r\n\r\n%s" % (len(b), b) for b in bodies)
+    )
+
+    def before() -> None:
+        for number, name, way in ((0, "asked", os.O_RDONLY), (1, "answered", _NEW), (2, "logged", _NEW)):
+            os.dup2(os.open(place.parent / name, way), number)
+        sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
+
+    def after(_: Path) -> list[str]:
+        frames = re.split(
+            rb"Content-Length: \d+\r\n(?:[^\r\n]+\r\n)*\r\n", (place.parent / "answered").read_bytes()
+        )
+        found = {whole.get("id"): whole for whole in map(json.loads, frames[1:]) if "method" not in whole}
+        asked = {message["id"]: message["method"] for message in messages if "id" in message}
+        missing = [method for key, method in asked.items() if key not in found]
+        inner = [
+            f"{asked.get(key)}: {each['error']}"
+            for key, each in found.items()
+            if _code(each) == _INTERNAL_ERROR
+        ]
+        # what the library says of requests that are wrong has no code of ours in it but the server's own
+        ours = re.findall(
+            r'File "[^"]*(circuitlang/(?!interfaces/lsp/server)[^\n]*)', (place.parent / "logged").read_text()
+        )
+        return [f"no answer to {', '.join(missing)}"] * bool(missing) + inner + ours
+
+    return Run(["lsp"], before=before, after=after, statuses=(0,))
+
+
+def _code(answer: Mapping[str, Any]) -> int | None:
+    return (answer.get("error") or {}).get("code")
+
+
+_INTERNAL_ERROR = -32603
+_NEW = os.O_WRONLY | os.O_CREAT
+_TOLD = ("didOpen", "didChange")
+_ASKED = (
+    "hover", "completion", "definition", "references", "rename", "documentSymbol", "formatting", "codeAction",
+    "foldingRange", "semanticTokens/full", "signatureHelp", "documentHighlight", "nosuch",
+)  # fmt: skip
 KINDS: Mapping[str, Callable[[Path, random.Random, int], Run]] = {
-    each.__name__: each for each in (programs, models, foreign, results, names, environments, signals)
+    each.__name__: each
+    for each in (programs, models, foreign, results, names, environments, editors, signals)
 }
 _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
 
@@ -309,20 +396,23 @@ def tried(kind: str, number: int, seed: int, keep: Path | None = None) -> list[s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000, help="runs of each kind")
+    parser.add_argument("--minutes", type=float, default=inf, help="after which no further input is tried")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS))
     parser.add_argument("--keep", type=Path, help="folder for the inputs that broke something")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    late = monotonic() + 60 * options.minutes
     held, broken = Counter[str](), Counter[str]()
-    for kind in options.kinds:
-        for number in range(options.count):
+    for number in range(options.count):
+        for kind in options.kinds if monotonic() < late else ():
             wrong = tried(kind, number, options.seed, options.keep)
             broken[kind] += bool(wrong)
             held[kind] += not wrong
             for each in wrong:
                 print(f"{kind} {number}: {each}", flush=True)
-        print(f"{kind:14}{held[kind]:>8,} held{broken[kind]:>6,} broken", flush=True)
+    for kind in options.kinds:
+        print(f"{kind:14}{held[kind]:>8,} held{broken[kind]:>6,} broken")
     sys.exit(bool(broken.total()))
 
 

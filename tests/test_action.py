@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -90,10 +91,41 @@ def test_what_is_put_in_stands_in_no_script() -> None:
 
 def test_what_is_kept_is_where_the_check_looks() -> None:
     steps = {each["name"]: each for each in action()["runs"]["steps"]}
-    assert list(steps) == [INSTALL, "Keep results", CHECK]
+    assert list(steps) == ["Set up Python", "Keep what pip downloads", INSTALL, "Keep results", CHECK]
+    assert steps["Keep what pip downloads"]["with"]["path"] == steps[INSTALL]["env"]["PIP_CACHE_DIR"]
     assert steps["Keep results"]["with"]["path"] == steps[CHECK]["env"]["CIRCUITLANG_CACHE"]
 
 
 def test_one_that_is_installed_is_used(folder: Path) -> None:
-    done = step(folder, INSTALL, PYTHON="no-such-python", SOURCE=str(ROOT))
+    (folder / "bin" / "python3").write_text("#!/bin/bash\nexit 9\n")
+    (folder / "bin" / "python3").chmod(0o755)
+    done = step(folder, INSTALL, SOURCE=str(ROOT))
     assert done.returncode == 0, done.stderr
+
+
+def test_one_that_is_not_is_installed_with_the_torch_for_processors(folder: Path) -> None:
+    (folder / "bin" / "circuitlang").unlink()
+    (folder / "bin" / "python3").write_text(
+        '#!/bin/bash\nprintf "%s " "$@" >> installed\necho >> installed\n'
+    )
+    (folder / "bin" / "python3").chmod(0o755)
+    path = f"{folder / 'bin'}:/usr/bin:/bin"  # without a circuitlang that is installed here
+    done = step(folder, INSTALL, SOURCE=str(ROOT), PATH=path)
+    assert done.returncode == 0, done.stderr
+    torch, rest = (folder / "installed").read_text().splitlines()
+    pinned = next(
+        line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch==")
+    )
+    assert "--index-url https://download.pytorch.org/whl/cpu " in torch
+    assert torch.split()[-1] == pinned
+    assert rest.split()[-3:] == ["-c", f"{ROOT}/constraints.txt", str(ROOT)]
+
+
+def test_actions_that_are_used_have_a_version() -> None:
+    """In the action and in the recipe of docs/ci.md, whose own `uses` names the repository."""
+    used = [each["uses"] for each in action()["runs"]["steps"] if "uses" in each]
+    recipe = yaml.safe_load(
+        (ROOT / "docs" / "ci.md").read_text(encoding="utf-8").split("```yaml")[1].split("```")[0]
+    )
+    used += [each["uses"] for each in recipe["jobs"]["check"]["steps"]]
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@v\d+|\./\.circuitlang", each) for each in used), used

@@ -6,7 +6,9 @@ import io
 import json
 import os
 import re
+import shutil
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +17,7 @@ import pytest
 
 from circuitlang.checking.static import check_text
 from circuitlang.interfaces.cli.main import main
+from circuitlang.language import examples
 from circuitlang.language.files import EXTENSIONS, programs
 from circuitlang.report.preview import corpus_data, corpus_lines
 from circuitlang.source.diagnostic import CommandError
@@ -28,6 +31,7 @@ UGLY = "task   t {\n  draw w = 'a'|'b'   # which\n  prompt '{w}'\n  case c answe
 GOOD = 'task t {\n  draw w = "a" | "b"  # which\n  prompt "{w}"\n  case c answer "x" foil "y"\n}\n'
 
 
+EXAMPLES = ("tasks", "specs")
 PAGE = ROOT / "docs" / "authoring.md"
 OUTPUT = re.compile(r"<!-- output: (?P<what>.*?) -->\n(?P<text>.*?)<!-- end -->", re.S)
 
@@ -96,6 +100,47 @@ def test_new_finds_the_project_above(run: Run, tmp_path: Path, monkeypatch: pyte
     assert run("new", "one").out.split() == ["wrote", "../tasks/one.task", "wrote", "../specs/one.cir"]
     assert run("new", "two", "--task-only", "--folder", "here").status == 0
     assert [path.name for path in programs([tmp_path / "deep"])] == ["two.task"]
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_an_example_is_copied_with_all_that_it_uses(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    """From a checkout, and from where setup.py puts tasks/ and specs/ in a wheel."""
+    if installed:
+        package = tmp_path.with_name("package")
+        for folder in EXAMPLES:
+            shutil.copytree(ROOT / folder, package / "examples" / folder)
+        monkeypatch.setattr(examples, "_PACKAGE", package)
+    assert run("new", "--example", "bracket_depth").status == 0
+    for path in ("specs/bracket_depth.cir", "specs/bracket_depth.cir.lock", "tasks/bracket_counting.task"):
+        assert (tmp_path / path).read_text() == (ROOT / path).read_text()
+    assert run("check", "--no-run", "specs").status == 0
+    assert "up to date" in run("status").out
+    assert "already, as it ships" in run("new", "--example", "bracket_depth").out
+    assert run("new", "--example", "set_or_string").out.split()[1::2] == [
+        "specs/set_or_string.cir",
+        "specs/set_or_string.cir.lock",
+    ]
+    (tmp_path / "tasks/var_if.task").write_text("mine")
+    refused = run("new", "--example", "quote_roles")
+    assert (refused.status, (tmp_path / "specs/quote_roles.cir").exists()) == (2, False)
+    assert "tasks/var_if.task exists with another text; nothing is ever overwritten" in refused.err
+    assert "did you mean `bracket_depth`?" in run("new", "--example", "bracket_deep").err
+
+
+def test_a_wheel_carries_every_example() -> None:
+    """setup.py's folders and pyproject.toml's patterns take every file that git has there."""
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    setup = (ROOT / "setup.py").read_text()
+    for folder in EXAMPLES:
+        assert f'"{folder}"' in setup
+        kept = {
+            path
+            for pattern in patterns[f"circuitlang.examples.{folder}"]
+            for path in (ROOT / folder).glob(pattern)
+        }
+        assert kept == set((ROOT / folder).iterdir())
 
 
 @pytest.mark.parametrize(

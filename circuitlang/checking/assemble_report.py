@@ -10,6 +10,7 @@ import torch
 
 from circuitlang import __version__
 from circuitlang.checking.bench import Bench
+from circuitlang.checking.constant_nodes import constant_nodes
 from circuitlang.checking.job import Job, Options
 from circuitlang.checking.stages import Judged
 from circuitlang.checking.status import hashes
@@ -66,7 +67,8 @@ def assemble_report(job: Job, bench: Bench, judged: Judged) -> Report:
     tried = tuple(map(BatteryResult.of, judged.checks))
     circuit = None
     if circuits:
-        per_seed = [seed_circuit(*each, meter, spec) for each in zip(circuits, judged.bindings, strict=True)]
+        pairs = zip(circuits, judged.bindings, strict=True)
+        per_seed = [seed_circuit(found, binding, bench, spec) for found, binding in pairs]
         total = meter.checkpoint.model.config.total_nodes
         circuit = CircuitResult.of(per_seed, total, spec.prune.loss, meter.partners())
     nulls = tuple(ControlResult.of(control) for control in judged.controls)
@@ -114,11 +116,12 @@ def claim_results(spec: Spec, meter: Meter, judged: Judged) -> tuple[ClaimResult
     )
 
 
-def seed_circuit(found: Found, binding: Binding | None, meter: Meter, spec: Spec) -> SeedCircuit:
+def seed_circuit(found: Found, binding: Binding | None, bench: Bench, spec: Spec) -> SeedCircuit:
     """One seed's circuit with its losses on the first look's datapoints of `test`."""
 
-    looked = spec.verdict.samples[0]
+    meter, looked = bench.meter, spec.verdict.samples[0]
     nodes = found.pruned.nodes
+    constant = constant_nodes(bench.finder, nodes, bench.finder.ablation(spec.prune.ablate)) if nodes else ()
     return SeedCircuit(
         seed=found.seed,
         nodes=found.graph.node_count,
@@ -131,6 +134,7 @@ def seed_circuit(found: Found, binding: Binding | None, meter: Meter, spec: Spec
         loss_test=float(meter.table(Setting.keep(nodes), "loss", looked).mean(dtype="float64")),
         loss_without=float(meter.table(Setting.drop(nodes), "loss", looked).mean(dtype="float64")),
         mass_test=float(meter.table(Setting.keep(nodes), "mass", looked).mean(dtype="float64")),
+        constant=tuple(map(str, constant)),
         graph=found.graph,
         roles={role: tuple(map(str, binding.nodes(role))) for role in binding.parts} if binding else {},
     )

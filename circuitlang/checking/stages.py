@@ -47,6 +47,7 @@ def judge_model(job: Job, bench: Bench) -> tuple[Mapping[str, Verdict], bool]:
     from circuitlang.claims.assess import competence, verdict_of_competence
     from circuitlang.claims.verdict import Outcome
 
+    bench.clock.told("competence", 0.0)
     able = competence(bench.meter, job.spec.verdict, job.spec.span)
     bench.clock.lap("competence")
     return able, verdict_of_competence(able) in (Outcome.PASS, Outcome.UNDECIDED)

@@ -46,6 +46,7 @@ class Competence(_Part):
 
 
 class Imported(_Part):
+    rows_without_token: Count = 0
     files: dict[str, str] = {}
     config: dict[str, Any] = {}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers
 
+from circuitlang.prompts.foreign_tokenizer import name_rows
 from circuitlang.prompts.tokenizer import BYTES, END, PATTERN, THEIR_END, Tokenizer
 from circuitlang.source.diagnostic import CommandError, reason_of
 from circuitlang.storage.atomic import read_text
@@ -19,9 +20,10 @@ SPECIAL = (THEIR_END, "<|startoftext|>")
 """Names that `encoder.json` may have besides the pieces of text. The first, the token between documents, is our END."""
 
 
-def read_byte_pairs(folder: Path) -> Tokenizer:
+def read_byte_pairs(folder: Path, rows: int = 0) -> Tokenizer:
     """The tokenizer of a folder with both files. CommandError where one is missing, or where they do not agree: ids
-    must be the 256 bytes, printable ones first, then the merges in order, then the end of a text."""
+    must be the 256 bytes, printable ones first, then the merges in order, then the end of a text. rows: how many tokens
+    the model has; those behind the end are named."""
     merges = _merges(folder / MERGES)
     pieces = [*BYTES, *(first + second for first, second in merges)]
     ids = {piece: number for number, piece in enumerate(pieces)}
@@ -37,6 +39,9 @@ def read_byte_pairs(folder: Path) -> Tokenizer:
     if given != ids:
         wrong = sorted(given.items() ^ ids.items())[0][0]
         raise CommandError(f"{folder / IDS} is not the table of {MERGES}: they disagree about {wrong!r}")
+    if rows > len(ids) + 1:
+        ids[END] = len(ids)
+        name_rows(ids, rows)
     inner = tokenizers.Tokenizer(models.BPE(vocab=ids, merges=merges, ignore_merges=True))
     inner.pre_tokenizer = pre_tokenizers.Sequence(
         [

@@ -59,7 +59,7 @@ class Tokenizer:
         return self.encode_many([text])[0]
 
     def encode_many(self, texts: Sequence[str]) -> list[Encoded]:
-        with _panics_are_told():
+        with panics_are_told():
             found = self._inner.encode_batch(list(texts), add_special_tokens=False)
         return [
             Encoded(e.ids, self._own(e.offsets, e.ids, text)) for e, text in zip(found, texts, strict=True)
@@ -72,14 +72,14 @@ class Tokenizer:
 
     def ids_of_many(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids only; several times faster than `encode_many`."""
-        with _panics_are_told():
+        with panics_are_told():
             return [e.ids for e in self._inner.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def pieces(self, text: str) -> list[str]:
         """The parts of a text within which bytes are joined to tokens."""
         if self._inner.pre_tokenizer is None:
             return [text]
-        with _panics_are_told():
+        with panics_are_told():
             return [text[a:b] for _, (a, b) in self._inner.pre_tokenizer.pre_tokenize_str(text)]
 
     @cached_property
@@ -152,7 +152,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 
 
 @contextmanager
-def _panics_are_told() -> Iterator[None]:
+def panics_are_told() -> Iterator[None]:
     """The library is written in Rust, whose panics are no exceptions of Python's: a pattern of nested repetitions, say,
     on a long text."""
     try:
@@ -180,31 +180,10 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """Reads a tokenizer's JSON. Raises CommandError where it is missing or is none."""
     try:
         text = read_text(path)
-        with _panics_are_told():
+        with panics_are_told():
             inner = tokenizers.Tokenizer.from_str(json.dumps(settled(json.loads(text))))
         return Tokenizer(inner, text)
     except OSError as error:
         raise CommandError(f"cannot read the tokenizer {path}: {reason_of(error)}") from error
     except Exception as error:  # the library raises bare Exception for malformed JSON
         raise CommandError(f"{path} is not a tokenizer: {error}") from error
-
-
-def read_hugging_face(path: Path) -> Tokenizer:
-    """A byte-level `tokenizer.json` of somebody else's, whose token between documents has another name. CommandError
-    where it has none, or where tokens are not made of bytes."""
-    try:
-        data = settled(json.loads(read_text(path)))
-        ids = data["model"]["vocab"]
-        special = {token["content"]: token["id"] for token in data["added_tokens"]}
-        if data["model"]["type"] != "BPE" or set(special) != {THEIR_END}:
-            raise ValueError(f"it must be a byte-pair encoding whose one special token is {THEIR_END}")
-        if any(character not in BYTES for piece in ids if piece not in special for character in piece):
-            raise ValueError("its tokens are not spelled as bytes")
-        ids[END] = ids.pop(THEIR_END, special[THEIR_END])
-        data["added_tokens"][0]["content"] = END
-        with _panics_are_told():
-            return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(data, ensure_ascii=False)))
-    except OSError as error:
-        raise CommandError(f"cannot read the tokenizer {path}: {reason_of(error)}") from error
-    except Exception as error:  # the library raises bare Exception
-        raise CommandError(f"{path} is not a tokenizer that is read: {error}") from error

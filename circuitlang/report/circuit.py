@@ -13,7 +13,7 @@ from circuitlang.circuit.graph import CircuitGraph, GraphEdge
 from circuitlang.report.diagram import Diagram, dot
 from circuitlang.report.edges import edge_list, graphml, led_on, read_graphml
 from circuitlang.report.escape import no_command, visible
-from circuitlang.report.listing import graph_lines
+from circuitlang.report.listing import graph_lines, size_of
 from circuitlang.report.neuronpedia import neuronpedia, read_neuronpedia
 from circuitlang.report.unrolled import Seen
 from circuitlang.source.diagnostic import CommandError
@@ -76,10 +76,11 @@ class Circuit:
     def caption(self) -> str:
         """Its size and loss, in one line."""
         parts = [
-            f"{self.node_count:,} of {self.plain.total_nodes:,} nodes, {self.edge_count:,} edges",
+            size_of(self.node_count, self.plain.total_nodes, self.reached)
+            + (f", {self.edge_count:,} edges" if self.node_count else ""),
             f"loss {self.loss:.3g} nats" if self.loss is not None else "",
             f"target {self.target:g}" if self.target is not None else "",
-            "the target is not reached" if self.reached is False else "",
+            "the target is not reached" if self.reached is False and self.node_count else "",
             f"seed {self.seed}" if self.seed is not None else "",
         ]
         return "; ".join(filter(None, parts))

@@ -40,6 +40,8 @@ def card_lines(card: Mapping[str, Any]) -> Iterator[str]:
     imported = card.get("imported") or {}
     for name, digest in imported.get("files", {}).items():
         yield f"  {visible(name)}: SHA-256 {visible(digest)}"
+    if more := imported.get("rows_without_token"):
+        yield f"  {more:,} of its tokens stand for no text"
     if card.get("text"):
         yield f"  means are taken over {visible(str(card['text']))}"
     for name, loss in card.get("validation_loss", {}).items():
@@ -144,6 +146,16 @@ def name_data(layers: int) -> list[dict[str, str | None]]:
         }
         for row in names(layers)
     ]
+
+
+def size_of(nodes: int, total: int, reached: bool | None) -> str:
+    """How many nodes a circuit has. None of them means one of two things, which `reached` tells apart: whether its loss
+    is within the target."""
+    if nodes or reached is None:
+        return f"{nodes:,} of {total:,} nodes"
+    if reached:
+        return f"none of {total:,} nodes is needed: the target is met with everything ablated"
+    return f"no circuit was found among {total:,} nodes"
 
 
 def graph_lines(graph: CircuitGraph) -> Iterator[str]:

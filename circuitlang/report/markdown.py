@@ -134,13 +134,17 @@ def _circuit(report: Report, diagram: str | None) -> Iterator[str]:
     yield "## The circuit"
     yield ""
     yield (
-        f"{circuit.nodes:,} of {circuit.total_nodes:,} nodes and {words.edges(circuit)} (seed {circuit.seeds[0]}). "
+        f"{words.size(circuit)} and {words.edges(circuit)} (seed {circuit.seeds[0]}). "
         "Losses are nats per prompt: of the circuit alone on `select` and `test`, and with the circuit ablated; "
         "the answer set is the probability of answer and foils together."
     )
     yield ""
     yield from _table(words.CIRCUIT_HEADS, map(words.circuit_row, circuit.per_seed))
-    for said in (words.answer_set(report.task, circuit.per_seed[0]), words.partners(circuit)):
+    for said in (
+        words.answer_set(report.task, circuit.per_seed[0]),
+        words.partners(circuit),
+        words.constants(circuit),
+    ):
         if said:
             yield f"* {code(said)}"
     yield ""

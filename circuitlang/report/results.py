@@ -92,6 +92,11 @@ class SeedCircuit(Part):
     mass_test: float | None = Field(
         default=None, description="probability that the circuit gives answer and foils together, on test"
     )
+    constant: tuple[Text, ...] = Field(
+        default=(),
+        description="the nodes that have one value at every token of every prompt, in the circuit, on 64 datapoints of "
+        "select: they count as nodes, and say nothing of a prompt",
+    )
     graph: Graph | None = Field(default=None, repr=False)
     roles: dict[str, tuple[Text, ...]] = Field(
         default_factory=dict, description="role of the hypothesis -> the nodes that play it"

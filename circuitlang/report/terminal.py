@@ -119,8 +119,8 @@ def _summary(report: Report) -> Table:
             table.add_row("", _text(f"loss with the circuit ablated {words.number(only.loss_without)} nats"))
         if only is not None and only.mass_test is not None:
             table.add_row("", _text(words.answer_set(task, only)))
-        if partners := words.partners(circuit):
-            table.add_row("", _text(partners))
+        for said in filter(None, (words.partners(circuit), words.constants(circuit))):
+            table.add_row("", _text(said))
     table.add_row(
         Text("interval", "dim"), _text(f"at confidence {report.confidence:.6g}, adjusted for interim looks")
     )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from circuitlang.claims.verdict import Outcome
 from circuitlang.report.battery import BatteryResult, ControlResult
+from circuitlang.report.listing import size_of
 from circuitlang.report.results import (
     CircuitResult,
     ClaimResult,
@@ -269,11 +270,31 @@ def _range(shares: list[float]) -> str:
 
 def circuit_line(circuit: CircuitResult) -> str:
     """The size and the loss of the circuit that is drawn, in one line."""
+    found = f"{size(circuit)}, {edges(circuit)}; loss" if circuit.nodes else f"{size(circuit)}; loss of that"
     return (
-        f"{circuit.nodes:,} of {circuit.total_nodes:,} nodes, {edges(circuit)}; "
-        f"loss {optional(circuit.loss)} nats{'' if circuit.target is None else f', target {number(circuit.target)}'}"
+        f"{found} {optional(circuit.loss)} nats{'' if circuit.target is None else f', target {number(circuit.target)}'}"
         f"; seed{'s' if len(circuit.seeds) > 1 else ''} {', '.join(map(str, circuit.seeds))}"
     )
+
+
+def size(circuit: CircuitResult) -> str:
+    """How many nodes the circuit that is drawn has."""
+    return size_of(circuit.nodes, circuit.total_nodes, circuit.per_seed[0].reached)
+
+
+def constants(circuit: CircuitResult) -> str:
+    """Which nodes of the circuit that is drawn say nothing of a prompt; empty where each says something."""
+    found = circuit.per_seed[0].constant
+    if not found:
+        return ""
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return (
+        f"{len(found):,} of the {circuit.nodes:,} nodes have one value at every token of every prompt, as a bias has: "
+        f"{', '.join(found[:NAMED])}{more}"
+    )
+
+
+NAMED = 12  # constant nodes that a line names
 
 
 def edges(circuit: CircuitResult) -> str:

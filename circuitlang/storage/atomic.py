@@ -104,7 +104,8 @@ def _settle_folder(folder: Path) -> None:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Raises CommandError where another process is at work in a folder that is there; until the end no other begins to.
+    """Raises CommandError where another process is at work in a folder; until the end no other begins to. The folder is
+    made where it is missing, and gone again where nothing was written into it.
 
     The system's own lock of the folder: it leaves no file behind and ends with the process, however that ends. Where a
     system has no such lock, nothing is said.
@@ -114,6 +115,8 @@ def alone_in(folder: Path) -> Iterator[None]:
     except ImportError:
         yield
         return
+    missing = _missing(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
@@ -127,19 +130,36 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+        _remove_empty(missing)
+
+
+def _missing(folder: Path) -> list[Path]:
+    """Those of a folder and the ones above it that are not there, the lowest first."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):  # somebody has written there
+            folder.rmdir()
 
 
 def require_writable(folder: Path) -> None:
-    """Raises CommandError where files could not be written into a folder, before anything is computed for them."""
+    """Raises CommandError where files could not be written into a folder, before anything is computed for them. The
+    folder is not made: a command that is stopped leaves no empty one."""
     if folder.exists() and not folder.is_dir():
         raise CommandError(f"cannot write into {folder}: it is a file, not a folder")
+    missing = _missing(folder)
     probe = folder / f".{secrets.token_hex(4)}.part"
     try:
         write_whole(probe, b"")
     except CommandError as error:
         why = reason_of(error.__cause__) if isinstance(error.__cause__, OSError) else str(error)
         raise CommandError(f"cannot write into the folder {folder}: {why}") from None
-    probe.unlink(missing_ok=True)
+    finally:
+        with suppress(OSError):
+            probe.unlink()
+        _remove_empty(missing)
 
 
 def create_whole(files: Mapping[Path, str]) -> None:

@@ -48,9 +48,12 @@ def prune_and_write(path: Path, name: str | None, out: Path | None, options: Opt
 def _found(circuit: Found, target: float, budget: int | None) -> str:
     """A line on what a search found: its size, its loss, and what of these is not as it was asked for."""
     nodes, pruned = circuit.graph.node_count, circuit.pruned
-    said = [
-        f"seed {circuit.seed}: {nodes} nodes, {circuit.graph.edge_count} edges, loss {pruned.loss:.4f} on select"
-    ]
+    from circuitlang.report.listing import size_of
+
+    size = f"{nodes} nodes, {circuit.graph.edge_count} edges, loss"
+    if not nodes:
+        size = f"{size_of(0, circuit.graph.total_nodes, pruned.reached)}; loss of that"
+    said = [f"seed {circuit.seed}: {size} {pruned.loss:.4f} on select"]
     if budget is not None and nodes < budget:
         said.append(f"fewer than {budget}: the search ranks no more of them")
     if pruned.loss > target:

@@ -60,3 +60,14 @@ def test_what_may_not_happen_is_seen(
     found = done(Run(["--version"], before=before), tmp_path / "place")
     assert seen in found[0]
     assert len(found) == 1 or before is fail  # which says why, too
+
+
+def test_a_fault_of_the_language_server_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    for name in ("hover", "references", "complete", "symbols", "folds"):
+        monkeypatch.setattr(f"circuitlang.interfaces.lsp.server.{name}", broken)
+    assert any(
+        "ZeroDivisionError" in wrong for number in range(4) for wrong in tried("editors", number, seed=1)
+    )

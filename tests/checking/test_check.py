@@ -12,6 +12,8 @@ from types import SimpleNamespace
 import jsonschema
 import pytest
 
+from circuitlang.checking.bench import Bench
+from circuitlang.checking.constant_nodes import constant_nodes
 from circuitlang.checking.job import Job, Options
 from circuitlang.checking.run import check, check_and_write, check_file
 from circuitlang.circuit.find import Finder
@@ -20,7 +22,10 @@ from circuitlang.claims.battery.checks import CHECKS
 from circuitlang.claims.verdict import Outcome
 from circuitlang.language.program.load import load_text
 from circuitlang.language.program.spec import Claim, Quantity, Spec
+from circuitlang.report import words
+from circuitlang.report.markdown import markdown
 from circuitlang.report.report import Report
+from circuitlang.report.terminal import terminal
 from circuitlang.site import Node, Place, Site
 from circuitlang.source.diagnostic import CommandError
 from circuitlang.studies.prune_spec import _found
@@ -79,6 +84,46 @@ def test_the_report_says_what_happened(report: Report) -> None:
     assert (broken is not None) == (report.claims[1].verdict is Outcome.FAIL)
     assert broken is None or broken.circuit_answer != broken.expected
     assert report.exit_status in (1, 3)
+    assert set(report.per_seed[0].constant) < set(map(str, report.per_seed[0].graph.kept))
+
+
+def test_nodes_that_say_nothing_of_a_prompt_are_named(quick: Spec, report: Report) -> None:
+    """With all that a neuron reads ablated by zeros it is as its bias says, with one channel as the token is."""
+    job = Job(quick, ROOT, quickly(fresh=True))
+    finder = Bench.of(job).finder
+    channel = Node(Site(0, Place.MLP_IN), 5)
+    weights = finder.checkpoint.model.mlp[0].up.weight[:, 5]
+    blind, seeing = (
+        Node(Site(0, Place.NEURON), int(i)) for i in (weights.abs().argmin(), weights.abs().argmax())
+    )
+    zero = finder.ablation("zero")
+    assert constant_nodes(finder, (channel, blind, seeing), zero) == (blind,)
+    assert constant_nodes(finder, (blind, seeing), zero) == (blind, seeing)
+    first = report.per_seed[0].model_copy(update={"constant": (str(blind),)})
+    assert report.circuit is not None
+    found = report.circuit.model_copy(update={"per_seed": (first,)})
+    assert "1 of the " in words.constants(found)
+    assert words.constants(found).endswith("as a bias has: " + str(blind))
+    shown = report.model_copy(update={"circuit": found})
+    for text in (markdown(shown), terminal(shown, 400)):
+        assert words.constants(found) in text
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_no_nodes_are_an_empty_circuit_or_none_at_all(report: Report, reached: bool) -> None:
+    assert report.circuit is not None
+    first = report.per_seed[0].model_copy(update={"nodes": 0, "edges": 0, "reached": reached})
+    line = words.circuit_line(report.circuit.model_copy(update={"nodes": 0, "per_seed": (first,)}))
+    said = (
+        "none of 5,632 nodes is needed: the target is met with everything ablated; loss of that"
+        if reached
+        else "no circuit was found among 5,632 nodes; loss of that"
+    )
+    assert line.startswith(said)
+    pruned = SimpleNamespace(loss=0.05 if reached else 0.7, reached=reached, stopped=None)
+    graph = SimpleNamespace(node_count=0, edge_count=0, total_nodes=5632)
+    found = SimpleNamespace(seed=0, pruned=pruned, graph=graph)
+    assert _found(found, 0.1, None).startswith(f"seed 0: {said}")  # type: ignore[arg-type]
 
 
 def test_the_same_check_gives_the_same_bytes_with_and_without_the_cache(

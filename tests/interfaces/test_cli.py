@@ -275,7 +275,8 @@ def test_a_model_is_asked_tasks(project: Path) -> None:
     unaskable = TASK.replace("task colours", "task long").replace('"]]\\n"', '"]] and more"')
     (project / "long.task").write_text(unaskable)
     done = run("models", "zoo:python-small", "--tasks", ".", "-n", "8", cwd=project)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert re.fullmatch(r"[\d:]{8}  task\n", done.stderr)
     lines = done.stdout.splitlines()
     assert lines[0] == "zoo:python-small on 8 datapoints of `test` of each task"
     assert re.fullmatch(r"colours +\d+%  \d\.\d\d  \d\.\d\d  (yes|no)", lines[2])
@@ -424,9 +425,47 @@ def test_progress_of_a_long_command_is_lines_where_nobody_watches(monkeypatch, c
         [f"{share}%", "step", str(second)]
         for second, share in ((0, 0), (30, 15), (60, 30), (90, 45), (120, 60), (150, 75), (180, 90))
     ]
+
+
+def test_a_pipe_sees_a_line_for_each_stage(capsys: pytest.CaptureFixture[str]) -> None:
     with watched() as told:
-        told("step", 0.5)
-    assert capsys.readouterr().err == ""
+        for stage in (
+            "prune: seed 0, learning",
+            "prune: seed 1, learning",
+            "claim a",
+            "prune: seed 0",
+            "claim b",
+        ):
+            told(stage, 0.5)
+    assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["prune", "claim"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
+@pytest.mark.parametrize("fresh", [[], ["--fresh"]])
+def test_a_check_that_is_stopped_says_what_is_kept_and_leaves_no_folder(
+    project: Path, fresh: list[str]
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "circuitlang",
+        "check",
+        str(ROOT / "specs" / "bracket_depth.cir"),
+        *fresh,
+    ]
+    environment = {**os.environ, "CIRCUITLANG_CACHE": str(project / "cache")}
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=project, env=environment
+    ) as process:
+        assert process.stderr is not None
+        while "competence" not in process.stderr.readline() and process.poll() is None:
+            pass
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read().splitlines()[-1]
+    assert process.returncode == 128 + signal.SIGINT
+    kept = f"circuits and measurements that were finished are in {project / 'cache'}, and the same command goes on"
+    assert said.startswith("stopped; nothing is kept" if fresh else f"stopped; {kept}")
+    assert not (project / "runs").exists()
 
 
 def test_names_of_files_and_folders_command_no_terminal_and_no_runner(project: Path) -> None:

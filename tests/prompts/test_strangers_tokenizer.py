@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from circuitlang.prompts.encode import encode
+from circuitlang.prompts.foreign_tokenizer import read_hugging_face
 from circuitlang.prompts.one_token import TokenError, fitting
 from circuitlang.prompts.prompt import Datapoint, Mark, Prompt
-from circuitlang.prompts.tokenizer import THEIR_END, Tokenizer, load_tokenizer, read_hugging_face
+from circuitlang.prompts.tokenizer import THEIR_END, Tokenizer, load_tokenizer
 from circuitlang.source.diagnostic import CommandError
 from circuitlang.storage.atomic import LARGEST
 
@@ -72,7 +73,7 @@ def read(folder: Path, change: Callable[[dict[str, Any]], None], loaded: bool = 
     path = folder / "tokenizer.json"
     text = json.dumps(data)
     path.write_text(text.replace(THEIR_END, "<|end|>") if loaded else text)
-    return load_tokenizer(path) if loaded else read_hugging_face(path)
+    return load_tokenizer(path) if loaded else read_hugging_face(path, 0)
 
 
 PADDING = {"pad_id": 0, "pad_type_id": 0, "pad_token": THEIR_END, "pad_to_multiple_of": None}
@@ -219,7 +220,7 @@ def test_a_pattern_without_an_end_is_a_message(tmp_path: Path) -> None:
         tokenizer.pieces("x" * 60)
 
 
-@pytest.mark.parametrize("reader", [load_tokenizer, read_hugging_face])
+@pytest.mark.parametrize("reader", [load_tokenizer, lambda path: read_hugging_face(path, 0)])
 def test_a_file_that_never_ends_or_begins_is_refused(
     tmp_path: Path, reader: Callable[[Path], Tokenizer]
 ) -> None:

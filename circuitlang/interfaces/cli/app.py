@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,19 +114,50 @@ def mistakes_as(form: str) -> Iterator[None]:
 
 
 @contextmanager
-def watched(lines: bool = False) -> Iterator[Told]:
-    """A progress bar where somebody watches; where not, silence, or for what takes hours `lines` from time to time.
-    Silence in all but one of the processes of torchrun."""
+def watched(lines: bool = False, kept: str = "") -> Iterator[Told]:
+    """A progress bar where somebody watches; where not, a line per stage, or for what takes hours `lines` from time to
+    time. Silence in all but one of the processes of torchrun. `kept`: what stays of it where a signal stops it."""
     from circuitlang.model.training.processes import speaks
     from circuitlang.source.progress import quiet
 
-    if not errors().is_terminal or not speaks():
-        yield _line_by_line() if lines and speaks() else quiet
-        return
-    from circuitlang.interfaces.progress import bar
+    try:
+        if not speaks():
+            yield quiet
+        elif not errors().is_terminal:
+            yield _line_by_line() if lines else _stage_by_stage()
+        else:
+            from circuitlang.interfaces.progress import bar
 
-    with bar() as told:
-        yield told
+            with bar() as told:
+                yield told
+    except BaseException as error:
+        if kept and not isinstance(error, Exception):  # a signal
+            error.add_note(kept)
+        raise
+
+
+def kept_in_cache(fresh: bool) -> str:
+    """What stays of a search or a check that a signal stops."""
+    from circuitlang.storage.cache import default_folder
+
+    folder = None if fresh else default_folder()
+    if folder is None:
+        return "nothing is kept, as there is no cache"
+    return f"circuits and measurements that were finished are in {folder}, and the same command goes on from there"
+
+
+def _stage_by_stage() -> Told:
+    """Progress for a log: a line for the first thing told of each stage, by its first word."""
+    seen: set[str] = set()
+
+    def told(stage: str, share: float) -> None:
+        name = re.split(r"[ :,]", stage, maxsplit=1)[0]
+        if name not in seen:
+            seen.add(name)
+            sys.stderr.write(f"{strftime('%H:%M:%S')}  {name}\n")
+            sys.stderr.flush()
+
+    return told
 
 
 def _line_by_line() -> Told:

@@ -65,15 +65,22 @@ def new(
         typer.Option(help="Where tasks/ and specs/ are; default the project's folder, else the current one."),
     ] = None,
     task_only: Annotated[bool, typer.Option("--task-only", help="Write no spec.")] = False,
+    example: Annotated[
+        bool, typer.Option("--example", help="NAME is a task or a spec that ships: copy it and what it uses.")
+    ] = False,
 ) -> None:
     """Write a task and a spec to start from; nothing is ever overwritten.
 
-    Example: `circuitlang new close_the_quote`
+    Example: `circuitlang new close_the_quote`, `circuitlang new --example bracket_depth`
     """
-    from circuitlang.language import starter
+    from circuitlang.language import examples, starter
 
-    for path in starter.new(name, folder, task_only):
-        say([f"wrote {path}"])
+    if example and task_only:
+        raise CommandError(
+            "--example copies what there is; name a task, as bracket_counting, to copy no spec"
+        )
+    written = examples.copy_example(name, folder) if example else starter.new(name, folder, task_only)
+    say([f"wrote {path}" for path in written] or ["everything is there already, as it ships"])
 
 
 @app.command()

@@ -22,6 +22,7 @@ from circuitlang.interfaces.cli.app import (
     Native,
     SeedOption,
     app,
+    kept_in_cache,
     mistakes_as,
     watched,
 )
@@ -155,7 +156,7 @@ def check(
         sys.stderr.write(f"{len(asked)} spec{'s' * (len(asked) != 1)}: {names}\n")
     if format is not ReportFormat.SARIF:  # which has them in its one document
         tell(warnings, format if format in _LISTS else "text")
-    with watched() as told, mistakes_as(format):
+    with watched(kept=kept_in_cache(fresh)) as told, mistakes_as(format):
         done, unlocked, lines = check_all(asked, told)
     _print(done, warnings, unlocked, format)
     if format is ReportFormat.TEXT:
@@ -258,7 +259,7 @@ def prune(
     from circuitlang.circuit.parallel import cores
     from circuitlang.studies.prune_spec import prune_and_write
 
-    with watched() as told, mistakes_as(format):
+    with watched(kept=kept_in_cache(fresh)) as told, mistakes_as(format):
         command = tuple(sys.argv[1:])
         options = Options(device.value, seed, fresh, budget, command=command, jobs=jobs or cores(), told=told)
         say(prune_and_write(spec, name, out, options))

@@ -71,7 +71,7 @@ def _run() -> int:
         _say(f"error: {visible(str(error))}")
         return WRONG
     except _Stopped as stopped:
-        _say("\nstopped; what was finished is kept")
+        _say("\n" + "; ".join(["stopped", *getattr(stopped, "__notes__", ["what was finished is kept"])]))
         return 128 + int(stopped.args[0])
     except Unwritable:
         raise

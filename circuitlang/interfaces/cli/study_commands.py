@@ -18,6 +18,7 @@ from circuitlang.interfaces.cli.app import (
     Name,
     Native,
     app,
+    kept_in_cache,
     mistakes_as,
     watched,
 )
@@ -109,7 +110,7 @@ def draft(
     from circuitlang.checking.job import Options
     from circuitlang.studies.draft.draft import draft as drafted
 
-    with watched() as told, mistakes_as(format):
+    with watched(kept=kept_in_cache(fresh)) as told, mistakes_as(format):
         done = drafted(
             task, name, model, out, loss, seed, force, Options(device.value, fresh=fresh, told=told)
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from circuitlang.model.config import Config
 from circuitlang.site import PRUNED_PLACES, Site
@@ -15,6 +15,16 @@ TOKENIZER = "tinypython_2k"
 MASK = ".attn.bias"
 """The causal mask, which models without the fast attention kernel carry; not a weight."""
 RMS_EPSILON, LAYER_EPSILON = 2.0**-23, 1e-5  # float32's own step is what torch takes where none is given
+
+
+class Words(NamedTuple):
+    """Where layouts that are read in the authors' terms differ from them. tied: the key of shared tables."""
+
+    tied: str
+    is_turned: Callable[[str], bool]  # whether a matrix of this name is stored as (in, out)
+
+
+WORDS = Words("tied_unembed", lambda name: False)
 
 _WHOLE = ("block_size", "vocab_size", "n_layer", "n_head", "d_model", "d_head", "d_mlp", "d_pos_emb")
 _DEFAULTS: dict[str, Any] = {
@@ -61,10 +71,10 @@ def settled(raw: Mapping[str, Any]) -> dict[str, Any]:
         if "d_mlp" in given:
             raise CommandError("the config has `n_mlp` and `d_mlp`, which are two names of one key")
         given["d_mlp"] = given.pop("n_mlp")
-    if given.pop("use_tied_aux_matrix", False) is not False:
+    if given.pop("use_tied_aux_matrix", None) not in (None, False):
         refuse("use_tied_aux_matrix", raw, "only false is read")
     for key in given:
-        if key not in _DEFAULTS and key not in _WITHOUT_EFFECT:
+        if key not in _DEFAULTS and key not in _WITHOUT_EFFECT and given[key] is not None:
             refuse(key, given, "this key is not known, so what it does to the model is not, either")
     found = {key: given.get(key, default) for key, default in _DEFAULTS.items()}
     for key, value in found.items():
@@ -87,7 +97,12 @@ def settled(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def _supported(found: Mapping[str, Any]) -> None:
     if found["d_head"] * found["n_head"] != found["d_model"]:
-        refuse("d_head", found, f"{found['n_head']} heads of it must make the width {found['d_model']}")
+        refuse(
+            "d_head",
+            found,
+            f"{found['n_head']} heads of it must make `d_model`, {found['d_model']}, for heads here "
+            "divide the width among them",
+        )
     if found["residual_activation_type"] != "identity":
         refuse(
             "residual_activation_type", found, "only `identity` is read: the residual stream must be a sum"

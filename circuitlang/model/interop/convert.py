@@ -93,10 +93,28 @@ def authors_state(path: Path, found: Mapping[str, Any]) -> dict[str, Tensor]:
     return settled_state(path, read, found)
 
 
-def settled_state(path: Path, state: Mapping[str, Tensor], found: Mapping[str, Any]) -> dict[str, Tensor]:
-    must, may = authors.shapes(found)
+def settled_state(
+    path: Path, state: Mapping[str, Tensor], found: Mapping[str, Any], words: authors.Words = authors.WORDS
+) -> dict[str, Tensor]:
+    """words: what the file's layout calls the same things."""
+    must, may = (
+        {name: shape[::-1] if words.is_turned(name) else shape for name, shape in shapes.items()}
+        for shapes in authors.shapes(found)
+    )
     checked(path, {name: tuple(t.shape) for name, t in state.items()}, must, may)
-    return {name: finite(path, name, t) for name, t in state.items() if not name.endswith(authors.MASK)}
+    settled = {
+        name: dense.T.contiguous() if words.is_turned(name) else dense
+        for name, tensor in state.items()
+        if not name.endswith(authors.MASK)
+        for dense in [finite(path, name, tensor)]
+    }
+    tied = settled["transformer.wte.weight"]
+    if found["tied_unembed"] and not torch.equal(settled.get("lm_head.weight", tied), tied):
+        raise CommandError(
+            f"the config has `{words.tied}` = true, and {path.name} has a lm_head.weight that is not "
+            "transformer.wte.weight"
+        )
+    return settled
 
 
 def checked(
@@ -136,11 +154,8 @@ def from_authors(found: Mapping[str, Any], state: Mapping[str, Tensor]) -> Trans
         config = replace(config, positions="none")
     shift = state.get("final_logits_bias")
     config = replace(config, shift=shift is not None and bool(shift.any()))
-    tied = state["transformer.wte.weight"]
-    unembed = state.get("lm_head.weight", tied)
-    if found["tied_unembed"] and not torch.equal(unembed, tied):
-        raise CommandError("the config has `tied_unembed` = True, and lm_head.weight is not wte.weight")
-    ours = {"embed": tied, "unembed": unembed}
+    embed = state["transformer.wte.weight"]
+    ours = {"embed": embed, "unembed": state.get("lm_head.weight", embed)}
     ours |= _norm("norm", "transformer.ln_f", config, state)
     if config.positions != "none":
         ours["position"] = state["transformer.wpe.weight"]
@@ -203,8 +218,8 @@ def gpt2_state(path: Path, found: Mapping[str, Any]) -> dict[str, Tensor]:
             if theirs in state:
                 raise CommandError(f"{path}: {name} is in two files")
             if theirs is not None:
-                state[theirs] = tensor.T.contiguous() if huggingface.is_turned(name) else tensor
-    return settled_state(path, state, found)
+                state[theirs] = tensor
+    return settled_state(path, state, found, huggingface.WORDS)
 
 
 def from_ours(path: Path, raw: Mapping[str, Any]) -> Transformer:

@@ -42,40 +42,27 @@ _ONLY: dict[str, Any] = {  # what is read of keys that change what is computed
     "scale_attn_by_inverse_layer_idx": False,
     "add_cross_attention": False,
     "is_decoder": False,
+    "is_encoder_decoder": False,
     "pruned_heads": {},
     "quantization_config": None,
 }
 _READ = (*_NEEDED, *_ONLY, "n_inner", "activation_function", "tie_word_embeddings", "n_ctx")
-_WITHOUT_EFFECT = (  # on the logits of a finished model
-    "architectures",
-    "attn_pdrop",
-    "resid_pdrop",
-    "embd_pdrop",
-    "bos_token_id",
-    "eos_token_id",
-    "pad_token_id",
-    "dtype",
-    "torch_dtype",
-    "initializer_range",
-    "gradient_checkpointing",
-    "reorder_and_upcast_attn",
-    "task_specific_params",
-    "transformers_version",
-    "use_cache",
-    "summary_activation",
-    "summary_first_dropout",
-    "summary_proj_to_labels",
-    "summary_type",
-    "summary_use_proj",
-    "_name_or_path",
-    "_num_labels",
-    "id2label",
-    "label2id",
-    "output_past",
-    "return_dict",
-    "output_attentions",
-    "output_hidden_states",
-)
+_WITHOUT_EFFECT = """
+    _attn_implementation_autoset _name_or_path _num_labels architectures attn_pdrop bad_words_ids
+    begin_suppress_tokens bos_token_id chunk_size_feed_forward cross_attention_hidden_size
+    decoder_start_token_id diversity_penalty do_sample dtype early_stopping embd_pdrop
+    encoder_no_repeat_ngram_size eos_token_id exponential_decay_length_penalty finetuning_task
+    forced_bos_token_id forced_eos_token_id gradient_checkpointing id2label initializer_range label2id
+    length_penalty max_length min_length n_special no_repeat_ngram_size num_beam_groups num_beams
+    num_labels num_return_sequences output_attentions output_hidden_states output_past output_scores
+    pad_token_id predict_special_tokens prefix problem_type remove_invalid_values
+    reorder_and_upcast_attn repetition_penalty resid_pdrop return_dict return_dict_in_generate
+    sep_token_id summary_activation summary_first_dropout summary_proj_to_labels summary_type
+    summary_use_proj suppress_tokens task_specific_params temperature tf_legacy_loss tie_encoder_decoder
+    tokenizer_class top_k top_p torch_dtype torchscript transformers_version typical_p use_bfloat16
+    use_cache
+    """.split()  # noqa: SIM905 - seventy lines otherwise
+"""Keys of the library's own, of training and of generation: none changes the logits of a finished model."""
 
 
 def settled(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,14 +71,16 @@ def settled(raw: Mapping[str, Any]) -> dict[str, Any]:
     if raw.get("model_type") != "gpt2":
         refuse("model_type", raw, f"only `gpt2` and `{OURS}` are read")
     for key in raw:
-        if key not in _READ and key not in _WITHOUT_EFFECT:
+        if key not in _READ and key not in _WITHOUT_EFFECT and raw[key] is not None:
             refuse(key, raw, "this key is not known, so what it does to the model is not, either")
     for key, value in _ONLY.items():
         if raw.get(key, value) != value:
             refuse(key, raw, f"only {value!r} is read")
-    for key in _NEEDED:
-        if type(raw.get(key)) is not int:
-            refuse(key, raw, "it must be a whole number")
+    for key in (*_NEEDED, *(["n_inner"] if raw.get("n_inner") is not None else [])):
+        if type(raw.get(key)) is not int or not 0 < raw[key] < 2**31:
+            refuse(key, raw, "it must be a whole number of at least 1")
+    if raw["n_embd"] % raw["n_head"]:
+        refuse("n_head", raw, f"so many heads do not divide `n_embd`, {raw['n_embd']}")
     if raw.get("n_ctx", raw["n_positions"]) != raw["n_positions"]:
         refuse("n_ctx", raw, f"it must be `n_positions`, {raw['n_positions']}")
     activation = raw.get("activation_function", "gelu_new")
@@ -120,9 +109,9 @@ def authors_name(name: str) -> str | None:
     return name if name.startswith(("transformer.", "lm_head.")) else f"transformer.{name}"
 
 
-def is_turned(name: str) -> bool:
-    """Whether GPT-2 stores this matrix as (in, out)."""
-    return name.endswith((".c_attn.weight", ".c_proj.weight", ".c_fc.weight"))
+WORDS = authors.Words(
+    "tie_word_embeddings", lambda name: name.endswith((".c_attn.weight", ".c_proj.weight", ".c_fc.weight"))
+)
 
 
 def own_config(raw: Mapping[str, Any]) -> Config:

@@ -20,6 +20,7 @@ from circuitlang.model.hardware import available_memory
 from circuitlang.model.interop.inspect_folder import look
 from circuitlang.model.locate import CARD, TOKENS, WEIGHTS, ZOO, read_card
 from circuitlang.prompts import byte_pairs
+from circuitlang.prompts.foreign_tokenizer import rows_without_token
 from circuitlang.prompts.tokenizer import Tokenizer
 from circuitlang.source.diagnostic import CommandError, reason_of
 from circuitlang.storage.atomic import require_writable, write_whole
@@ -43,11 +44,13 @@ def bring(
         raise CommandError(f"there is a model at {out} already")
     found = look(folder, tokenizer)
     require_memory(found.parameters, available_memory())
-    imported = {
+    imported: dict[str, Any] = {
         "layout": found.layout,
         "files": {path.name: _digest(path) for path in found.files},
         "config": dict(found.raw),
     }
+    if more := rows_without_token(found.tokenizer):
+        imported["rows_without_token"] = more
     reference = None
     if found.kind == "ours":  # its text and its card come with it
         if text is not None:
@@ -60,7 +63,8 @@ def bring(
         card = {"name": name, "doc": f"imported from {found.layout}", "imported": imported, "text": source}
         reference = reference_rows(found.tokenizer, documents, min(LENGTH, found.config.context))
     require_writable(out.parent)
-    with tempfile.TemporaryDirectory(prefix=".import-", dir=out.parent) as scratch:
+    near = next(folder for folder in out.absolute().parents if folder.exists())
+    with tempfile.TemporaryDirectory(prefix=".import-", dir=near) as scratch:
         made = Path(scratch) / "model"
         write_whole(Path(scratch) / TOKENS, found.tokenizer.to_json())
         job = {

@@ -12,7 +12,8 @@ from circuitlang.model.config import Config
 from circuitlang.model.interop import authors, huggingface
 from circuitlang.model.locate import TOKENS
 from circuitlang.prompts import byte_pairs
-from circuitlang.prompts.tokenizer import Tokenizer, load_tokenizer, read_hugging_face
+from circuitlang.prompts.foreign_tokenizer import read_hugging_face
+from circuitlang.prompts.tokenizer import Tokenizer, load_tokenizer
 from circuitlang.source.diagnostic import CommandError
 from circuitlang.storage.atomic import read_text
 
@@ -61,7 +62,7 @@ def _authors(folder: Path, tokenizer: Path | None) -> Found:
     where = tokenizer or next(
         (folder / each for each in TOKENIZER_FOLDERS if (folder / each / byte_pairs.MERGES).is_file()), folder
     )
-    tokens = byte_pairs.read_byte_pairs(where)
+    tokens = byte_pairs.read_byte_pairs(where, config.vocabulary)
     _require_size(where / byte_pairs.MERGES, tokens, config)
     files = (folder / authors.CONFIG, weights, where / byte_pairs.MERGES, where / byte_pairs.IDS)
     layout = "the layout of Gao et al. 2025"
@@ -71,14 +72,10 @@ def _authors(folder: Path, tokenizer: Path | None) -> Found:
 def _gpt2(folder: Path, raw: Mapping[str, Any]) -> Found:
     settled = huggingface.settled(raw)
     config = authors.to_config(settled)
+    _require_today(folder)
     weights, parameters = _weights(folder), authors.parameters(settled)
     _require_bytes(weights, parameters)
-    if not (folder / TOKENS).exists() and (folder / "vocab.json").exists():
-        raise CommandError(
-            f"{folder} has vocab.json and merges.txt, and no {TOKENS}, which is read: write it with "
-            "`AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)` of the library transformers"
-        )
-    tokens = read_hugging_face(folder / TOKENS)
+    tokens = read_hugging_face(folder / TOKENS, config.vocabulary)
     _require_size(folder / TOKENS, tokens, config)
     files = (folder / huggingface.CONFIG, *dict.fromkeys((weights, *parts(weights))), folder / TOKENS)
     layout = "a Hugging Face folder of GPT-2's shape"
@@ -98,15 +95,28 @@ def _ours(folder: Path, raw: Mapping[str, Any]) -> Found:
     return Found("ours", layout, raw, config.to_json(), config, weights, parameters, tokens, files)
 
 
+def _require_today(folder: Path) -> None:
+    """CommandError that says how to convert a folder of an older kind: weights that can hold code, two files for a
+    tokenizer."""
+    weights = (folder / huggingface.WEIGHTS, folder / huggingface.INDEX)
+    old, new, how = list[str](), list[str](), list[str]()
+    if (folder / huggingface.PICKLE).exists() and not any(path.is_file() for path in weights):
+        old, new, how = [f"{huggingface.PICKLE}, a pickle"], [huggingface.WEIGHTS], ["AutoModelForCausalLM"]
+    if (folder / "vocab.json").exists() and not (folder / TOKENS).exists():
+        old, new, how = [*old, "vocab.json and merges.txt"], [*new, TOKENS], [*how, "AutoTokenizer"]
+    if old:
+        call = "; ".join(f"{name}.from_pretrained(FOLDER).save_pretrained(FOLDER)" for name in how)
+        raise CommandError(
+            f"{folder} has {', and '.join(old)}, and not what is read: write {' and '.join(new)} with "
+            f"`{call}` of the library transformers"
+        )
+
+
 def _weights(folder: Path) -> Path:
     """The file with the weights, or the index of several."""
-    there = [folder / name for name in (huggingface.WEIGHTS, huggingface.INDEX) if (folder / name).is_file()]
-    if not there and (folder / huggingface.PICKLE).exists():
-        raise CommandError(
-            f"{folder} has {huggingface.PICKLE}, a pickle, and no {huggingface.WEIGHTS}, which is read: write it with "
-            "`AutoModel.from_pretrained(FOLDER).save_pretrained(FOLDER)` of the library transformers"
-        )
-    return there[0] if there else folder / huggingface.WEIGHTS
+    index = folder / huggingface.INDEX
+    weights = folder / huggingface.WEIGHTS
+    return index if index.is_file() and not weights.is_file() else weights
 
 
 def parts(weights: Path) -> list[Path]:

@@ -64,8 +64,8 @@ def read_state(path: Path, model: nn.Module, optimizer: torch.optim.AdamW, key: 
             metadata = file.metadata() or {}
             if metadata.get("key") != key:
                 raise CommandError(
-                    f"{path} is the checkpoint of another recipe, corpus, precision or circuitlang; "
-                    "remove it or choose another --out"
+                    f"{path} is the checkpoint of another recipe, corpus, precision or circuitlang; remove it to start "
+                    "afresh, or give the block another name: the working files of a run lie by it, whatever --out says"
                 )
             facts = json.loads(metadata["facts"])
             found = {name: facts[name] for name in ("step", "seconds", "curve", "recent")}

@@ -20,7 +20,9 @@ from circuitlang.model.interop import convert, import_model
 from circuitlang.model.interop.huggingface import export
 from circuitlang.model.interop.import_model import bring
 from circuitlang.model.locate import TOKENS, WEIGHTS, locate
+from circuitlang.prompts.relabel import nonsense_tokens
 from circuitlang.prompts.tokenizer import END
+from circuitlang.report.listing import card_lines
 from circuitlang.source.diagnostic import CommandError
 
 TEXT = "def total(rows):\n    return rows[0] + total(items)\n" * 60
@@ -226,20 +228,27 @@ def test_gpt2_computes_what_gpt2_computes(gpt2, tokenizer, tmp_path, prefix):
         (configured(n_ctx=12), "`n_ctx` = 12: it must be `n_positions`, 24"),
         (configured(rope_theta=1e4), "`rope_theta` = 10000.0: this key is not known"),
         (configured(n_embd=None), "`n_embd` = None: it must be a whole number"),
-        (configured(vocab_size=301), "has 300 tokens, the model 301|too few for"),
+        (configured(vocab_size=299), "has 300 tokens, the model 299"),
+        (configured(n_positions=0, n_ctx=0), "`n_positions` = 0: it must be a whole number of at least 1"),
+        (configured(n_inner=-1), "`n_inner` = -1: it must be a whole number of at least 1"),
+        (configured(n_head=3), "`n_head` = 3: so many heads do not divide `n_embd`, 16"),
         (configured(tie_word_embeddings=False), "has no tensor lm_head.weight"),
+        (
+            rewritten("model.safetensors", **{"lm_head.weight": torch.ones(300, 16)}),
+            "`tie_word_embeddings` = true, and model.safetensors has a lm_head.weight that is not",
+        ),
         (
             rewritten("model.safetensors", **{"h.0.ln_1.bias": None}),
             "has no tensor transformer.h.0.ln_1.bias",
         ),
         (
             rewritten("model.safetensors", **{"h.0.mlp.c_fc.weight": torch.ones(64, 16)}),
-            "is 16 x 64, its config",
+            "is 64 x 16, its config says 16 x 64",
         ),
         (lambda f: (f / TOKENS).write_text("{}"), "is not a tokenizer that is read"),
         (
             lambda f: (f / TOKENS).write_text((f / TOKENS).read_text().replace("<|endof", "<|end_of")),
-            "whose one",
+            r"a special token <\|endoftext\|>",
         ),
     ],
 )
@@ -252,19 +261,77 @@ def test_a_gpt2_that_ours_cannot_be_is_refused(gpt2, tmp_path, harm, message):
 
 def test_a_folder_with_pickled_weights_only_is_refused(gpt2, tmp_path):
     shutil.move(gpt2 / "model.safetensors", gpt2 / "pytorch_model.bin")
-    with pytest.raises(CommandError, match=r"pytorch_model\.bin, a pickle, .* write it with `AutoModel"):
+    with pytest.raises(
+        CommandError, match=r"pytorch_model\.bin, a pickle, .* write model.safetensors with `AutoModel"
+    ):
         bring(gpt2, tmp_path / "ours", "ours", tmp_path / "text.py")
     (gpt2 / "pytorch_model.bin").unlink()
     with pytest.raises(CommandError, match=r"there is no model\.safetensors in"):
         bring(gpt2, tmp_path / "ours", "ours", tmp_path / "text.py")
 
 
-def test_an_older_tokenizer_is_named(gpt2, tmp_path):
+def test_an_older_folder_is_named_with_all_that_is_to_convert(gpt2, tmp_path):
     for name in ("vocab.json", "merges.txt"):
         (gpt2 / name).write_text("{}")
     (gpt2 / TOKENS).unlink()
-    with pytest.raises(CommandError, match=r"has vocab\.json and merges\.txt, and no tokenizer\.json"):
+    with pytest.raises(
+        CommandError, match=r"has vocab\.json and merges\.txt, .* write tokenizer\.json with `Auto"
+    ):
         bring(gpt2, tmp_path / "ours", "ours", tmp_path / "text.py")
+    shutil.move(gpt2 / "model.safetensors", gpt2 / "pytorch_model.bin")
+    both = r"a pickle, and vocab\.json and .*AutoModelForCausalLM\.from_pretrained.*; AutoTokenizer\.from_pretrained"
+    with pytest.raises(CommandError, match=both):
+        bring(gpt2, tmp_path / "ours", "ours", tmp_path / "text.py")
+
+
+def more_rows(folder: Path, rows: int = 320) -> dict[str, Tensor]:
+    """The model has rows that its tokenizer has no token for."""
+    state = gpt2_tensors()
+    extra = torch.randn(rows - 300, 16, generator=torch.Generator().manual_seed(7))
+    state["wte.weight"] = torch.cat([state["wte.weight"], extra])
+    (folder / "model.safetensors").write_bytes(to_bytes(state))
+    configured(vocab_size=rows)(folder)
+    return state
+
+
+def special_tokens(folder: Path) -> None:
+    """Special tokens that no text asks for, one of them spelled with more than a byte-level tokenizer writes."""
+    data = json.loads((folder / TOKENS).read_text(encoding="utf-8"))
+    usual = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    data["added_tokens"] += [
+        {"id": 300, "content": "<|pad|>", **usual},
+        {"id": 302, "content": "a mask, ß", **usual},
+    ]
+    (folder / TOKENS).write_text(json.dumps(data), encoding="utf-8")
+
+
+@pytest.mark.parametrize("change", [lambda folder: None, special_tokens], ids=["padded", "special tokens"])
+def test_rows_that_no_text_reaches_are_part_of_the_model_and_of_no_text(gpt2, tokenizer, tmp_path, change):
+    state = more_rows(gpt2)
+    change(gpt2)
+    card = bring(gpt2, tmp_path / "ours", "ours", tmp_path / "text.py")
+    found = load(tmp_path / "ours", "ours")
+    tokens = torch.randint(0, 320, (5, 24), generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(found.model(tokens), gpt2_logits(state, tokens), atol=1e-5, rtol=1e-5)
+    texts = [TEXT, "<|pad|> a mask, ß <|300|> <|endoftext|> \xff300 ÿ<|300|>"]
+    assert found.tokenizer.ids_of_many(texts) == tokenizer.ids_of_many(texts)
+    assert [found.tokenizer.decode(ids) for ids in found.tokenizer.ids_of_many(texts)] == texts
+    assert (found.tokenizer.end, found.tokenizer.size) == (tokenizer.end, 320)
+    assert all(found.tokenizer.bytes_of(token).startswith(b"\xff<|3") for token in range(303, 320))
+    assert max(nonsense_tokens(found.tokenizer, (), 150, 0)) < 300
+    assert card["imported"]["rows_without_token"] == (18 if change is special_tokens else 20)
+    assert any("of its tokens stand for no text" in line for line in card_lines(card))
+
+
+@pytest.mark.parametrize(
+    "key", ["max_length", "tokenizer_class", "torchscript", "prefix", "n_special", "top_k"]
+)
+def test_keys_without_effect_and_keys_that_say_nothing_pass(gpt2, tmp_path, key):
+    configured(**{key: 5, "rope_scaling": None, "is_encoder_decoder": False})(gpt2)
+    bring(gpt2, tmp_path / "ours", "ours", tmp_path / "text.py")
+    configured(scale_attn_weights=None)(gpt2)  # the library takes that for false
+    with pytest.raises(CommandError, match="`scale_attn_weights` = None: only True is read"):
+        bring(gpt2, tmp_path / "other", "other", tmp_path / "text.py")
 
 
 def sharded(folder: Path, **where: object) -> None:

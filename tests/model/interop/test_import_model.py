@@ -80,6 +80,16 @@ def test_logits_are_those_of_the_authors_formulas(in_process, tmp_path, text, na
     assert torch.allclose(found.model(short), theirs(short), atol=1e-5, rtol=1e-5)
 
 
+def test_rows_behind_the_tokenizers_end_are_part_of_the_model_and_of_no_text(in_process, tmp_path, text):
+    found, theirs = imported(tmp_path, text, vocab_size=320, some_note=None)
+    tokens = torch.arange(240).view(10, 24) + 80
+    assert torch.allclose(found.model(tokens), theirs(tokens), atol=1e-5, rtol=1e-5)
+    alone = read_byte_pairs(tmp_path / "theirs")
+    assert found.tokenizer.encode(TEXT) == alone.encode(TEXT)
+    assert (found.tokenizer.end, found.tokenizer.size, alone.size) == (alone.end, 320, 300)
+    assert found.card["imported"]["rows_without_token"] == 20
+
+
 @pytest.mark.parametrize("name", ["yolo2", "sweep", "concatenated"])
 def test_every_site_has_the_values_of_the_authors_hook(in_process, tmp_path, text, name):
     found, theirs = imported(tmp_path, text, **CONFIGURATIONS[name])
@@ -231,7 +241,10 @@ WRONG = [
     (setting("sink", True), r"has no tensor transformer\.h\.0\.attn\.attn_imp\.sink_logit"),
     (tensor("bigram_table", torch.ones(300, 300)), r"has an unknown tensor bigram_table"),
     (setting("d_pos_emb", 4), r"has no tensor transformer\.h\.0\.ln_p1\.weight"),
-    (setting("tied_unembed", True), r"`tied_unembed` = True, and lm_head\.weight is not wte\.weight"),
+    (
+        setting("tied_unembed", True),
+        r"`tied_unembed` = true, and final_model.pt has a lm_head.weight that is not",
+    ),
     (setting("rotary", True), r"`rotary` = True: this key is not known"),
     (setting("residual_activation_type", "relu"), r"`residual_activation_type` = 'relu': only `identity`"),
     (setting("activation_type", "silu"), r"`activation_type` = 'silu': only `gelu` and `relu`"),
@@ -243,7 +256,7 @@ WRONG = [
     (setting("n_layer", 0), r"`n_layer` = 0: that is not a value"),
     (setting("n_layer", "2"), r"`n_layer` = '2': that is not a value"),
     (setting("bias", 1), r"`bias` = 1: that is not a value"),
-    (setting("d_head", 8), r"`d_head` = 8: 4 heads of it must make the width 16"),
+    (setting("d_head", 8), r"`d_head` = 8: 4 heads of it must make `d_model`, 16"),
     (setting("n_mlp", 32), r"two names of one key"),
     (setting("vocab_size", 2048), r"too few for the .* numbers|has 300 tokens, the model 2048"),
     (setting("n_layer", 10**6), r"too few for the [\d,]+ numbers that its config asks for"),
