@@ -36,11 +36,14 @@ class Bench:
         the caller lets torch use one, so that no bit depends on their number."""
         import torch
 
+        from circuitlang.circuit.cluster import require_workers
         from circuitlang.claims.measure import Meter
         from circuitlang.model.checkpoint import load
 
         clock, options = Clock(job.options.told), job.options
         device = choose_device(options.device)
+        if options.cluster is not None:
+            require_workers(options.cluster)
         checkpoint = load(model_folder(job.spec, job.root), job.spec.model, device)
         cache = Cache(None if options.fresh else options.cache or default_folder())
         finder = finder_of(checkpoint, job.spec.task, options.seed, cache)

@@ -29,7 +29,8 @@ class Options:
     `controls`: whether the nulls are run, without which no claim can be void; `battery`: whether the circuits go
     through it. `jobs`: how many searches run at a time, each in a process of its own; more than 1 only from a main
     module that can be imported without doing anything. `model`: in place of the spec's own (as `with_model` takes it).
-    `circuit`: judged in place of one that a search would find.
+    `circuit`: judged in place of one that a search would find. `cluster`: the address of Dask's scheduler whose workers
+    search, in place of processes here.
     """
 
     device: str = "auto"
@@ -43,6 +44,7 @@ class Options:
     jobs: int = 1
     model: str | None = None
     circuit: CircuitGraph | None = None
+    cluster: str | None = None
     told: Told = field(default=quiet, compare=False)
 
 

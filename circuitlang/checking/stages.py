@@ -137,7 +137,7 @@ def search(
         shares[number] = share
         bench.clock.told(f"prune: {names[number]}, {step}", sum(shares) / len(shares))
 
-    found = find_all(searches, job.options.jobs, told)
+    found = find_all(searches, job.options.jobs, told, job.options.cluster)
     bench.clock.lap("prune")
     rest = iter(found[len(seeds) :])
     owns = [None if null.finder is None else next(rest) for null in made]

@@ -96,6 +96,14 @@ Jobs = Annotated[
     int | None,
     typer.Option(min=1, help="How many searches run at a time; default: as many as there are cores."),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DASK_SCHEDULER_ADDRESS",
+        metavar="ADDRESS",
+        help="Dask's scheduler, whose workers search in place of processes here.",
+    ),
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Ignore the cache of earlier results.")]
 Name = Annotated[
     str | None, typer.Argument(help="Which block of the file; may be left out where there is one.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from circuitlang.interfaces.cli.app import (
+    Cluster,
     Device,
     DeviceOption,
     Format,
@@ -72,6 +74,7 @@ def check(
     seed: SeedOption = 0,
     fresh: Fresh = False,
     jobs: Jobs = None,
+    cluster: Cluster = None,
     controls: Annotated[
         bool,
         typer.Option(
@@ -148,6 +151,7 @@ def check(
         jobs=searches,
         model=model,
         circuit=None if circuit is None else read_circuit(circuit).plain,
+        cluster=cluster or None,
     )
     asked = jobs_of(programs, options, lock, out)
     if format is ReportFormat.TEXT and any(path.is_dir() for path in specs):
@@ -248,6 +252,7 @@ def prune(
     seed: SeedOption = 0,
     fresh: Fresh = False,
     jobs: Jobs = None,
+    cluster: Cluster = None,
     format: MistakesOption = MistakeFormat.TEXT,
 ) -> None:
     """Find a spec's circuits only, and draw them.
@@ -261,6 +266,7 @@ def prune(
     with watched() as told, mistakes_as(format):
         command = tuple(sys.argv[1:])
         options = Options(device.value, seed, fresh, budget, command=command, jobs=jobs or cores(), told=told)
+        options = replace(options, cluster=cluster or None)
         say(prune_and_write(spec, name, out, options))
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from circuitlang.interfaces.cli.app import (
+    Cluster,
     Device,
     DeviceOption,
     Format,
@@ -96,6 +97,7 @@ def draft(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search.")] = 0,
+    cluster: Cluster = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that exists.")] = False,
     device: DeviceOption = Device.AUTO,
     native: Native = False,
@@ -110,8 +112,7 @@ def draft(
     from circuitlang.studies.draft.draft import draft as drafted
 
     with watched() as told, mistakes_as(format):
-        done = drafted(
-            task, name, model, out, loss, seed, force, Options(device.value, fresh=fresh, told=told)
-        )
+        options = Options(device.value, fresh=fresh, cluster=cluster or None, told=told)
+        done = drafted(task, name, model, out, loss, seed, force, options)
     tell(done.warnings, format)
     say(done.notes)
