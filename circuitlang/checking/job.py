@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -122,6 +123,36 @@ def jobs_of(programs: Sequence[Program], options: Options, lock: LockMode, out: 
         for program in programs:
             require_writable(Path(program.source.name).parent)
     return jobs
+
+
+def jobs_of_models(
+    programs: Sequence[Sequence[Program]],
+    models: Sequence[str | None],
+    options: Options,
+    lock: LockMode,
+    out: Path | None,
+) -> list[Job]:
+    """The same, of several models, each with the programs as they are for it; the files of each in a folder of its
+    name."""
+    asked = [
+        jobs_of(each, replace(options, model=model), lock, out)
+        for each, model in zip(programs, models, strict=True)
+    ]
+    if len(models) == 1:
+        return asked[0]
+    if out is not None or options.circuit is not None:
+        raise CommandError("--out and --circuit are of one model")
+    places = [re.sub(r"[^A-Za-z0-9._-]+", "-", str(model)).strip(".-") for model in models]
+    if len({*places}) < len(places):
+        raise CommandError(
+            f"the files of two of these models would be written to one folder: {', '.join(places)}"
+        )
+    return [
+        replace(job, folder=job.folder / place)
+        for jobs, place in zip(asked, places, strict=True)
+        for job in jobs
+        if job.folder is not None
+    ]
 
 
 def _folder(job: Job) -> Path:

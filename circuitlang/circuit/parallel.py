@@ -76,12 +76,12 @@ def find_all(
     devices = {search.finder.checkpoint.model.embed.device.type for search in searches}
     alone = cluster is None and (min(jobs, len(left)) <= 1 or devices != {"cpu"})
     if not left or alone:
-        return [search.run(lambda *told, n=n: report(n, *told)) for n, search in enumerate(searches)]
+        return [_run(search, n, report) for n, search in enumerate(searches)]
     if cluster is None:
         for search in (searches[n] for n in left):
             search.finder.mean()  # once, for all who find it in the cache
     folder = searches[left[0]].finder.cache.folder
-    found: dict[int, Found] = {}
+    found = {n: _run(search, n, report) for n, search in enumerate(searches) if n not in left}
     here = min(jobs, len(left))
     with processes(here) if cluster is None else workers_of(cluster, folder, "cuda" in devices) as pool:
         with starting_workers():
@@ -94,7 +94,13 @@ def find_all(
             found[number] = future.result()
             searches[number].keep(found[number])
             report(number, "found", 1.0)
-    return [found[n] if n in found else search.run() for n, search in enumerate(searches)]
+    return [found[n] for n in range(len(searches))]
+
+
+def _run(search: Search, number: int, report: Callable[[int, str, float], None]) -> Found:
+    found = search.run(lambda stage, share: report(number, stage, share))
+    report(number, "found", 1.0)
+    return found
 
 
 @contextmanager

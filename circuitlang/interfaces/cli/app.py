@@ -138,13 +138,15 @@ def watched(lines: bool = False) -> Iterator[Told]:
 
 def _line_by_line() -> Told:
     """Progress for a log: the first thing told, then one every LINE_SECONDS."""
-    last = -inf
+    last, began = -inf, monotonic()
 
     def told(stage: str, share: float) -> None:
         nonlocal last
         if monotonic() - last >= LINE_SECONDS:
             last = monotonic()
-            sys.stderr.write(f"{strftime('%H:%M:%S')}  {share:4.0%}  {stage}\n")
+            took = last - began
+            left = f"  {took * (1 - share) / share / 60:.0f} min left" if share > 0 and took > 0 else ""
+            sys.stderr.write(f"{strftime('%H:%M:%S')}  {share:4.0%}{left}  {stage}\n")
             sys.stderr.flush()
 
     return told
