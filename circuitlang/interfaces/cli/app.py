@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PANELS = {
     "Write": ("new", "preview", "fmt", "explain", "lsp"),
     "Check": ("check", "plan", "prune", "draft"),
-    "Look": ("view", "diff", "show", "export", "predict"),
+    "Look": ("view", "diff", "drift", "show", "export", "predict"),
     "Models": ("models", "train", "frontier"),
     "CI": ("status",),
 }

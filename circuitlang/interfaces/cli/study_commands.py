@@ -80,6 +80,32 @@ def frontier(
 
 
 @app.command()
+def drift(
+    spec: Annotated[Path, typer.Argument(help="A spec file (.cir) with a lock beside it.")],
+    name: Name = None,
+    models: Annotated[
+        str,
+        typer.Option(help="The checkpoints' folders, as a pattern; the last number in a name is the step."),
+    ] = "models/step*",
+    out: Annotated[
+        Path | None, typer.Option(help="The picture's file; default runs/SPECNAME.steps.svg.")
+    ] = None,
+    device: DeviceOption = Device.AUTO,
+    native: Native = False,
+    format: MistakesOption = MistakeFormat.TEXT,
+) -> None:
+    """Judge a spec's locked circuit in every checkpoint of a training: each claim over steps, and a picture.
+
+    Example: `circuitlang drift specs/bracket_depth.cir --models 'runs/step*'`
+    """
+    from circuitlang.checking.job import Options
+    from circuitlang.studies.drift import drift_over_steps
+
+    with watched(lines=True) as told, mistakes_as(format):
+        say(drift_over_steps(spec, name, models, out, Options(device.value, told=told))[1])
+
+
+@app.command()
 def draft(
     task: Annotated[Path, typer.Argument(help="A file with tasks.")],
     name: Name = None,
