@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,16 +32,21 @@ class Bench:
     clock: Clock
 
     @classmethod
-    def of(cls, job: Job, measure: bool = False) -> Bench:
-        """The model loaded. `measure`: by as many threads as torch would use for one pass, each with a pass of its own;
-        the caller lets torch use one, so that no bit depends on their number."""
+    def of(cls, job: Job, measure: bool = False, load: Callable[..., Checkpoint] | None = None) -> Bench:
+        """The model loaded, by `load` where several benches share it. `measure`: by as many threads as torch would use
+        for one pass, each with a pass of its own; the caller lets torch use one, so that no bit depends on their
+        number."""
         import torch
 
+        from circuitlang.circuit.cluster import require_workers
         from circuitlang.claims.measure import Meter
-        from circuitlang.model.checkpoint import load
+        from circuitlang.model import checkpoint as checkpoints
 
         clock, options = Clock(job.options.told), job.options
         device = choose_device(options.device)
+        if options.cluster is not None:
+            require_workers(options.cluster)
+        load = load or checkpoints.load
         checkpoint = load(model_folder(job.spec, job.root), job.spec.model, device)
         cache = Cache(None if options.fresh else options.cache or default_folder())
         finder = finder_of(checkpoint, job.spec.task, options.seed, cache)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +30,8 @@ class Options:
     `controls`: whether the nulls are run, without which no claim can be void; `battery`: whether the circuits go
     through it. `jobs`: how many searches run at a time, each in a process of its own; more than 1 only from a main
     module that can be imported without doing anything. `model`: in place of the spec's own (as `with_model` takes it).
-    `circuit`: judged in place of one that a search would find.
+    `circuit`: judged in place of one that a search would find. `cluster`: the address of Dask's scheduler whose workers
+    search, in place of processes here.
     """
 
     device: str = "auto"
@@ -43,6 +45,7 @@ class Options:
     jobs: int = 1
     model: str | None = None
     circuit: CircuitGraph | None = None
+    cluster: str | None = None
     told: Told = field(default=quiet, compare=False)
 
 
@@ -120,6 +123,36 @@ def jobs_of(programs: Sequence[Program], options: Options, lock: LockMode, out: 
         for program in programs:
             require_writable(Path(program.source.name).parent)
     return jobs
+
+
+def jobs_of_models(
+    programs: Sequence[Sequence[Program]],
+    models: Sequence[str | None],
+    options: Options,
+    lock: LockMode,
+    out: Path | None,
+) -> list[Job]:
+    """The same, of several models, each with the programs as they are for it; the files of each in a folder of its
+    name."""
+    asked = [
+        jobs_of(each, replace(options, model=model), lock, out)
+        for each, model in zip(programs, models, strict=True)
+    ]
+    if len(models) == 1:
+        return asked[0]
+    if out is not None or options.circuit is not None:
+        raise CommandError("--out and --circuit are of one model")
+    places = [re.sub(r"[^A-Za-z0-9._-]+", "-", str(model)).strip(".-") for model in models]
+    if len({*places}) < len(places):
+        raise CommandError(
+            f"the files of two of these models would be written to one folder: {', '.join(places)}"
+        )
+    return [
+        replace(job, folder=job.folder / place)
+        for jobs, place in zip(asked, places, strict=True)
+        for job in jobs
+        if job.folder is not None
+    ]
 
 
 def _folder(job: Job) -> Path:

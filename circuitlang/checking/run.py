@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from circuitlang.checking import stages
 from circuitlang.checking.bench import Bench, choose_device
 from circuitlang.checking.job import Job, Options
+from circuitlang.checking.many import Queue, Shard, run_queue
 from circuitlang.checking.static import check_text, shortcuts_of
 from circuitlang.checking.status import UnusableLock, locked_spec, look_at_lock, update_lock
 from circuitlang.language.files import choose
@@ -41,22 +42,40 @@ class Done(NamedTuple):
     shown: Exhibit | None = None
 
 
-def check_all(jobs: Sequence[Job], told: Told) -> tuple[list[Done], list[Diagnostic], list[str]]:
+def check_all(
+    jobs: Sequence[Job], told: Told, shard: Shard | None = None, searching: bool = True
+) -> tuple[list[Done], list[Diagnostic], list[str]]:
     """`check`: every job, its files, and at the end the locks. What has no lock to be judged by, or a prompt that its
-    model cannot be asked, is said at its place, and the others are judged; lines about the locks."""
+    model cannot be asked, is said at its place, and the others are judged; lines about the locks. Of several jobs the
+    searches are one queue, and each is judged when its own are done. `shard`: a part of the queue goes into the cache,
+    and no file is written. Not `searching`: CommandError where not everything is there."""
     from circuitlang.prompts.admit import diagnostic
     from circuitlang.prompts.one_token import TokenError
 
-    done: list[Done] = []
+    done: dict[int, Done] = {}
     refused: list[Diagnostic] = []
-    for job in jobs:
+
+    def finish(number: int, told: Told) -> None:
+        job = jobs[number].watched(told)
         try:
-            done.append(check_and_write(job.watched(told)))
+            done[number] = check_and_write(job) if shard is None else Done(job, check(job), [])
         except UnusableLock as error:
             refused.append(Diagnostic("CIR-215", str(error), job.spec.span.head))
         except TokenError as error:  # of a prompt that is rarer than those that were tried before
             refused.append(diagnostic(job.spec.task, error, job.spec.model))
-    return done, refused, update_locks([each for each in done if each.job.lock == "renew"])
+
+    if jobs[0].options.fresh or (len(jobs) == 1 and shard is None and searching):
+        for number in range(len(jobs)):
+            finish(number, told)
+    else:
+        queue = Queue.of(jobs, told)
+        if not searching:
+            queue.require_done(jobs)
+        judged = run_queue(queue, jobs, told, finish, shard or Shard(1, 1))
+        if shard is not None:
+            return [], refused, [shard.said(len(queue.searches), len(judged), len(jobs))]
+    found = [done[number] for number in sorted(done)]
+    return found, refused, update_locks([each for each in found if each.job.lock == "renew"])
 
 
 def check_and_write(job: Job) -> Done:

@@ -15,6 +15,7 @@ from circuitlang.source.progress import Told
 if TYPE_CHECKING:
     from circuitlang.circuit.find import Found
     from circuitlang.circuit.match import Binding
+    from circuitlang.circuit.parallel import Search
     from circuitlang.claims.battery.check_result import Check
     from circuitlang.claims.measure import Meter
     from circuitlang.claims.nulls import Made
@@ -123,7 +124,26 @@ def search(
 ) -> tuple[list[Found], list[Found | None]]:
     """One circuit per seed, or the given one, and one of every null that could be made; at most `options.jobs` searches
     at a time."""
-    from circuitlang.circuit.parallel import Search, find_all
+    from circuitlang.circuit.parallel import find_all
+
+    searches, names = searches_of(job, bench, made, given is not None)
+    shares = [0.0] * len(searches)
+
+    def told(number: int, step: str, share: float) -> None:
+        shares[number] = share
+        bench.clock.told(f"prune: {names[number]}, {step}", sum(shares) / len(shares))
+
+    found = find_all(searches, job.options.jobs, told, job.options.cluster)
+    bench.clock.lap("prune")
+    own = len(searches) - sum(null.finder is not None for null in made)
+    rest = iter(found[own:])
+    owns = [None if null.finder is None else next(rest) for null in made]
+    return [given] if given else found[:own], owns
+
+
+def searches_of(job: Job, bench: Bench, made: Sequence[Made], given: bool) -> tuple[list[Search], list[str]]:
+    """For every seed, unless the circuit is given, then for the nulls; and what each is called."""
+    from circuitlang.circuit.parallel import Search
 
     settings, seeds = job.spec.prune, () if given else job.spec.prune.seeds
     searches = [Search(bench.finder, settings, seed, job.options.budget) for seed in seeds]
@@ -132,17 +152,7 @@ def search(
         if null.finder is not None:
             searches.append(Search(null.finder, settings, settings.seeds[0], fallback=False, costs=False))
             names.append(f"control {null.null.name}")
-    shares = [0.0] * len(searches)
-
-    def told(number: int, step: str, share: float) -> None:
-        shares[number] = share
-        bench.clock.told(f"prune: {names[number]}, {step}", sum(shares) / len(shares))
-
-    found = find_all(searches, job.options.jobs, told)
-    bench.clock.lap("prune")
-    rest = iter(found[len(seeds) :])
-    owns = [None if null.finder is None else next(rest) for null in made]
-    return [given] if given else found[: len(seeds)], owns
+    return searches, names
 
 
 def run_controls(

@@ -16,7 +16,21 @@ from circuitlang.source.diagnostic import Diagnostic
 
 
 def junit(report: Report, path: str) -> str:
-    """`path`: the spec's file. A claim that fails or is void is a failure, one without an answer an error; a model
+    """The suite of one spec as a document. `path`: the spec's file."""
+    return _written(_suite(report, path))
+
+
+def junit_of_all(reports: Iterable[tuple[Report, str]]) -> str:
+    """One document of several reports and their specs' files."""
+    suites = ElementTree.Element("testsuites")
+    suites.extend(_counted(_suite(report, path)) for report, path in reports)
+    for kind in ("tests", "failures", "errors"):
+        suites.set(kind, str(sum(int(suite.get(kind, 0)) for suite in suites)))
+    return _text(suites)
+
+
+def _suite(report: Report, path: str) -> ElementTree.Element:
+    """A claim that fails or is void is a failure, one without an answer an error; a model
     that is not competent is a failure of the case `competence`."""
     cases = [_case(claim, report.spec, path) for claim in report.claims]
     competence = ElementTree.Element(
@@ -29,7 +43,7 @@ def junit(report: Report, path: str) -> str:
         suite.set(kind, str(len(suite.findall(f"testcase/{tag}"))))
     if said := "\n".join(map(visible, filter(None, (words.left_out(report), *report.warnings)))):
         ElementTree.SubElement(suite, "system-out").text = said
-    return _written(suite)
+    return suite
 
 
 def junit_of_diagnostics(found: Iterable[Diagnostic]) -> str:
@@ -54,9 +68,17 @@ def junit_of_diagnostics(found: Iterable[Diagnostic]) -> str:
 
 
 def _written(suite: ElementTree.Element) -> str:
+    return _text(_counted(suite))
+
+
+def _counted(suite: ElementTree.Element) -> ElementTree.Element:
     suite.set("tests", str(len(suite.findall("testcase"))))
-    ElementTree.indent(suite, " ")
-    text = ElementTree.tostring(suite, encoding="unicode")
+    return suite
+
+
+def _text(root: ElementTree.Element) -> str:
+    ElementTree.indent(root, " ")
+    text = ElementTree.tostring(root, encoding="unicode")
     return f"<?xml version='1.0' encoding='utf-8'?>\n{text}\n"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import StringIO
 
 from rich.console import Console, Group, RenderableType
@@ -20,6 +20,7 @@ from circuitlang.report.mechanism import mechanism
 from circuitlang.report.mechanism_lines import box_lines
 from circuitlang.report.report import Report
 from circuitlang.report.results import ClaimResult
+from circuitlang.source.visible import columns
 
 _COLOURS = {
     Outcome.PASS: "bold green",
@@ -49,6 +50,38 @@ def terminal(report: Report, width: int = 80, colour: bool = False, exhibit: Exh
     for part in _parts(report, exhibit):
         console.print(part)
     return harmless_to_ci("\n".join(line.rstrip() for line in file.getvalue().split("\n")))
+
+
+def summary_lines(reports: Sequence[Report]) -> list[str]:
+    """A row per report, under heads, and how many passed."""
+    rows = [("spec", "model", "verdict", "claims", "nodes", "loss")]
+    for report in reports:
+        passed = sum(claim.verdict is Outcome.PASS for claim in report.claims)
+        circuits = report.per_seed
+        nodes = (
+            "–".join(str(n) for n in sorted({min(c.nodes for c in circuits), max(c.nodes for c in circuits)}))
+            if circuits
+            else "–"
+        )
+        loss = f"{max(circuit.loss_test or 0.0 for circuit in circuits):.3f}" if circuits else "–"
+        model = visible(report.task.model)
+        rows.append(
+            (
+                visible(report.spec),
+                model,
+                report.verdict.value,
+                f"{passed} of {len(report.claims)}",
+                nodes,
+                loss,
+            )
+        )
+    wide = [max(columns(row[place]) for row in rows) for place in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell + " " * (w - columns(cell)) for cell, w in zip(row, wide, strict=True)).rstrip()
+        for row in rows
+    ]
+    passed = sum(report.verdict is Outcome.PASS for report in reports)
+    return [*lines, f"{passed} of {len(reports)} pass"]
 
 
 def _parts(report: Report, exhibit: Exhibit | None) -> Iterator[RenderableType]:

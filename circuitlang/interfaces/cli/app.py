@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _PANELS = {
     "Write": ("new", "preview", "fmt", "explain", "lsp"),
     "Check": ("check", "plan", "prune", "draft"),
-    "Look": ("view", "diff", "show", "export", "predict"),
+    "Look": ("view", "diff", "drift", "show", "export", "predict"),
     "Models": ("models", "train", "frontier"),
     "CI": ("status",),
 }
@@ -97,6 +97,14 @@ Jobs = Annotated[
     int | None,
     typer.Option(min=1, help="How many searches run at a time; default: as many as there are cores."),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DASK_SCHEDULER_ADDRESS",
+        metavar="ADDRESS",
+        help="Dask's scheduler, whose workers search in place of processes here.",
+    ),
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Ignore the cache of earlier results.")]
 Name = Annotated[
     str | None, typer.Argument(help="Which block of the file; may be left out where there is one.")
@@ -162,13 +170,15 @@ def _stage_by_stage() -> Told:
 
 def _line_by_line() -> Told:
     """Progress for a log: the first thing told, then one every LINE_SECONDS."""
-    last = -inf
+    last, began = -inf, monotonic()
 
     def told(stage: str, share: float) -> None:
         nonlocal last
         if monotonic() - last >= LINE_SECONDS:
             last = monotonic()
-            sys.stderr.write(f"{strftime('%H:%M:%S')}  {share:4.0%}  {stage}\n")
+            took = last - began
+            left = f"  {took * (1 - share) / share / 60:.0f} min left" if share > 0 and took > 0 else ""
+            sys.stderr.write(f"{strftime('%H:%M:%S')}  {share:4.0%}{left}  {stage}\n")
             sys.stderr.flush()
 
     return told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from circuitlang.interfaces.cli.app import (
+    Cluster,
     Device,
     DeviceOption,
     Format,
@@ -73,6 +75,7 @@ def check(
     seed: SeedOption = 0,
     fresh: Fresh = False,
     jobs: Jobs = None,
+    cluster: Cluster = None,
     controls: Annotated[
         bool,
         typer.Option(
@@ -111,28 +114,55 @@ def check(
         bool, typer.Option("--strict", help="With --baseline: exit 1 also where something is better.")
     ] = False,
     model: Annotated[
-        str | None,
-        typer.Option(help="Judge the specs of this model: zoo:NAME, a folder, or the name of a model block."),
+        list[str] | None,
+        typer.Option(
+            help="Judge the specs of this model: zoo:NAME, a folder, or the name of a model block; repeat it."
+        ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Do the I-th of N parts of all searches, into the cache; no report is written.",
+        ),
+    ] = None,
+    search: Annotated[
+        bool,
+        typer.Option(
+            "--search/--no-search", help="Whether to search for what is not in the cache, or refuse."
+        ),
+    ] = True,
 ) -> None:
     """Judge the claims of specs: prompts, pruning, claims, diagram, report.
 
     Example: `circuitlang check specs/bracket_depth.cir`
     """
-    from circuitlang.checking.job import Options, jobs_of, lock_mode
+    from circuitlang.checking.job import Options, jobs_of_models, lock_mode
+    from circuitlang.checking.many import Shard
     from circuitlang.checking.static import check_text
 
-    lock = lock_mode(update_lock, frozen, no_run, model, circuit)
+    models = list(dict.fromkeys(model or [])) or [None]
+    lock = lock_mode(update_lock, frozen, no_run, models[0], circuit)
     if (baseline and not frozen) or (strict and not baseline):
         raise CommandError("--baseline goes with --frozen, and --strict with --baseline")
-    with mistakes_as(format):
-        programs, warnings = check_text(
-            specs, measure=not no_run, cues=cues or not (no_run or frozen), model=model
+    if (shard is not None or not search) and (fresh or no_run or frozen or update_lock):
+        raise CommandError(
+            "--shard and --no-search are about searches that the cache keeps; they do not go with --fresh, --no-run, "
+            "--frozen or --update-lock"
         )
+    if shard is not None and not search:
+        raise CommandError("--shard is for the runs that search, --no-search for the last one, which reads")
+    part = None if shard is None else Shard.parse(shard)
+    with mistakes_as(format):
+        texts = [
+            check_text(specs, measure=not no_run, cues=cues or not (no_run or frozen), model=each)
+            for each in models
+        ]
+    warnings = list(dict.fromkeys(warning for _, found in texts for warning in found))
     if no_run:
         tell(warnings, format)
         if format is ReportFormat.TEXT:
-            say_checked(programs)
+            say_checked(texts[0][0])
         return
     from circuitlang.checking.run import check_all
     from circuitlang.circuit.parallel import cores
@@ -147,17 +177,17 @@ def check(
         controls=controls,
         command=command,
         jobs=searches,
-        model=model,
         circuit=None if circuit is None else read_circuit(circuit).plain,
+        cluster=cluster or None,
     )
-    asked = jobs_of(programs, options, lock, out)
+    asked = jobs_of_models([programs for programs, _ in texts], models, options, lock, out)
     if format is ReportFormat.TEXT and any(path.is_dir() for path in specs):
         names = ", ".join(visible(job.spec.name) for job in asked)
         sys.stderr.write(f"{len(asked)} spec{'s' * (len(asked) != 1)}: {names}\n")
     if format is not ReportFormat.SARIF:  # which has them in its one document
         tell(warnings, format if format in _LISTS else "text")
-    with watched(kept=kept_in_cache(fresh)) as told, mistakes_as(format):
-        done, unlocked, lines = check_all(asked, told)
+    with watched(kept=kept_in_cache(fresh), lines=len(asked) > 1) as told, mistakes_as(format):
+        done, unlocked, lines = check_all(asked, told, part, search)
     _print(done, warnings, unlocked, format)
     if format is ReportFormat.TEXT:
         say(lines)
@@ -185,16 +215,19 @@ def _print(
 ) -> None:
     from circuitlang.report.annotations import concise, github
     from circuitlang.report.diagnostics import path
-    from circuitlang.report.junit import junit
+    from circuitlang.report.junit import junit, junit_of_all
     from circuitlang.report.sarif import sarif_text
-    from circuitlang.report.terminal import terminal
+    from circuitlang.report.terminal import summary_lines, terminal
 
     judged = [(each.report, each.job.source) for each in done if each.job.source is not None]
     if format is ReportFormat.SARIF:
         sys.stdout.write(sarif_text([*warnings, *unlocked], judged))
         return
+    if format is ReportFormat.JUNIT and len(judged) > 1:
+        sys.stdout.write(junit_of_all((report, path(source)) for report, source in judged))
+        judged = []
     write = {ReportFormat.GITHUB: github, ReportFormat.JUNIT: junit, ReportFormat.CONCISE: concise}
-    for (report, source), each in zip(judged, done, strict=True):
+    for (report, source), each in zip(judged, done, strict=False):
         if format is ReportFormat.TEXT:
             sys.stdout.write(terminal(report, min(output().width, 100), in_colour(), each.shown))
             say(each.notes)
@@ -202,6 +235,8 @@ def _print(
             sys.stdout.write(report.to_json())
         else:
             sys.stdout.write(write[format](report, path(source)))
+    if format is ReportFormat.TEXT and len(done) > 1:
+        say(["", *summary_lines([report for report, _ in judged])])
     if unlocked:
         tell(unlocked, format if format in _LISTS else "text")
 
@@ -249,6 +284,7 @@ def prune(
     seed: SeedOption = 0,
     fresh: Fresh = False,
     jobs: Jobs = None,
+    cluster: Cluster = None,
     format: MistakesOption = MistakeFormat.TEXT,
 ) -> None:
     """Find a spec's circuits only, and draw them.
@@ -262,6 +298,7 @@ def prune(
     with watched(kept=kept_in_cache(fresh)) as told, mistakes_as(format):
         command = tuple(sys.argv[1:])
         options = Options(device.value, seed, fresh, budget, command=command, jobs=jobs or cores(), told=told)
+        options = replace(options, cluster=cluster or None)
         say(prune_and_write(spec, name, out, options))
 
 

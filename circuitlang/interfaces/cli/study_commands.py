@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from circuitlang.interfaces.cli.app import (
+    Cluster,
     Device,
     DeviceOption,
     Format,
@@ -80,6 +81,32 @@ def frontier(
 
 
 @app.command()
+def drift(
+    spec: Annotated[Path, typer.Argument(help="A spec file (.cir) with a lock beside it.")],
+    name: Name = None,
+    models: Annotated[
+        str,
+        typer.Option(help="The checkpoints' folders, as a pattern; the last number in a name is the step."),
+    ] = "models/step*",
+    out: Annotated[
+        Path | None, typer.Option(help="The picture's file; default runs/SPECNAME.steps.svg.")
+    ] = None,
+    device: DeviceOption = Device.AUTO,
+    native: Native = False,
+    format: MistakesOption = MistakeFormat.TEXT,
+) -> None:
+    """Judge a spec's locked circuit in every checkpoint of a training: each claim over steps, and a picture.
+
+    Example: `circuitlang drift specs/bracket_depth.cir --models 'runs/step*'`
+    """
+    from circuitlang.checking.job import Options
+    from circuitlang.studies.drift import drift_over_steps
+
+    with watched(lines=True) as told, mistakes_as(format):
+        say(drift_over_steps(spec, name, models, out, Options(device.value, told=told))[1])
+
+
+@app.command()
 def draft(
     task: Annotated[Path, typer.Argument(help="A file with tasks.")],
     name: Name = None,
@@ -97,6 +124,7 @@ def draft(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search.")] = 0,
+    cluster: Cluster = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that exists.")] = False,
     device: DeviceOption = Device.AUTO,
     native: Native = False,
@@ -111,8 +139,7 @@ def draft(
     from circuitlang.studies.draft.draft import draft as drafted
 
     with watched(kept=kept_in_cache(fresh)) as told, mistakes_as(format):
-        done = drafted(
-            task, name, model, out, loss, seed, force, Options(device.value, fresh=fresh, told=told)
-        )
+        options = Options(device.value, fresh=fresh, cluster=cluster or None, told=told)
+        done = drafted(task, name, model, out, loss, seed, force, options)
     tell(done.warnings, format)
     say(done.notes)

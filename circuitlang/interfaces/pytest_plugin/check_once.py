@@ -46,6 +46,7 @@ class Shared:
         self.frozen = mode(config) == "frozen"
         self.model: str | None = config.getoption("--circuits-model")
         self.fresh = bool(config.getoption("--circuits-fresh"))
+        self.cluster: str | None = config.getoption("--circuits-cluster") or None
         self._known: dict[Asked, str] = {}
 
     def report(self, asked: Asked) -> Report:
@@ -80,6 +81,7 @@ class Shared:
             fresh=self.fresh,
             jobs=max(1, cores() // workers),
             command=("pytest", str(asked)),
+            cluster=self.cluster,
         )
         locked = self.frozen or beside(asked.file).exists()
         try:

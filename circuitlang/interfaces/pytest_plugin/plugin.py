@@ -5,6 +5,7 @@ This file is loaded by every pytest of an environment that has circuitlang: it a
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Generator
@@ -39,6 +40,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--circuits-fresh", action="store_true", help="Compute everything anew, without circuitlang's cache."
+    )
+    group.addoption(
+        "--circuits-cluster",
+        metavar="ADDRESS",
+        default=os.environ.get("DASK_SCHEDULER_ADDRESS"),
+        help="Dask's scheduler, whose workers search (default: $DASK_SCHEDULER_ADDRESS).",
     )
     group.addoption(
         "--circuits-native",
