@@ -417,14 +417,17 @@ def test_progress_of_a_long_command_is_lines_where_nobody_watches(monkeypatch, c
     now = [0.0]
     monkeypatch.setattr("circuitlang.interfaces.cli.app.monotonic", lambda: now[0])
     with watched(lines=True) as told:
-        for second in range(0, 200, 5):
+        for second in range(0, 1200, 5):
             now[0] = float(second)
-            told(f"step {second}", second / 200)
-    lines = capsys.readouterr().err.splitlines()
-    assert [line.split()[1:] for line in lines] == [
-        [f"{share}%", "step", str(second)]
-        for second, share in ((0, 0), (30, 15), (60, 30), (90, 45), (120, 60), (150, 75), (180, 90))
-    ]
+            told(f"step {second}", 0.5 + second / 2400)  # what goes on where it was cut off, at a half
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert first.split()[1:] == ["50%", "step", "0"]
+    assert len(lines) == 39
+    for number, line in enumerate(lines, 1):
+        _, share, left, *words = line.split()
+        assert share == f"{0.5 + number * 30 / 2400:.0%}"
+        assert abs(int(left) - (20 - number / 2)) <= 0.5
+        assert words == ["min", "left", "step", str(30 * number)]
 
 
 def test_a_pipe_sees_a_line_for_each_stage(capsys: pytest.CaptureFixture[str]) -> None:

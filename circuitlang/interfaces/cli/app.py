@@ -170,14 +170,15 @@ def _stage_by_stage() -> Told:
 
 def _line_by_line() -> Told:
     """Progress for a log: the first thing told, then one every LINE_SECONDS."""
-    last, began = -inf, monotonic()
+    last, began, before = -inf, monotonic(), None
 
     def told(stage: str, share: float) -> None:
-        nonlocal last
+        nonlocal last, before
+        before = share if before is None else before  # what was done when it was cut off
         if monotonic() - last >= LINE_SECONDS:
             last = monotonic()
-            took = last - began
-            left = f"  {took * (1 - share) / share / 60:.0f} min left" if share > 0 and took > 0 else ""
+            rest = (last - began) * (1 - share) / (share - before) if share > before else None
+            left = "" if rest is None else f"  {rest / 60:.0f} min left"
             sys.stderr.write(f"{strftime('%H:%M:%S')}  {share:4.0%}{left}  {stage}\n")
             sys.stderr.flush()
 
