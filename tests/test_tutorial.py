@@ -31,7 +31,8 @@ def printed(command: str, folder: Path) -> str:
     )
     assert done.returncode in (0, 1, 2, 3), done.stderr
     text = re.sub(r"^load .*", "", done.stdout, flags=re.S | re.M)
-    return "\n\n".join(part.strip() for part in (done.stderr, text) if part.strip())
+    told = re.sub(r"^\d\d:\d\d:\d\d  .*\n", "", done.stderr, flags=re.M)  # progress, where nobody watches
+    return "\n\n".join(part.strip() for part in (told, text) if part.strip())
 
 
 @pytest.mark.slow

@@ -81,9 +81,10 @@ def gone(pid: int) -> bool:
 def test_workers_do_not_outlive_the_process_that_started_them(stop):
     """However it ended. Each worker is busy, and ignores what is sent to the whole group."""
     code = (
-        "import multiprocessing, os, time\n"
+        "import multiprocessing, os, signal, time\n"
         "from concurrent.futures import ProcessPoolExecutor\n"
         "from circuitlang.circuit.worker import begin, starting_workers\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup has its children ignore\n"
         "if __name__ == '__main__':\n"
         "    with starting_workers():\n"
         "        pool = ProcessPoolExecutor(2, multiprocessing.get_context('spawn'), begin)\n"

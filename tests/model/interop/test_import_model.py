@@ -196,13 +196,14 @@ def test_code_in_a_pickle_is_not_run(tmp_path, text, monkeypatch, content):
 
 
 def test_pickles_are_read_in_one_file_only():
+    """Those of strangers. What a cluster's workers send, whom its owner trusts with everything, is no file."""
     package = Path(import_model.__file__).parents[2]
     reading = [
         str(path.relative_to(package))
         for path in package.rglob("*.py")
         if "torch.load" in path.read_text() or "import pickle" in path.read_text()
     ]
-    assert reading == ["model/interop/convert.py"]
+    assert sorted(reading) == ["circuit/cluster.py", "model/interop/convert.py"]
 
 
 def without(key: str):
