@@ -121,7 +121,7 @@ def seed_circuit(found: Found, binding: Binding | None, bench: Bench, spec: Spec
 
     meter, looked = bench.meter, spec.verdict.samples[0]
     nodes = found.pruned.nodes
-    constant = constant_nodes(bench.finder, nodes, bench.finder.ablation(spec.prune.ablate)) if nodes else ()
+    constant = constant_nodes(bench.finder, nodes, meter.ablation) if nodes else ()
     return SeedCircuit(
         seed=found.seed,
         nodes=found.graph.node_count,

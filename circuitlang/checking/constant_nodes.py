@@ -10,7 +10,6 @@ import torch
 from circuitlang.circuit.ablation import Ablation
 from circuitlang.circuit.find import COSTED, Finder
 from circuitlang.circuit.intervene import Act, prepared, record
-from circuitlang.prompts.encode import encode
 from circuitlang.site import Node
 
 AT_ONCE = 16
@@ -22,13 +21,12 @@ ROUNDING = 1e-5
 @torch.no_grad()
 def constant_nodes(finder: Finder, nodes: Sequence[Node], ablation: Ablation) -> tuple[Node, ...]:
     """In the order given; on the first datapoints of `select`, the token in front of every prompt included."""
-    checkpoint, sites = finder.checkpoint, {node.site for node in nodes}
-    datapoints = list(finder.generator.datapoints("select", range(COSTED)))
-    whole = encode(datapoints, checkpoint.tokenizer, checkpoint.model.config.context)
+    model, sites = finder.checkpoint.model, {node.site for node in nodes}
+    whole = finder.prompts("select", 0, COSTED)
     low, high = dict.fromkeys(nodes, float("inf")), dict.fromkeys(nodes, float("-inf"))
     for batch in whole.parts(AT_ONCE * whole.cases):
         acts = (Act("keep", tuple(nodes)),)
-        small, edit = prepared(checkpoint.model, batch, acts, ablation.of(batch), sites)
+        small, edit = prepared(model, batch, acts, ablation.of(batch), sites)
         found = record(small, batch, edit, sites)
         ends = torch.as_tensor(batch.end)
         for node in nodes:

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -173,8 +173,10 @@ def cluster(address: str, cache: Path | None = None, gpu: bool = False) -> Itera
                 pool.shutdown(cancel_futures=True)
 
 
+@cache
 def require_workers(address: str) -> None:
-    """CommandError where there are none, or none that compute as this process does: said before anything is run."""
+    """CommandError where there are none, or none that compute as this process does: said before anything is run, and
+    asked once, for what needs no search needs no scheduler either."""
     with _connected(address) as client:
         _require_alike(client, address, signature(False), False)
 

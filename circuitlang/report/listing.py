@@ -15,6 +15,7 @@ from circuitlang.prompts.prompt import Datapoint
 from circuitlang.report.escape import harmless_to_ci, visible
 from circuitlang.site import Site
 from circuitlang.source.diagnostic import Source, Span
+from circuitlang.source.visible import columns
 
 if TYPE_CHECKING:
     from circuitlang.circuit.graph import CircuitGraph
@@ -145,6 +146,15 @@ def name_data(layers: int) -> list[dict[str, str | None]]:
             "kind": str(row.spot.place) if isinstance(row.spot, Site) and row.spot.layer < layers else None,
         }
         for row in names(layers)
+    ]
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A line per row, its cells under those of the others. All rows have as many cells, fit to be shown."""
+    wide = [max(map(columns, cells)) for cells in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell + " " * (most - columns(cell)) for cell, most in zip(row, wide, strict=True)).rstrip()
+        for row in rows
     ]
 
 

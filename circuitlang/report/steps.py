@@ -8,7 +8,8 @@ from itertools import pairwise
 from xml.sax.saxutils import escape
 
 from circuitlang.claims.verdict import Outcome
-from circuitlang.source.visible import columns, visible
+from circuitlang.report.listing import aligned
+from circuitlang.source.visible import visible
 
 Measured = tuple[Outcome, float | None, float | None, float | None]
 """A verdict, a value, and the ends of its interval where there is one."""
@@ -36,12 +37,8 @@ def step_lines(steps: Sequence[Step]) -> list[str]:
     rows = [["step", "verdict", *map(visible, names)]]
     for each in steps:
         rows.append([f"{each.step:,}", each.verdict.value, *(_cell(each.claims.get(name)) for name in names)])
-    wide = [max(columns(row[place]) for row in rows) for place in range(len(rows[0]))]
-    lines = [
-        "  ".join(c + " " * (w - columns(c)) for c, w in zip(row, wide, strict=True)).rstrip() for row in rows
-    ]
     return [
-        *lines,
+        *aligned(rows),
         *(f"{visible(name)}: {'; '.join(_turns(steps, name)) or 'the same at all steps'}" for name in names),
     ]
 

@@ -16,11 +16,11 @@ from circuitlang.report.battery import BatteryResult
 from circuitlang.report.drift import Drift
 from circuitlang.report.escape import harmless_to_ci, visible
 from circuitlang.report.exhibit import Exhibit
+from circuitlang.report.listing import aligned
 from circuitlang.report.mechanism import mechanism
 from circuitlang.report.mechanism_lines import box_lines
 from circuitlang.report.report import Report
 from circuitlang.report.results import ClaimResult
-from circuitlang.source.visible import columns
 
 _COLOURS = {
     Outcome.PASS: "bold green",
@@ -54,34 +54,20 @@ def terminal(report: Report, width: int = 80, colour: bool = False, exhibit: Exh
 
 def summary_lines(reports: Sequence[Report]) -> list[str]:
     """A row per report, under heads, and how many passed."""
-    rows = [("spec", "model", "verdict", "claims", "nodes", "loss")]
-    for report in reports:
-        passed = sum(claim.verdict is Outcome.PASS for claim in report.claims)
-        circuits = report.per_seed
-        nodes = (
-            "–".join(str(n) for n in sorted({min(c.nodes for c in circuits), max(c.nodes for c in circuits)}))
-            if circuits
-            else "–"
-        )
-        loss = f"{max(circuit.loss_test or 0.0 for circuit in circuits):.3f}" if circuits else "–"
-        model = visible(report.task.model)
-        rows.append(
-            (
-                visible(report.spec),
-                model,
-                report.verdict.value,
-                f"{passed} of {len(report.claims)}",
-                nodes,
-                loss,
-            )
-        )
-    wide = [max(columns(row[place]) for row in rows) for place in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell + " " * (w - columns(cell)) for cell, w in zip(row, wide, strict=True)).rstrip()
-        for row in rows
-    ]
+    rows = [("spec", "model", "verdict", "claims", "nodes", "loss"), *map(_summary_row, reports)]
     passed = sum(report.verdict is Outcome.PASS for report in reports)
-    return [*lines, f"{passed} of {len(reports)} pass"]
+    return [*aligned(rows), f"{passed} of {len(reports)} pass"]
+
+
+def _summary_row(report: Report) -> tuple[str, ...]:
+    passed = sum(claim.verdict is Outcome.PASS for claim in report.claims)
+    nodes, loss = "–", "–"
+    if circuits := report.per_seed:
+        sizes = [circuit.nodes for circuit in circuits]
+        nodes = "–".join(map(str, sorted({min(sizes), max(sizes)})))
+        loss = f"{max(circuit.loss_test or 0.0 for circuit in circuits):.3f}"
+    claims = f"{passed} of {len(report.claims)}"
+    return visible(report.spec), visible(report.task.model), report.verdict.value, claims, nodes, loss
 
 
 def _parts(report: Report, exhibit: Exhibit | None) -> Iterator[RenderableType]:

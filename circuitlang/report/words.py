@@ -277,6 +277,9 @@ def circuit_line(circuit: CircuitResult) -> str:
     )
 
 
+NAMED = 12  # constant nodes that a line names
+
+
 def size(circuit: CircuitResult) -> str:
     """How many nodes the circuit that is drawn has."""
     return size_of(circuit.nodes, circuit.total_nodes, circuit.per_seed[0].reached)
@@ -292,9 +295,6 @@ def constants(circuit: CircuitResult) -> str:
         f"{len(found):,} of the {circuit.nodes:,} nodes have one value at every token of every prompt, as a bias has: "
         f"{', '.join(found[:NAMED])}{more}"
     )
-
-
-NAMED = 12  # constant nodes that a line names
 
 
 def edges(circuit: CircuitResult) -> str:

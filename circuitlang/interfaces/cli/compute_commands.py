@@ -223,11 +223,11 @@ def _print(
     if format is ReportFormat.SARIF:
         sys.stdout.write(sarif_text([*warnings, *unlocked], judged))
         return
-    if format is ReportFormat.JUNIT and len(judged) > 1:
+    together = format is ReportFormat.JUNIT and len(judged) > 1
+    if together:
         sys.stdout.write(junit_of_all((report, path(source)) for report, source in judged))
-        judged = []
     write = {ReportFormat.GITHUB: github, ReportFormat.JUNIT: junit, ReportFormat.CONCISE: concise}
-    for (report, source), each in zip(judged, done, strict=False):
+    for (report, source), each in () if together else zip(judged, done, strict=True):
         if format is ReportFormat.TEXT:
             sys.stdout.write(terminal(report, min(output().width, 100), in_colour(), each.shown))
             say(each.notes)
